@@ -1,0 +1,23 @@
+"""The library behind the notebooks: meta-learning as a mapping from tasks to a way of learning.
+
+theta goes in, phi comes out. Nothing is mutated and nothing is deep-copied between the two levels.
+
+The house has floors, and imports point downwards only (`tests/test_floors.py` proves it):
+
+    floor  room                                  what lives there
+    6      explorers/, exercises.py              the panels with sliders; checks of a reader's answer
+    5      plots.py                              plot_*(ax, data) -> ax: draws, never computes
+    4      meta_training.py, evaluation.py,      the outer loop; error by inner step, with intervals;
+           weights/                              trained theta, and the recipes that made them
+    3      learners/                             MAML and its siblings, and the honest baselines
+    2      families/                             distributions of tasks
+    1      networks.py, inner_loop.py,           functional networks; one inner step, many inner steps;
+           curvature.py, batched_mlp.py          Hessian products; the fast path for a batched MLP
+    0      task.py, checks.py                    Params, Batch, Task, TaskFamily; checks of arguments
+
+`recording.py` stands beside the house: it executes the notebooks and stores what they print.
+
+Importing this package loads nothing heavy; each module imports what it needs.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,157 @@
+"""Floor 1: the fast path, MAML's gradient for a ReLU network with mean squared error, derived by hand.
+
+All tasks are computed at once: activations are ``(task, example, unit)`` and adapted weights carry a
+leading task dimension. Parameters are a flat list ``[W_1, b_1, W_2, b_2, ...]`` with W of shape
+``(..., out, in)``, as in `torch.nn.Linear`. The meta-gradient is the chain rule read from the end,
+
+    v <- grad L_Q(phi_m),   v <- v - H_S(phi_i) (alpha v)   for i = m-1 ... 0,
+
+with one Hessian-vector product a step (Pearlmutter 1994, the R-operator): no graph is built and no
+third derivative is ever needed. `tests/test_batched_mlp.py` holds it to the general path in float64.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mapping_lib.task import Batch
+
+
+class MetaGradient(NamedTuple):
+    """The meta-loss, its gradient by each parameter, and its gradient by each alpha (or None)."""
+
+    loss: Tensor
+    params: list[Tensor]
+    alpha: list[Tensor] | None
+
+
+def is_relu_mlp(network: nn.Module) -> bool:
+    """Whether ``network`` is exactly Linear, ReLU, Linear, ..., Linear with biases, as `mlp` makes it.
+
+    >>> from mapping_lib.networks import mlp
+    >>> is_relu_mlp(mlp((1, 40, 1))), is_relu_mlp(mlp((1, 40, 1), nn.Tanh))
+    (True, False)
+    """
+    if type(network) is not nn.Sequential or len(network) % 2 == 0:
+        return False
+    linear = all(type(layer) is nn.Linear and layer.bias is not None for layer in network[0::2])
+    return linear and all(type(layer) is nn.ReLU for layer in network[1::2])
+
+
+def forward(params: list[Tensor], x: Tensor) -> list[Tensor]:
+    """Run the network on ``x (task, example, feature)``; return the input and every layer's output."""
+    hidden = [x]
+    for weight, bias in zip(params[0::2], params[1::2], strict=True):
+        if len(hidden) > 1:
+            hidden[-1].clamp_min_(0.0)
+        if weight.dim() == 2:  # shared by all tasks: one flat product is much cheaper
+            hidden.append(nn.functional.linear(hidden[-1], weight, bias))
+        else:
+            hidden.append(torch.baddbmm(bias.unsqueeze(-2), hidden[-1], weight.mT))
+    return hidden
+
+
+def backward(params: list[Tensor], hidden: list[Tensor], delta: Tensor) -> list[Tensor]:
+    """From the loss's derivative by the output, give its derivative by every layer's pre-activation."""
+    deltas = [delta]
+    for weight, h in zip(params[-2:0:-2], hidden[-2:0:-1], strict=True):
+        deltas.append((deltas[-1] @ weight) * (h > 0))
+    return deltas[::-1]
+
+
+def loss_gradient(params: list[Tensor], batch: Batch) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Gradient of each task's mean squared error, with the activations and deltas it was made of."""
+    hidden = forward(params, batch.x)
+    deltas = backward(params, hidden, _mse_slope(hidden[-1] - batch.y))
+    return _outer_products(hidden, deltas), hidden, deltas
+
+
+def hessian_product(params, hidden, deltas, v: list[Tensor]) -> list[Tensor]:
+    """Multiply each task's Hessian, at the point where ``hidden`` and ``deltas`` were made, by ``v``.
+
+    Every quantity of the forward and backward pass is differentiated in the direction ``v``. Where the
+    parameters are shared by all tasks, the products come back summed over the tasks.
+    """
+    masks = [h > 0 for h in hidden[1:-1]]
+    moved = [None]  # d hidden in the direction v; the input does not move
+    for i, (weight, v_weight, v_bias) in enumerate(zip(params[0::2], v[0::2], v[1::2], strict=True)):
+        change = torch.baddbmm(v_bias.unsqueeze(-2), hidden[i], v_weight.mT)
+        if i > 0:
+            change += moved[i] @ weight.mT
+        moved.append(change * masks[i] if i < len(masks) else change)
+    slopes = [_mse_slope(moved[-1])]
+    for i in range(len(masks), 0, -1):
+        slope = slopes[-1] @ params[2 * i] + deltas[i] @ v[2 * i]
+        slopes.append(slope * masks[i - 1])
+    slopes = slopes[::-1]
+    if params[0].dim() == 2:
+        hidden, deltas, slopes = ([t.flatten(0, 1) for t in ts] for ts in (hidden, deltas, slopes))
+        moved = [None] + [t.flatten(0, 1) for t in moved[1:]]
+    product = _outer_products(hidden, slopes)
+    for i in range(1, len(deltas)):
+        product[2 * i] += deltas[i].mT @ moved[i]
+    return product
+
+
+@torch.no_grad()
+def adapt_path(params: list[Tensor], alpha: list[Tensor], support: Batch, steps: int) -> list[list[Tensor]]:
+    """Take ``steps`` inner steps on every task; return all ``steps + 1`` iterates, each task by itself."""
+    path = [params]
+    for _ in range(steps):
+        path.append(_step(path[-1], alpha, loss_gradient(path[-1], support)[0]) if support.x.shape[1] else params)
+    n_tasks = len(support.x)
+    return [
+        [q if q.dim() > p.dim() else q.expand(n_tasks, *p.shape) for q, p in zip(phi, params, strict=True)]
+        for phi in path
+    ]
+
+
+@torch.no_grad()
+def meta_gradient(
+    params: list[Tensor],
+    alpha: list[Tensor],
+    support: Batch,
+    query: Batch,
+    *,
+    steps: int,
+    first_order: bool = False,
+    alpha_too: bool = False,
+) -> MetaGradient:
+    """Gradient of the mean query loss after ``steps`` inner steps (Finn et al. 2017, algorithm 2).
+
+    ``alpha`` holds one tensor a parameter (without dimensions, or of the parameter's shape);
+    ``alpha_too`` asks for the gradient by it as well (Li et al. 2017, Meta-SGD).
+    """
+    phi, trace = params, []
+    for _ in range(steps if support.x.shape[1] else 0):
+        gradient, hidden, deltas = loss_gradient(phi, support)
+        trace.append((phi, hidden, deltas, gradient))
+        phi = _step(phi, alpha, gradient)
+    v, hidden, _ = loss_gradient(phi, query)
+    loss = (hidden[-1] - query.y).square().mean()
+    n_tasks = len(query.x)
+    d_alpha = [torch.zeros_like(p) for p in params] if alpha_too else None
+    for phi, hidden, deltas, gradient in reversed(trace):
+        if alpha_too:
+            d_alpha = [d - (g * u).sum(0) for d, g, u in zip(d_alpha, gradient, v, strict=True)]
+        if not first_order:
+            product = hessian_product(phi, hidden, deltas, [a * u for a, u in zip(alpha, v, strict=True)])
+            v = [u.sum(0) if h.dim() < u.dim() else u for u, h in zip(v, product, strict=True)]
+            v = [u - h for u, h in zip(v, product, strict=True)]
+    v = [u.sum(0) if u.dim() > p.dim() else u for u, p in zip(v, params, strict=True)]
+    return MetaGradient(loss, [u / n_tasks for u in v], d_alpha and [d / n_tasks for d in d_alpha])
+
+
+def _mse_slope(residual: Tensor) -> Tensor:
+    """The derivative of the mean square of ``residual (task, example, feature)``, each task by itself."""
+    return residual * (2.0 / (residual.shape[-2] * residual.shape[-1]))
+
+
+def _outer_products(inputs: list[Tensor], deltas: list[Tensor]) -> list[Tensor]:
+    """Sum delta input^T over the examples, layer by layer: the gradient by each weight and bias."""
+    return [g for h, delta in zip(inputs[: len(deltas)], deltas, strict=True) for g in (delta.mT @ h, delta.sum(-2))]
+
+
+def _step(params: list[Tensor], alpha: list[Tensor], gradient: list[Tensor]) -> list[Tensor]:
+    return [torch.addcmul(p, a, g, value=-1) for p, a, g in zip(params, alpha, gradient, strict=True)]

@@ -1,0 +1,120 @@
+"""Floor 0: checks of arguments, made once at the public boundary.
+
+Every message names the argument, the value it had and what is allowed. Shapes and dtypes can be
+checked anywhere; *values* of tensors are never checked inside `torch.func.vmap`, which cannot branch
+on them.
+"""
+
+import math
+from collections.abc import Iterable
+
+from torch import Generator, Tensor, dtype
+
+from mapping_lib.task import Batch
+
+
+def check_count(name: str, value: int, *, at_least: int) -> int:
+    """Return ``value`` if it is a whole number not below ``at_least``, else raise.
+
+    >>> check_count("steps", 3, at_least=0)
+    3
+    >>> check_count("steps", -1, at_least=0)
+    Traceback (most recent call last):
+        ...
+    ValueError: steps is -1; allowed: a whole number, 0 or more
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is {value!r}; allowed: a whole number, {at_least} or more")
+    if value < at_least:
+        raise ValueError(f"{name} is {value}; allowed: a whole number, {at_least} or more")
+    return value
+
+
+def check_number(name: str, value: float, *, above: float | None = None, at_least: float | None = None) -> float:
+    """Return ``value`` as a float if it is finite and in range, else raise.
+
+    >>> check_number("beta", 0.0, above=0)
+    Traceback (most recent call last):
+        ...
+    ValueError: beta is 0.0; allowed: a finite number above 0
+    """
+    allowed = "a finite number"
+    if above is not None:
+        allowed += f" above {above:g}"
+    if at_least is not None:
+        allowed += f", {at_least:g} or more"
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r}; allowed: {allowed}") from None
+    too_low = (above is not None and number <= above) or (at_least is not None and number < at_least)
+    if not math.isfinite(number) or too_low:
+        raise ValueError(f"{name} is {number}; allowed: {allowed}")
+    return number
+
+
+def check_range(name: str, value: tuple[float, float]) -> tuple[float, float]:
+    """Return ``(low, high)`` if both are finite and low is not above high, else raise."""
+    try:
+        low, high = value
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r}; allowed: a pair (low, high)") from None
+    low, high = check_number(f"{name}[0]", low), check_number(f"{name}[1]", high)
+    if low > high:
+        raise ValueError(f"{name} is ({low}, {high}); allowed: a pair with low not above high")
+    return low, high
+
+
+def check_choice(name: str, value: str, allowed: Iterable[str]) -> str:
+    """Return ``value`` if it is one of the names in ``allowed``, else raise.
+
+    >>> check_choice("optimiser", "adamm", ["adam", "sgd"])
+    Traceback (most recent call last):
+        ...
+    ValueError: optimiser is 'adamm'; allowed: 'adam', 'sgd'
+    """
+    names = list(allowed)
+    if value not in names:
+        raise ValueError(f"{name} is {value!r}; allowed: {', '.join(map(repr, names))}")
+    return value
+
+
+def check_generator(generator: Generator) -> Generator:
+    """Return ``generator`` if it is a `torch.Generator`, else raise: randomness is an argument here."""
+    if not isinstance(generator, Generator):
+        raise TypeError(
+            f"generator is {generator!r}; allowed: a torch.Generator, for example torch.Generator().manual_seed(0)"
+        )
+    return generator
+
+
+def check_batch(name: str, batch: Batch, *, dtype: dtype, ndim: int = 2, whole_x: bool = False) -> None:
+    """Raise unless ``batch`` holds ``x`` and ``y`` with one row an example.
+
+    ``ndim`` is 2 for one task, ``(example, feature)``. Inputs with more dimensions (images) are
+    allowed. Targets of a floating dtype need as many dimensions as that; whole-number targets (class
+    labels) may leave the feature dimension out, and whole-number inputs (tokens) need ``whole_x``.
+    """
+    dims = "(example, feature)" if ndim == 2 else "(task, example, feature)"
+    if not isinstance(batch, tuple) or not hasattr(batch, "x") or not hasattr(batch, "y"):
+        raise TypeError(f"{name} is a {type(batch).__name__}; allowed: Batch(x, y) with tensors of shape {dims}")
+    for part, tensor in (("x", batch.x), ("y", batch.y)):
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{name}.{part} is a {type(tensor).__name__}; allowed: a tensor of shape {dims}")
+    _check_shapes(name, batch, ndim, dims)
+    for part, tensor, whole in (("x", batch.x, whole_x), ("y", batch.y, True)):
+        if tensor.dtype != dtype and (tensor.is_floating_point() or not whole):
+            raise ValueError(f"{name}.{part} has dtype {tensor.dtype}; allowed: {dtype}, the dtype of theta")
+
+
+def _check_shapes(name: str, batch: Batch, ndim: int, dims: str) -> None:
+    x, y = batch
+    if x.ndim < ndim:
+        raise ValueError(f"{name}.x has shape {tuple(x.shape)}; allowed: {dims}")
+    if y.ndim < (ndim if y.is_floating_point() else ndim - 1):
+        raise ValueError(f"{name}.y has shape {tuple(y.shape)}; allowed: {dims}")
+    if x.shape[: ndim - 1] != y.shape[: ndim - 1]:
+        raise ValueError(
+            f"{name}.x has shape {tuple(x.shape)} and {name}.y {tuple(y.shape)};"
+            f" allowed: as many targets as inputs, {dims}"
+        )

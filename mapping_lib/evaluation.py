@@ -1,0 +1,103 @@
+"""Floor 4: how good is a learner? Error by inner step, over many tasks, with intervals."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from mapping_lib.checks import check_count, check_generator
+from mapping_lib.learners import MetaLearner
+from mapping_lib.task import Batch, Params, TaskFamily
+
+DIVERGED_TIMES = 10.0
+"""A task has diverged where its error exceeds this many times the median error before adaptation."""
+
+
+class ErrorByStep(NamedTuple):
+    """Query errors after 0, 1, ... inner steps: ``per_task`` is ``(task, steps + 1)``, the rest ``(steps + 1,)``.
+
+    No task is ever dropped: an error that is not finite counts as infinite, and makes the mean so.
+    ``low`` and ``high`` bound the mean by its 95 % interval over tasks, mean -+ 1.96 standard errors.
+    ``diverged`` is the share of tasks whose error is not finite or above `DIVERGED_TIMES` the median
+    error before adaptation.
+    """
+
+    per_task: Tensor
+    mean: Tensor
+    median: Tensor
+    low: Tensor
+    high: Tensor
+    diverged: Tensor
+
+
+def summarise(per_task: Tensor) -> ErrorByStep:
+    """Summarise errors ``(task, steps + 1)`` by inner step.
+
+    >>> errors = summarise(torch.tensor([[4.0, 1.0], [4.0, 3.0], [4.0, float("nan")]]))
+    >>> errors.mean, errors.median, errors.diverged
+    (tensor([4., inf]), tensor([4., 3.]), tensor([0.0000, 0.3333]))
+    """
+    per_task = torch.where(torch.isfinite(per_task), per_task, torch.inf)
+    mean = per_task.mean(0)
+    half = 1.96 * per_task.std(0, correction=1) / len(per_task) ** 0.5
+    median = per_task.quantile(0.5, dim=0, interpolation="midpoint")
+    diverged = (per_task > DIVERGED_TIMES * median[0]).float().mean(0)
+    return ErrorByStep(per_task, mean, median, mean - half, mean + half, diverged)
+
+
+def evaluate_by_step(
+    learner: MetaLearner,
+    theta: Params,
+    family: TaskFamily,
+    *,
+    k_shot: int,
+    steps: int,
+    n_tasks: int,
+    generator: Generator,
+    n_query: int = 100,
+) -> ErrorByStep:
+    """Adapt ``theta`` to fresh tasks and measure the mean squared query error after 0 ... ``steps`` steps.
+
+    Give two learners generators of the same seed and they meet the same tasks. ``k_shot`` may be 0,
+    which leaves theta as it is. Raises ValueError for counts out of range.
+
+    >>> from mapping_lib.families.sinusoid import Sinusoids
+    >>> from mapping_lib.learners.gradient import maml
+    >>> from mapping_lib.networks import mlp
+    >>> learner = maml(mlp((1, 40, 40, 1)), torch.nn.functional.mse_loss)
+    >>> g = torch.Generator().manual_seed(0)
+    >>> theta = learner.init(generator=g)
+    >>> evaluate_by_step(learner, theta, Sinusoids(), k_shot=5, steps=3, n_tasks=9, generator=g).mean.shape
+    torch.Size([4])
+    """
+    check_count("k_shot", k_shot, at_least=0)
+    check_count("steps", steps, at_least=0)
+    check_count("n_tasks", n_tasks, at_least=2)
+    check_count("n_query", n_query, at_least=1)
+    tasks = family.sample(n_tasks, k_shot, n_query, generator=check_generator(generator))
+    with torch.no_grad():
+        path = adaptation_path(learner, theta, tasks.support, tasks.description, steps)
+        return summarise(query_errors(learner, path, tasks.query).T)
+
+
+def adaptation_path(learner: MetaLearner, theta: Params, support: Batch, description: Tensor, steps: int) -> Params:
+    """phi after 0 ... ``steps`` steps for several tasks: tensors that lead with ``(steps + 1, task)``.
+
+    Uses the learner's own ``adapt_path``, or where it has none calls ``adapt`` once for each number of
+    steps.
+    """
+    if learner.adapt_path is not None:
+        return learner.adapt_path(theta, support, steps=steps)
+
+    def adapt(steps: int) -> Params:
+        one = lambda support, description: learner.adapt(theta, support, description=description, steps=steps)  # noqa: E731
+        return torch.func.vmap(one)(support, description)
+
+    phis = [adapt(i) for i in range(steps + 1)]
+    return {name: torch.stack([phi[name] for phi in phis]) for name in phis[0]}
+
+
+def query_errors(learner: MetaLearner, path: Params, query: Batch) -> Tensor:
+    """Mean squared error ``(steps + 1, task)`` of every phi of ``path`` on its task's query."""
+    predict = torch.func.vmap(torch.func.vmap(learner.predict), in_dims=(0, None))
+    return (predict(path, query.x) - query.y).square().flatten(2).mean(2)

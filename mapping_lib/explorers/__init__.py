@@ -1,0 +1,1 @@
+"""Floor 6: panels with sliders, one file an explorer."""

@@ -1,0 +1,37 @@
+"""Floor 3: learners, each a mapping from (theta, evidence) to phi, under one contract.
+
+learner                            theta                         the mapping it is
+maml, fomaml, anil, reptile        initial weights               (theta, S) -> phi
+meta_sgd                           weights and per-weight alpha  (theta, alpha, S) -> phi
+joint, from_scratch                initial weights               the honest baselines
+"""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+from mapping_lib.task import Params, Task
+
+
+class MetaLearner(NamedTuple):
+    """A way of learning, and how to improve it. All functions are pure.
+
+    ``init(*, generator) -> theta``: fresh meta-parameters.
+    ``adapt(theta, support, *, description=None, steps=None) -> phi``: one task; differentiable, vmappable.
+    ``predict(phi, x) -> y_hat``: one task, ``x (example, feature)``.
+    ``meta_grad(theta, tasks) -> (meta_loss, direction)``: several tasks; the direction has theta's names
+    and is what the outer optimiser descends.
+    ``claims``: what ``direction`` is said to be, and is tested against: the exact gradient of the
+    meta-loss, a first-order stand-in for it, or no gradient of it at all.
+    ``adapt_path(theta, support, *, steps) -> path``: several tasks at once (``support`` leads with the
+    task dimension); every tensor of ``path`` leads with ``(steps + 1, task)``. For looking, not for
+    differentiating. None where adaptation has no steps.
+    """
+
+    init: Callable[..., Params]
+    adapt: Callable[..., Params]
+    predict: Callable[[Params, Tensor], Tensor]
+    meta_grad: Callable[[Params, Task], tuple[Tensor, Params]]
+    claims: Literal["exact", "first order", "no gradient"]
+    adapt_path: Callable[..., Params] | None = None

@@ -1,0 +1,109 @@
+"""Floor 1: networks as pure functions, (params, x) -> y_hat."""
+
+import copy
+import itertools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor, nn
+
+from mapping_lib.checks import check_count, check_generator
+from mapping_lib.task import Params
+
+
+class FunctionalNetwork(NamedTuple):
+    """A network whose parameters are an argument.
+
+    ``init(generator=g)`` gives fresh parameters; ``predict(params, x)`` runs the network on ``x
+    (example, feature)`` with them. ``shapes`` maps each parameter's name to its shape.
+    """
+
+    init: Callable[..., Params]
+    predict: Callable[[Params, Tensor], Tensor]
+    shapes: dict[str, torch.Size]
+    dtype: torch.dtype
+    reads_tokens: bool
+
+
+def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Build a fully connected network; ``mlp((1, 40, 40, 1))`` is the one of Finn et al. 2017, section 5.1.
+
+    ``sizes`` are the widths from input to output; ``activation`` stands between the layers, not after
+    the last. Raises ValueError for fewer than two widths or a width below 1.
+
+    >>> [tuple(p.shape) for p in mlp((1, 40, 1)).parameters()]
+    [(40, 1), (40,), (1, 40), (1,)]
+    """
+    if len(sizes) < 2:
+        raise ValueError(f"sizes is {tuple(sizes)}; allowed: two widths or more, for example (1, 40, 40, 1)")
+    for i, width in enumerate(sizes):
+        check_count(f"sizes[{i}]", width, at_least=1)
+    layers: list[nn.Module] = []
+    for n_in, n_out in itertools.pairwise(sizes):
+        layers += [nn.Linear(n_in, n_out), activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+def functional(network: nn.Module) -> FunctionalNetwork:
+    """Turn any module into a pure function of its parameters, without rewriting it.
+
+    The forward pass must change no buffer and draw no random number: adaptation calls it many times
+    and differentiates through all of them. Raises ValueError for a network without parameters, for
+    batch normalisation with running statistics and for active dropout.
+
+    >>> net = functional(mlp((1, 3, 1)))
+    >>> params = net.init(generator=torch.Generator().manual_seed(0))
+    >>> net.predict(params, torch.zeros(5, 1)).shape
+    torch.Size([5, 1])
+    """
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"network is a {type(network).__name__}; allowed: a torch.nn.Module")
+    params = dict(network.named_parameters())
+    if not params:
+        raise ValueError(f"network is a {type(network).__name__} without parameters; allowed: at least one")
+    for name, module in network.named_modules():
+        _check_module(name or "network", module)
+
+    def predict(params: Params, x: Tensor) -> Tensor:
+        return torch.func.functional_call(network, params, (x,))
+
+    return FunctionalNetwork(
+        init=lambda *, generator: _fresh_parameters(network, generator),
+        predict=predict,
+        shapes={name: p.shape for name, p in params.items()},
+        dtype=next(iter(params.values())).dtype,
+        reads_tokens=any(isinstance(m, nn.Embedding | nn.EmbeddingBag) for m in network.modules()),
+    )
+
+
+def _check_module(name: str, module: nn.Module) -> None:
+    kind = type(module).__name__
+    if module.training and getattr(module, "track_running_stats", False):
+        raise ValueError(
+            f"network layer '{name}' is a {kind} with running statistics, which its forward pass changes;"
+            f" allowed: track_running_stats=False, or a GroupNorm or LayerNorm in its place"
+        )
+    rate = getattr(module, "p", 0.0) if "Dropout" in kind else getattr(module, "dropout", 0.0)
+    if module.training and isinstance(rate, float) and rate > 0:
+        raise ValueError(
+            f"network layer '{name}' is a {kind} with active dropout {rate}, which draws random numbers;"
+            f" allowed: dropout 0, or network.eval() before you pass it"
+        )
+
+
+def _fresh_parameters(network: nn.Module, generator: Generator) -> Params:
+    """Draw new parameters as each layer's own ``reset_parameters`` does, from ``generator`` alone.
+
+    PyTorch's initialisers read the global random state: it is seeded from ``generator`` and put back.
+    Parameters that no layer resets (a module's own `nn.Parameter`) keep the value they have.
+    """
+    check_generator(generator)
+    seed = int(torch.randint(2**62, (1,), generator=generator))
+    fresh = copy.deepcopy(network)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for module in fresh.modules():
+            if callable(reset := getattr(module, "reset_parameters", None)):
+                reset()
+    return {name: p.detach() for name, p in fresh.named_parameters()}

@@ -1,0 +1,59 @@
+"""Floor 0: the four types that everything else is written in.
+
+Shapes are named by their dimensions, in this order: ``task, example, feature``. A function that works
+on one task sees ``(example, feature)``; `torch.func.vmap` adds the leading ``task`` dimension.
+"""
+
+from typing import NamedTuple, Protocol
+
+from torch import Generator, Tensor
+
+Params = dict[str, Tensor]
+"""Named tensors: theta (what meta-training learns) and phi (what adaptation makes of it)."""
+
+
+class Batch(NamedTuple):
+    """Examples of one task: inputs ``x (example, feature)`` and targets ``y (example, feature)``.
+
+    With a leading task dimension it holds one batch for each of several tasks.
+
+    >>> import torch
+    >>> Batch(torch.zeros(10, 1), torch.ones(10, 1)).x.shape
+    torch.Size([10, 1])
+    """
+
+    x: Tensor
+    y: Tensor
+
+
+class Task(NamedTuple):
+    """One task, or several with a leading task dimension.
+
+    ``support`` is what is adapted on, ``query`` is what is judged on: same task, disjoint examples.
+    ``description`` says which task it is, as a vector ``(task, feature)``; MAML never reads it.
+    """
+
+    support: Batch
+    query: Batch
+    description: Tensor
+
+
+class TaskFamily(Protocol):
+    """A distribution of tasks p(T), from which tasks are drawn."""
+
+    def sample(self, n_tasks: int, k_shot: int, n_query: int, *, generator: Generator) -> Task:
+        """Draw ``n_tasks`` tasks with ``k_shot`` support and ``n_query`` query examples each."""
+        ...
+
+
+def join(first: Batch, second: Batch) -> Batch:
+    """Put the examples of two batches of the same tasks one after the other.
+
+    >>> import torch
+    >>> ten, five = Batch(torch.zeros(10, 1), torch.zeros(10, 1)), Batch(torch.ones(5, 1), torch.ones(5, 1))
+    >>> join(ten, five).x.shape
+    torch.Size([15, 1])
+    """
+    from torch import cat
+
+    return Batch(cat([first.x, second.x], dim=-2), cat([first.y, second.y], dim=-2))
