@@ -1,0 +1,174 @@
+"""What all explorers share: a canvas that redraws fast, and a panel that binds controls to it.
+
+An explorer is three parts, each testable without a browser: a frozen ``State`` (the values of the
+controls), ``compute(state) -> frame`` (plain arrays and words) and ``draw(frame)`` on a `Canvas`.
+Only this module and the explorers' ``explorer()`` functions know ipywidgets.
+
+Drawing is fast because the figure is made once: axes, limits and labels are a stored background, the
+moving artists are drawn on top of a copy of it (blitting), and the picture travels as PNG to an
+`ipywidgets.Image`.
+"""
+
+import io
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+DPI = 100
+
+
+class Canvas:
+    """A figure that is built once; subclasses add artists in ``build`` and move them in ``update``."""
+
+    size = (10.6, 4.6)
+    """Inches; times `DPI` gives pixels."""
+
+    def __init__(self) -> None:
+        self.figure = Figure(figsize=self.size, dpi=DPI, layout="none")
+        self._agg = FigureCanvasAgg(self.figure)
+        self.moving: list[Artist] = []
+        self.build(self.figure)
+        for artist in self.moving:
+            artist.set_animated(True)
+        self._agg.draw()
+        self._background = self._agg.copy_from_bbox(self.figure.bbox)
+
+    def build(self, figure: Figure) -> None:
+        """Make axes and artists; those that change go into ``self.moving`` through `keep`."""
+        raise NotImplementedError
+
+    def update(self, frame: Any) -> None:
+        """Give the moving artists the data of one frame."""
+        raise NotImplementedError
+
+    def keep(self, artist: Artist) -> Artist:
+        """Note an artist as one that changes from frame to frame."""
+        self.moving.append(artist)
+        return artist
+
+    def draw(self, frame: Any) -> None:
+        """Draw one frame into the canvas's own memory."""
+        self.update(frame)
+        self._agg.restore_region(self._background)
+        for artist in self.moving:
+            if artist.get_visible():
+                artist.axes.draw_artist(artist) if artist.axes else self.figure.draw_artist(artist)
+
+    def png(self) -> bytes:
+        """What the canvas shows now, as PNG; fast rather than small."""
+        buffer = io.BytesIO()
+        Image.fromarray(self.pixels()).save(buffer, format="png", compress_level=1)
+        return buffer.getvalue()
+
+    def pixels(self) -> np.ndarray:
+        """What the canvas shows now, as an array ``(height, width, 3)`` of bytes."""
+        return np.asarray(self._agg.buffer_rgba())[..., :3]
+
+
+LOOK = {"style": {"description_width": "96px"}, "layout": {"width": "330px"}}
+"""Keyword arguments shared by all controls, so that they stand in columns."""
+
+
+class Panel(widgets.VBox):
+    """Controls above a picture. Readers without a kernel see the picture that it had when recorded.
+
+    ``presets`` are buttons that move several controls at once, ``actions`` buttons that call a function
+    of the panel, ``marks`` values worth a mark under a slider, with their label.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        state: Any,
+        controls: Mapping[str, widgets.Widget],
+        compute: Callable[[Any], Any],
+        canvas: Canvas,
+        presets: Mapping[str, Mapping[str, Any]],
+        actions: Mapping[str, Callable[["Panel"], None]] | None = None,
+        marks: Mapping[str, tuple[float, str]] | None = None,
+    ) -> None:
+        self.title, self.compute, self.canvas = title, compute, canvas
+        self.state = self.start_state = state
+        self.controls = dict(controls)
+        self.picture = widgets.Image(format="png", layout={"width": "100%", "max_width": "1060px"})
+        self.words = widgets.HTML()
+        self._quiet = False
+        for name, control in self.controls.items():
+            control.observe(lambda change, name=name: self._moved(name, change["new"]), names="value")
+        self.buttons = {
+            label: _button(label, lambda values=values: self.set(**values)) for label, values in presets.items()
+        }
+        for label, action in (actions or {}).items():
+            self.buttons[label] = _button(label, lambda action=action: action(self), style="info")
+        marked = [_marked(c, *(marks or {}).get(name, (None, ""))) for name, c in self.controls.items()]
+        wrap = {"flex_flow": "row wrap", "align_items": "flex-start"}
+        super().__init__(
+            [
+                widgets.Box(list(self.buttons.values()), layout=wrap),
+                widgets.Box(marked, layout=wrap | {"max_width": "1060px"}),
+                self.words,
+                self.picture,
+            ]
+        )
+        self.refresh()
+
+    def set(self, **values: Any) -> None:
+        """Move several controls, or parts of the state that have none, with one redraw."""
+        self.place(replace(self.state, **values))
+        self.refresh()
+
+    def place(self, state: Any) -> None:
+        """Put the controls where ``state`` says, without a redraw."""
+        self._quiet = True
+        try:
+            for name, control in self.controls.items():
+                control.value = getattr(state, name)
+        finally:
+            self._quiet = False
+        self.state = state
+
+    def refresh(self) -> None:
+        """Compute and draw the present state."""
+        self.show(self.compute(self.state))
+
+    def show(self, frame: Any) -> None:
+        """Draw a frame, and say its words above the picture."""
+        self.canvas.draw(frame)
+        self.picture.value = self.canvas.png()
+        if self.words.value != frame.words:
+            self.words.value = frame.words
+
+    def _moved(self, name: str, value: Any) -> None:
+        if not self._quiet:
+            self.state = replace(self.state, **{name: value})
+            self.refresh()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        data = super()._repr_mimebundle_(**kwargs) or {}
+        return {**data, "image/png": self.picture.value, "text/plain": f"[explorer: {self.title}]"}
+
+
+def _button(label: str, act: Callable[[], None], style: str = "") -> widgets.Button:
+    button = widgets.Button(description=label, button_style=style, layout={"width": "auto"})
+    button.on_click(lambda _: act())
+    return button
+
+
+def _marked(control: widgets.Widget, value: float | None, label: str) -> widgets.Widget:
+    """Put a small mark below a slider's track at ``value``; without a value, give the control as it is."""
+    if value is None:
+        return control
+    at = math.log(value, control.base) if isinstance(control, widgets.FloatLogSlider) else value
+    share = (at - control.min) / (control.max - control.min)
+    # the track begins after the description and ends before the readout
+    track = f"margin-left:{104 + 8}px; width:{330 - 104 - 72 - 16}px; position:relative; height:14px; margin-top:-12px"
+    tick = f"position:absolute; left:{100 * share:.1f}%; transform:translateX(-50%); font-size:11px; white-space:nowrap"
+    return widgets.VBox([control, widgets.HTML(f'<div style="{track}"><span style="{tick}">▲ {label}</span></div>')])

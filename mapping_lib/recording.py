@@ -1,0 +1,149 @@
+"""Execute the notebooks and store what they print, for readers without a kernel.
+
+    python -m mapping_lib.recording                              # all notebooks, in order
+    python -m mapping_lib.recording notebooks/03_maml_code.ipynb
+    python -m mapping_lib.recording --check                      # execute nothing, report what is amiss
+
+Run it from the project's root. Recording twice changes no byte, except in cells tagged `nbval-ignore-output`.
+Cells tagged `skip-execution` keep what they hold; cells tagged `raises-exception` may fail.
+"""
+
+import argparse
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpecManager
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+class RecordingError(RuntimeError):
+    """A cell failed: the message names the notebook, the cell and the exception."""
+
+
+def record(path: Path, out: Path | None = None, *, timeout: int = 120) -> None:
+    """Execute the notebook at ``path``, then write it to ``out`` (default: in place) if no cell failed."""
+    nb = nbformat.read(path, nbformat.NO_CONVERT)
+    asyncio.run(execute(nb, path, timeout=timeout))
+    (out or path).write_text(serialised(tidy(nb)), encoding="utf-8", newline="\n")
+
+
+async def execute(nb: NotebookNode, path: Path, *, timeout: int) -> None:
+    """Run the cells of ``nb``, in place, in a fresh kernel of this very Python, in the folder of ``path``.
+
+    ``timeout`` is in seconds, for each cell. One thread: a sum taken in another order has other last digits.
+    """
+    kernel = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
+    options = {"timeout": timeout, "record_timing": False, "extra_arguments": ["--log-level=ERROR"]}
+    client = NotebookClient(nb, km=kernel, resources={"metadata": {"path": str(path.parent)}}, **options)
+    async with client.async_setup_kernel(cleanup_kc=True, env=os.environ | {"OMP_NUM_THREADS": "1"}):
+        for index, cell in enumerate(nb.cells):
+            try:
+                await client.async_execute_cell(cell, index)
+            except Exception as error:  # the cell's own (it has a name and a value), a timeout, a dead kernel
+                name, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", error)
+                raise RecordingError(f"{path}, cell {index + 1}: {name}: {value}") from None
+
+
+def tidy(nb: NotebookNode) -> NotebookNode:
+    """Leave in ``nb``, in place, what a reader sees and what every recording repeats."""
+    nb.metadata.pop("widgets", None)
+    nb.metadata.update(nbformat.from_dict(METADATA))
+    for cell in nb.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = merge_streams([output for output in map(tidy_output, cell.outputs) if output])
+    return nb
+
+
+def tidy_output(output: NotebookNode) -> NotebookNode | None:
+    """Drop the widget view, noise in the metadata, and tracebacks, which hold this machine's paths.
+
+    >>> tidy_output(nbformat.v4.new_output("display_data", {WIDGET_VIEW: {}, "text/plain": "a panel"})).data
+    {'text/plain': 'a panel'}
+    """
+    if output.output_type == "error":
+        output.traceback = [f"{output.ename}: {output.evalue}"]
+    if "data" in output:
+        output.data.pop(WIDGET_VIEW, None)
+        output.metadata = nbformat.from_dict({k: v for k, v in output.metadata.items() if k in output.data})
+    return output if output.get("data", True) else None
+
+
+def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    r"""Join neighbouring outputs of one stream, and keep what a terminal shows after a carriage return.
+
+    >>> parts = [nbformat.v4.new_output("stream", name="stdout", text=text) for text in ("10 %\r", "20 %\n")]
+    >>> [output.text for output in merge_streams(parts)]
+    ['20 %\n']
+    """
+    merged: list[NotebookNode] = []
+    for output in outputs:
+        if output.output_type == "stream":
+            before = merged.pop().text if merged and merged[-1].get("name") == output.name else ""
+            output.text = re.sub(r"(?m)^.*\r(?=[^\n])", "", before + output.text)
+        merged.append(output)
+    return merged
+
+
+def serialised(nb: NotebookNode) -> str:
+    """Return the text of ``nb`` as JupyterLab writes it: indented by one, all alphabets as they are."""
+    return nbformat.writes(nb, nbformat.NO_CONVERT).rstrip("\n") + "\n"
+
+
+def faults(path: Path) -> list[str]:
+    """List what is not properly recorded in the notebook at ``path``; execute nothing."""
+    text = path.read_text(encoding="utf-8")
+    nb = nbformat.reads(text, nbformat.NO_CONVERT)
+    found = [f"{path}, cell {index + 1}: {fault}" for index, cell in enumerate(nb.cells) for fault in cell_faults(cell)]
+    if "widgets" in nb.metadata:
+        found.append(f"{path}: metadata.widgets")
+    if serialised(tidy(nb)) != text:
+        found.append(f"{path}: not as the recording command writes it")
+    return found
+
+
+def cell_faults(cell: NotebookNode) -> Iterator[str]:
+    """Say what is not properly recorded in one cell."""
+    tags, outputs = cell.metadata.get("tags", []), cell.get("outputs", [])
+    if cell.source.strip() and cell.get("execution_count", 0) is None and "skip-execution" not in tags:
+        yield "not executed"
+    if "raises-exception" not in tags and any(output.output_type == "error" for output in outputs):
+        yield "a stored error"
+    if any(WIDGET_VIEW in output.get("data", {}) for output in outputs):
+        yield "a widget view"
+
+
+def main() -> None:
+    """Record the notebooks named on the command line, or check them."""
+    parser = argparse.ArgumentParser(prog="python -m mapping_lib.recording", description=__doc__.splitlines()[0])
+    parser.add_argument("notebooks", nargs="*", type=Path, help="default: notebooks/*.ipynb")
+    parser.add_argument("--check", action="store_true", help="execute nothing, report what is not recorded properly")
+    options = parser.parse_args()
+    paths = options.notebooks or sorted(Path("notebooks").glob("*.ipynb"))
+    if not paths:
+        parser.error("no notebook in notebooks/: run this from the project's root")
+    if options.check:
+        sys.exit("\n".join(fault for path in paths for fault in faults(path)) or 0)
+    try:
+        for path in paths:
+            record(path)
+            print(f"recorded {path}", flush=True)
+    except RecordingError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

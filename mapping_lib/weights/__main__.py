@@ -1,0 +1,27 @@
+"""Rebuild every shipped theta: ``python -m mapping_lib.weights [name ...]``."""
+
+import sys
+import time
+
+import torch
+
+from mapping_lib.weights import save_theta, shipped_path
+from mapping_lib.weights.recipes import RECIPES, SEEDS
+
+
+def main(names: list[str]) -> None:
+    """Train the named recipes (all without names) with every seed, and store what comes out."""
+    torch.set_num_threads(1)  # small tensors: a second thread only costs
+    for name in names or [name for name, recipe in RECIPES.items() if recipe.outer_steps]:
+        recipe = RECIPES[name]
+        for seed in SEEDS:
+            began = time.perf_counter()
+            for progress in recipe.train(seed):
+                if progress.step % 1000 == 0:
+                    print(f"\r{name} seed {seed}: {progress.step:6d} / {recipe.outer_steps}", end="", flush=True)
+            path = save_theta(shipped_path(name, seed), progress.theta, seed=seed, **recipe.settings())
+            print(f"\r{name} seed {seed}: {time.perf_counter() - began:.0f} s -> {path.name}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

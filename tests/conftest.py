@@ -1,0 +1,43 @@
+"""What every test shares: one thread, a Jupyter of its own, and a browser for those that need one."""
+
+import os
+import shutil
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the kernels one thread and folders that hold none of this machine's settings."""
+    folder = tempfile.mkdtemp(prefix="mapping-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    names = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR")
+    os.environ |= {name: str(Path(folder, name.lower())) for name in names}
+    os.environ["OMP_NUM_THREADS"] = "1"
+    for name in ("PYTHONWARNINGS", "MPLBACKEND"):
+        os.environ.pop(name, None)
+    import_module("matplotlib.font_manager")  # builds the font cache here; a kernel would say so in its first cell
+
+
+def find_chromium() -> str | None:
+    """Return the path of an installed Chromium, or None."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked `browser` where there is no browser, but fail it where one was promised."""
+    if item.get_closest_marker("browser") and not find_chromium():
+        if os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail("REQUIRE_BROWSER is set, and there is no chromium on the PATH", pytrace=False)
+        pytest.skip("no chromium on the PATH")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Chromium, for `executable_path`; mark the test `browser`."""
+    return find_chromium()

@@ -1,0 +1,266 @@
+"""The recording command: what it writes, what it refuses, and that recording once more changes nothing."""
+
+import base64
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib.image
+import nbformat
+import numpy as np
+import pytest
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from mapping_lib import recording
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
+
+# --- The notebooks themselves: another recording gives the same again ---
+
+
+@pytest.fixture(scope="module")
+def again(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Future]:
+    """Record the notebooks that were asked for into a temporary folder, two at a time: there are two cores."""
+    folder = tmp_path_factory.mktemp("again")
+    paths = [
+        item.callspec.params["path"] for item in request.session.items if "again" in getattr(item, "fixturenames", ())
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        yield {path: pool.submit(record_to, path, folder / path.name) for path in paths}
+
+
+def record_to(path: Path, out: Path) -> NotebookNode:
+    recording.record(path, out)
+    return nbformat.read(out, nbformat.NO_CONVERT)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_recording_again_changes_nothing(path: Path, again: dict[Path, Future]):
+    old, new = nbformat.read(path, nbformat.NO_CONVERT), again[path].result()
+    assert frame(new) == frame(old)
+    for old_cell, new_cell in zip(old.cells, new.cells, strict=True):
+        for was, now in zip(pictures(old_cell), pictures(new_cell), strict=True):
+            assert_alike(was, now)
+
+
+def frame(nb: NotebookNode) -> NotebookNode:
+    """Return ``nb`` without what may differ: the pixels, and the outputs of cells tagged so."""
+    nb = nbformat.from_dict(nb)
+    for cell in nb.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = "a picture"
+        if "nbval-ignore-output" in cell.metadata.get("tags", []):
+            cell.outputs = [sorted(output.get("data", {})) for output in cell.outputs]
+    return nb
+
+
+def pictures(cell: NotebookNode) -> list[np.ndarray]:
+    """Return the pixels of the pictures that a cell puts out."""
+    stored = [output.get("data", {}).get("image/png") for output in cell.get("outputs", [])]
+    return [matplotlib.image.imread(BytesIO(base64.b64decode(png))) for png in stored if png]
+
+
+def assert_alike(was: np.ndarray, now: np.ndarray) -> None:
+    """Another processor may move a line by a hair: 2 % of the range of colours, in the mean, are allowed."""
+    assert was.shape == now.shape
+    assert np.abs(was - now).mean() < 0.02
+
+
+def test_pictures_that_differ_are_told_apart():
+    white, line = np.ones((300, 400, 4)), np.ones((300, 400, 4))
+    line[100:110] = 0.0
+    assert_alike(white, white)
+    with pytest.raises(AssertionError):
+        assert_alike(white, line)
+
+
+# --- The command, on small notebooks ---
+
+PANEL = """\
+import base64, io
+import ipywidgets
+from matplotlib.figure import Figure
+
+class Panel(ipywidgets.VBox):
+    def _repr_mimebundle_(self, **kwargs):
+        png = io.BytesIO()
+        Figure().savefig(png)
+        picture = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": "a panel"}
+        return super()._repr_mimebundle_(**kwargs) | picture
+
+Panel([ipywidgets.IntSlider()])"""
+
+
+def write(folder: Path, *sources: str, tags: tuple[str, ...] = ()) -> Path:
+    """Write a notebook of code cells as a person leaves it; the last one has the ``tags``."""
+    nb = new_notebook(cells=[new_markdown_cell("# Θ"), *map(new_code_cell, sources)])
+    nb.cells[-1].metadata.tags = list(tags)
+    nbformat.write(nb, folder / "a.ipynb")
+    return folder / "a.ipynb"
+
+
+def outputs(path: Path) -> list[NotebookNode]:
+    """Return what the last cell put out, and the picture cell's."""
+    return nbformat.read(path, nbformat.NO_CONVERT).cells[-1].outputs
+
+
+def run(path: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "mapping_lib.recording", *arguments]
+    return subprocess.run(command, cwd=path, capture_output=True, text=True, check=False)
+
+
+def test_a_panel_keeps_its_picture_and_loses_its_view(tmp_path: Path):
+    path = write(tmp_path, PANEL)
+    recording.record(path)
+    (output,) = outputs(path)
+    assert sorted(output.data) == ["image/png", "text/plain"]
+    assert output.data["text/plain"] == "a panel"
+    nb = nbformat.read(path, nbformat.NO_CONVERT)
+    assert "widgets" not in nb.metadata
+    assert nb.metadata.language_info == {"name": "python"}
+
+
+def test_recording_twice_gives_the_same_bytes(tmp_path: Path):
+    path = write(tmp_path, PANEL, "print('θ', end='')\nprint(' φ')\n{1: 2}")
+    recording.record(path)
+    once = path.read_bytes()
+    recording.record(path)
+    assert path.read_bytes() == once
+    assert "θ φ".encode() in once
+    assert once.endswith(b"}\n")
+    assert recording.faults(path) == []
+
+
+def test_split_streams_are_merged(tmp_path: Path):
+    path = write(tmp_path, "import time\nfor i in range(4):\n    print(i, flush=True)\n    time.sleep(0.3)")
+    recording.record(path)
+    assert [output.text for output in outputs(path)] == ["0\n1\n2\n3\n"]
+
+
+def test_streams_on_both_sides_of_a_picture_stay_apart():
+    texts = [new_output("stream", name="stdout", text=text) for text in "abc"]
+    picture = new_output("display_data", {"image/png": "", "text/plain": "p"})
+    merged = recording.merge_streams([texts[0], picture, texts[1], texts[2]])
+    assert [output.get("text") for output in merged] == ["a", None, "bc"]
+
+
+def test_a_progress_bar_keeps_its_last_state(tmp_path: Path):
+    path = write(
+        tmp_path,
+        "import time\nfor i in range(4):\n    print(i, end='\\r', flush=True)\n    time.sleep(0.2)\nprint('done')",
+    )
+    recording.record(path)
+    assert [output.text for output in outputs(path)] == ["done\n"]
+
+
+def test_cells_run_in_the_notebooks_folder_on_one_thread(tmp_path: Path):
+    path = write(tmp_path, "import os\nos.path.exists('a.ipynb'), os.environ['OMP_NUM_THREADS']")
+    recording.record(path)
+    assert outputs(path)[0].data["text/plain"] == "(True, '1')"
+
+
+def test_a_failing_cell_is_named_and_the_file_stays(tmp_path: Path):
+    path = write(tmp_path, "1", "raise ValueError('no such task')", "3")
+    before = path.read_bytes()
+    with pytest.raises(recording.RecordingError, match=r"a\.ipynb, cell 3: ValueError: no such task"):
+        recording.record(path)
+    assert path.read_bytes() == before
+
+
+def test_a_slow_cell_is_stopped(tmp_path: Path):
+    path = write(tmp_path, "import time\ntime.sleep(60)")
+    with pytest.raises(recording.RecordingError, match=r"cell 2: CellTimeoutError"):
+        recording.record(path, timeout=1)
+
+
+def test_a_kernel_that_dies_is_reported(tmp_path: Path):
+    path = write(tmp_path, "import os\nos._exit(1)")
+    with pytest.raises(recording.RecordingError, match=r"cell 2: DeadKernelError"):
+        recording.record(path)
+
+
+def test_a_cell_may_be_meant_to_fail(tmp_path: Path):
+    path = write(tmp_path, "1 / 0", tags=("raises-exception",))
+    recording.record(path)
+    assert outputs(path)[0].traceback == ["ZeroDivisionError: division by zero"]
+    assert recording.faults(path) == []
+
+
+def test_a_skipped_cell_is_not_executed(tmp_path: Path):
+    path = write(tmp_path, "1", "1 / 0", tags=("skip-execution",))
+    recording.record(path)
+    assert outputs(path) == []
+    assert recording.faults(path) == []
+
+
+def test_warnings_are_seen(tmp_path: Path):
+    path = write(tmp_path, "import warnings\nwarnings.warn('mind the gap', stacklevel=1)")
+    recording.record(path)
+    assert outputs(path)[0].name == "stderr"
+
+
+def test_the_command_records_all_notebooks(tmp_path: Path):
+    (tmp_path / "notebooks").mkdir()
+    write(tmp_path / "notebooks", "6 * 7")
+    assert "not executed" in run(tmp_path, "--check").stderr
+    done = run(tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "recorded notebooks/a.ipynb\n", "")
+    assert run(tmp_path, "--check").returncode == 0
+
+
+def test_the_command_stops_at_a_failure(tmp_path: Path):
+    done = run(tmp_path, str(write(tmp_path, "1 / 0")))
+    assert done.returncode == 1
+    assert done.stderr.endswith("a.ipynb, cell 2: ZeroDivisionError: division by zero\n")
+    assert "Traceback" not in done.stderr
+
+
+def test_the_command_says_that_there_is_nothing_to_record(tmp_path: Path):
+    assert "project's root" in run(tmp_path).stderr
+    assert run(tmp_path, "--check").returncode == 2
+
+
+def spoil_count(nb: NotebookNode) -> None:
+    nb.cells[1].execution_count = None
+
+
+def spoil_error(nb: NotebookNode) -> None:
+    nb.cells[1].outputs = [new_output("error", ename="E", evalue="v", traceback=["E: v"])]
+
+
+def spoil_view(nb: NotebookNode) -> None:
+    nb.cells[1].outputs = [new_output("display_data", {recording.WIDGET_VIEW: {}, "text/plain": "a panel"})]
+
+
+def spoil_widgets(nb: NotebookNode) -> None:
+    nb.metadata.widgets = {}
+
+
+def spoil_times(nb: NotebookNode) -> None:
+    nb.cells[1].metadata.execution = {"iopub.status.busy": "2024-01-01"}
+
+
+FAULTS = [
+    (spoil_count, "cell 2: not executed"),
+    (spoil_error, "cell 2: a stored error"),
+    (spoil_view, "cell 2: a widget view"),
+    (spoil_widgets, "metadata.widgets"),
+    (spoil_times, "not as the recording command writes it"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "fault"), FAULTS)
+def test_check_finds_the_fault(tmp_path: Path, spoil: Callable, fault: str):
+    nb = recording.tidy(new_notebook(cells=[new_markdown_cell("# A"), new_code_cell("1", execution_count=1)]))
+    path = tmp_path / "a.ipynb"
+    path.write_text(recording.serialised(nb), encoding="utf-8")
+    assert recording.faults(path) == []
+    spoil(nb)
+    path.write_text(recording.serialised(nb), encoding="utf-8")
+    assert fault in " ".join(recording.faults(path))
