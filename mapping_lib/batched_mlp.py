@@ -56,7 +56,7 @@ def backward(params: list[Tensor], hidden: list[Tensor], delta: Tensor) -> list[
     """From the loss's derivative by the output, give its derivative by every layer's pre-activation."""
     deltas = [delta]
     for weight, h in zip(params[-2:0:-2], hidden[-2:0:-1], strict=True):
-        deltas.append((deltas[-1] @ weight) * (h > 0))
+        deltas.append((deltas[-1] @ weight).mul_(h.sign()))  # h >= 0: its sign is the slope of ReLU
     return deltas[::-1]
 
 
@@ -73,17 +73,17 @@ def hessian_product(params, hidden, deltas, v: list[Tensor]) -> list[Tensor]:
     Every quantity of the forward and backward pass is differentiated in the direction ``v``. Where the
     parameters are shared by all tasks, the products come back summed over the tasks.
     """
-    masks = [h > 0 for h in hidden[1:-1]]
+    relu_slopes = [h.sign() for h in hidden[1:-1]]
     moved = [None]  # d hidden in the direction v; the input does not move
     for i, (weight, v_weight, v_bias) in enumerate(zip(params[0::2], v[0::2], v[1::2], strict=True)):
         change = torch.baddbmm(v_bias.unsqueeze(-2), hidden[i], v_weight.mT)
         if i > 0:
             change += moved[i] @ weight.mT
-        moved.append(change * masks[i] if i < len(masks) else change)
+        moved.append(change.mul_(relu_slopes[i]) if i < len(relu_slopes) else change)
     slopes = [_mse_slope(moved[-1])]
-    for i in range(len(masks), 0, -1):
+    for i in range(len(relu_slopes), 0, -1):
         slope = slopes[-1] @ params[2 * i] + deltas[i] @ v[2 * i]
-        slopes.append(slope * masks[i - 1])
+        slopes.append(slope.mul_(relu_slopes[i - 1]))
     slopes = slopes[::-1]
     if params[0].dim() == 2:
         hidden, deltas, slopes = ([t.flatten(0, 1) for t in ts] for ts in (hidden, deltas, slopes))
@@ -123,24 +123,25 @@ def meta_gradient(
     ``alpha`` holds one tensor a parameter (without dimensions, or of the parameter's shape);
     ``alpha_too`` asks for the gradient by it as well (Li et al. 2017, Meta-SGD).
     """
-    phi, trace = params, []
-    for _ in range(steps if support.x.shape[1] else 0):
-        gradient, hidden, deltas = loss_gradient(phi, support)
-        trace.append((phi, hidden, deltas, gradient))
-        phi = _step(phi, alpha, gradient)
-    v, hidden, _ = loss_gradient(phi, query)
-    loss = (hidden[-1] - query.y).square().mean()
-    n_tasks = len(query.x)
-    d_alpha = [torch.zeros_like(p) for p in params] if alpha_too else None
-    for phi, hidden, deltas, gradient in reversed(trace):
-        if alpha_too:
-            d_alpha = [d - (g * u).sum(0) for d, g, u in zip(d_alpha, gradient, v, strict=True)]
-        if not first_order:
-            product = hessian_product(phi, hidden, deltas, [a * u for a, u in zip(alpha, v, strict=True)])
-            v = [u.sum(0) if h.dim() < u.dim() else u for u, h in zip(v, product, strict=True)]
-            v = [u - h for u, h in zip(v, product, strict=True)]
-    v = [u.sum(0) if u.dim() > p.dim() else u for u, p in zip(v, params, strict=True)]
-    return MetaGradient(loss, [u / n_tasks for u in v], d_alpha and [d / n_tasks for d in d_alpha])
+    with torch.inference_mode():  # as no_grad, but leaner: no views or versions are tracked
+        phi, trace = params, []
+        for _ in range(steps if support.x.shape[1] else 0):
+            gradient, hidden, deltas = loss_gradient(phi, support)
+            trace.append((phi, hidden, deltas, gradient))
+            phi = _step(phi, alpha, gradient)
+        v, hidden, _ = loss_gradient(phi, query)
+        loss = (hidden[-1] - query.y).square().mean()
+        d_alpha = [torch.zeros_like(p) for p in params] if alpha_too else None
+        for phi, hidden, deltas, gradient in reversed(trace):
+            if alpha_too:
+                d_alpha = [d - (g * u).sum(0) for d, g, u in zip(d_alpha, gradient, v, strict=True)]
+            if not first_order:
+                product = hessian_product(phi, hidden, deltas, [a * u for a, u in zip(alpha, v, strict=True)])
+                v = [u.sum(0) if h.dim() < u.dim() else u for u, h in zip(v, product, strict=True)]
+                v = [u - h for u, h in zip(v, product, strict=True)]
+        v = [u.sum(0) if u.dim() > p.dim() else u for u, p in zip(v, params, strict=True)]
+    n_tasks = len(query.x)  # made out here, the results are ordinary tensors again, fit for autograd
+    return MetaGradient(loss.clone(), [u / n_tasks for u in v], d_alpha and [d / n_tasks for d in d_alpha])
 
 
 def _mse_slope(residual: Tensor) -> Tensor:

@@ -16,13 +16,13 @@ from mapping_lib.task import Params
 
 
 def hessian_vector_product(objective: Objective, params: Params, v: Params) -> Params:
-    """H v, where H is the Hessian of ``objective`` at ``params``: two passes, H is never built.
+    """H v, where H is the Hessian of ``objective`` at ``params``: the gradient of (gradient . v).
 
     >>> bowl = lambda p: 0.5 * (p["w"] * torch.tensor([1.0, 10.0]) * p["w"]).sum()
     >>> hessian_vector_product(bowl, {"w": torch.zeros(2)}, {"w": torch.ones(2)})
     {'w': tensor([ 1., 10.])}
     """
-    return torch.func.jvp(torch.func.grad(objective), (params,), (v,))[1]
+    return torch.func.grad(lambda params: _dot(torch.func.grad(objective)(params), v))(params)
 
 
 def largest_curvature(objective: Objective, params: Params, *, generator: Generator, iterations: int = 50) -> Tensor:
@@ -43,13 +43,15 @@ def largest_eigenvalue(product: Callable[[Params], Params], start: Params, *, it
 
     A first run finds the eigenvalue largest in size; if that one is negative, a second run on the map
     shifted by it finds the largest. Within about 1 % unless the next eigenvalue is very close.
+    Vmappable: both runs are always made.
     """
     check_count("iterations", iterations, at_least=1)
-    largest = _furthest_from(0.0, product, start, iterations)
-    return largest if largest >= 0 else _furthest_from(float(largest), product, start, iterations)
+    largest_in_size = _furthest_from(0.0, product, start, iterations)
+    largest = _furthest_from(largest_in_size, product, start, iterations)
+    return torch.where(largest_in_size >= 0, largest_in_size, largest)
 
 
-def _furthest_from(shift: float, product: Callable[[Params], Params], v: Params, iterations: int) -> Tensor:
+def _furthest_from(shift: float | Tensor, product: Callable[[Params], Params], v: Params, iterations: int) -> Tensor:
     """The eigenvalue whose distance from ``shift`` is largest."""
     for _ in range(iterations):
         v = _unit(v)

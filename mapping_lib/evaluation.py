@@ -99,5 +99,10 @@ def adaptation_path(learner: MetaLearner, theta: Params, support: Batch, descrip
 
 def query_errors(learner: MetaLearner, path: Params, query: Batch) -> Tensor:
     """Mean squared error ``(steps + 1, task)`` of every phi of ``path`` on its task's query."""
-    predict = torch.func.vmap(torch.func.vmap(learner.predict), in_dims=(0, None))
-    return (predict(path, query.x) - query.y).square().flatten(2).mean(2)
+    predict = torch.func.vmap(learner.predict)
+
+    def errors(step: int) -> Tensor:  # one step at a time: all at once would not fit the processor's cache
+        y_hat = predict({name: p[step] for name, p in path.items()}, query.x)
+        return (y_hat - query.y).square().flatten(1).mean(1)
+
+    return torch.stack([errors(step) for step in range(len(next(iter(path.values()))))])

@@ -4,7 +4,15 @@ One colour for one role everywhere, from the palette of Okabe and Ito (2008), wh
 readers can tell apart.
 """
 
+from collections.abc import Mapping, Sequence
+
 import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from mapping_lib.evaluation import ErrorByStep
+from mapping_lib.task import Batch
 
 COLOURS = {
     "truth": "#333333",
@@ -38,3 +46,66 @@ STYLE = {
 def use_style() -> None:
     """Make every later figure look like the suite's: large type, light grid, colour-blind-safe colours."""
     mpl.rcParams.update(STYLE)
+
+
+def plot_truth(ax: Axes, x: Tensor, y: Tensor, label: str = "truth") -> Axes:
+    """The true function: a dark dashed line."""
+    ax.plot(x.flatten(), y.flatten(), color=COLOURS["truth"], lw=1.8, ls=(0, (4, 2)), label=label)
+    return ax
+
+
+def plot_batch(ax: Axes, batch: Batch, role: str) -> Axes:
+    """The examples of one task, in the colour of their ``role``: "support" filled, "query" hollow."""
+    fill = {"mfc": "white", "mec": COLOURS["query"], "mew": 2} if role == "query" else {"mec": "black"}
+    ax.plot(batch.x.flatten(), batch.y.flatten(), "o", color=COLOURS[role], ms=8, label=role, zorder=3, **fill)
+    return ax
+
+
+def plot_fit(ax: Axes, x: Tensor, y: Tensor, role: str, label: str) -> Axes:
+    """One fitted function: "before" dotted, "after" and "rival" solid."""
+    dotted = role == "before"
+    ax.plot(
+        x.flatten(), y.flatten(), color=COLOURS[role], lw=2 if dotted else 3, ls=":" if dotted else "-", label=label
+    )
+    return ax
+
+
+def plot_error_by_step(ax: Axes, errors: ErrorByStep, label: str, **style) -> Axes:
+    """Mean error by inner step with its 95 % interval over tasks as a band; the median dashed."""
+    steps = range(len(errors.mean))
+    (line,) = ax.plot(steps, errors.mean, marker="o", ms=4, label=label, **style)
+    ax.fill_between(steps, errors.low.clamp_min(1e-4), errors.high, color=line.get_color(), alpha=0.18, lw=0)
+    ax.plot(steps, errors.median, color=line.get_color(), ls="--", lw=1.2)
+    ax.set(xlabel="inner steps m", ylabel="mean squared error", yscale="log")
+    return ax
+
+
+def plot_sweep(ax: Axes, values: Sequence[float], errors: Mapping[str, Sequence[float]], xlabel: str) -> Axes:
+    """One line a learner over the values of one setting, on log axes."""
+    for label, line in errors.items():
+        ax.plot(values, line, marker="o", ms=4, label=label)
+    ax.set(xlabel=xlabel, ylabel="mean squared error", yscale="log")
+    ax.legend()
+    return ax
+
+
+def plot_training(ax: Axes, losses: Sequence[float], window: int = 50) -> Axes:
+    """The meta-loss of every outer step, faint, and its mean over ``window`` steps, bold."""
+    ax.plot(range(1, len(losses) + 1), losses, color=COLOURS["before"], lw=0.5, alpha=0.6)
+    smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
+    ax.plot(range(window, len(losses) + 1), smooth, color=COLOURS["after"], lw=2.5, label=f"mean of {window} steps")
+    ax.set(xlabel="outer step", ylabel="meta-loss", yscale="log")
+    ax.legend()
+    return ax
+
+
+def plot_spread(ax: Axes, values: Sequence[Tensor], labels: Sequence[str], ylabel: str) -> Axes:
+    """One column a group: every value as a faint dot, the median as a bar. Groups of one kind share a colour."""
+    kinds = list(dict.fromkeys(label.split("\n")[0] for label in labels))
+    for i, (group, label) in enumerate(zip(values, labels, strict=True)):
+        colour = CYCLE[kinds.index(label.split("\n")[0])]
+        ax.plot(i + np.linspace(-0.25, 0.25, len(group)), group, "o", ms=4, color=colour, alpha=0.4, mec="none")
+        ax.hlines(group.median(), i - 0.32, i + 0.32, color=colour, lw=3.5)
+    ax.set_xticks(range(len(labels)), labels, fontsize=10)
+    ax.set_ylabel(ylabel)
+    return ax

@@ -151,7 +151,7 @@ def _sharpness(phi: list[torch.Tensor], alphas: list[torch.Tensor], support: Bat
 
     generator = torch.Generator().manual_seed(0)
     start = {i: torch.randn(p.shape, generator=generator) for i, p in enumerate(phi)}
-    return float(largest_eigenvalue(product, start, iterations=20))
+    return float(largest_eigenvalue(product, start, iterations=15))
 
 
 class AdaptationCanvas(Canvas):

@@ -27,7 +27,7 @@ MAX_EARLIER = 6
 WORTH_KEEPING = 50
 """Runs with fewer outer steps than this are not kept as earlier curves: a slider passes through many."""
 
-ERROR_LIMITS = (0.05, 50.0)
+ERROR_LIMITS = (0.1, 20.0)
 GRID = torch.linspace(-5, 5, 161)[None, :, None]
 
 
@@ -170,7 +170,7 @@ class TrainingCanvas(Canvas):
         """Two axes with fixed limits."""
         left = figure.add_axes((0.075, 0.13, 0.44, 0.77))
         right = figure.add_axes((0.585, 0.13, 0.40, 0.77))
-        left.set(xlim=(0, OUTER_STEPS * 1.13), ylim=ERROR_LIMITS, yscale="log", xlabel="outer step")
+        left.set(xlim=(0, OUTER_STEPS * 1.26), ylim=ERROR_LIMITS, yscale="log", xlabel="outer step")
         left.set(ylabel="held-out error after adaptation", title="meta-training, live")
         left.set_xticks(range(0, OUTER_STEPS + 1, 200))
         left.set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
@@ -196,23 +196,33 @@ class TrainingCanvas(Canvas):
         return line, name
 
     def update(self, frame: Frame) -> None:
-        """Move the lines to one frame."""
-        for i, artists in enumerate(self._earlier):
-            _place(artists, frame.earlier[i] if i < len(frame.earlier) else None)
-        _place(self._now, frame.curve)
+        """Move the lines to one frame; names that would overlap are pushed apart, the present one stays."""
+        curves = [frame.curve, *reversed(frame.earlier)]
+        heights = _apart([float(np.clip(curve.error[-1], *ERROR_LIMITS)) for curve in curves])
+        for i, (line, name) in enumerate([self._now, *self._earlier]):
+            line.set_visible(i < len(curves))
+            name.set_visible(i < len(curves))
+            if i < len(curves):
+                line.set_data(curves[i].outer_steps, np.clip(curves[i].error, *ERROR_LIMITS))
+                name.set_position((curves[i].outer_steps[-1] + 12, heights[i]))
+                name.set_text(curves[i].label)
         for line, y in ((self._before, frame.before), (self._after, frame.after)):
             line.set_ydata(np.clip(np.nan_to_num(y, nan=1e3), -1e3, 1e3))
 
 
-def _place(artists: tuple[Any, Any], curve: Curve | None) -> None:
-    line, name = artists
-    for artist in artists:
-        artist.set_visible(curve is not None)
-    if curve is not None:
-        error = np.clip(curve.error, *ERROR_LIMITS)
-        line.set_data(curve.outer_steps, error)
-        name.set_position((curve.outer_steps[-1] + 12, error[-1]))
-        name.set_text(curve.label)
+def _apart(heights: list[float], factor: float = 1.27) -> list[float]:
+    """Raise each height above those before it in the list that are closer than ``factor``.
+
+    >>> _apart([1.0, 1.1, 5.0])
+    [1.0, 1.27, 5.0]
+    """
+    placed: list[float] = []
+    for height in heights:
+        for other in sorted(placed):
+            if other / factor < height < other * factor:
+                height = other * factor
+        placed.append(height)
+    return placed
 
 
 class TrainingPanel(Panel):

@@ -9,6 +9,7 @@ moving artists are drawn on top of a copy of it (blitting), and the picture trav
 `ipywidgets.Image`.
 """
 
+import base64
 import io
 import math
 from collections.abc import Callable, Mapping
@@ -118,6 +119,7 @@ class Panel(widgets.VBox):
                 self.picture,
             ]
         )
+        self.add_class(f"explorer-{title}")
         self.refresh()
 
     def set(self, **values: Any) -> None:
@@ -153,7 +155,8 @@ class Panel(widgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         data = super()._repr_mimebundle_(**kwargs) or {}
-        return {**data, "image/png": self.picture.value, "text/plain": f"[explorer: {self.title}]"}
+        png = base64.b64encode(self.picture.value).decode()
+        return {**data, "image/png": png, "text/plain": f"[explorer: {self.title}]"}
 
 
 def _button(label: str, act: Callable[[], None], style: str = "") -> widgets.Button:

@@ -5,7 +5,7 @@ head: ANIL; learned: Meta-SGD), and what the outer optimiser descends (the exact
 without second derivatives: FOMAML, or theta - phi: Reptile).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mapping_lib import batched_mlp, inner_loop
 from mapping_lib.checks import check_batch, check_count, check_number
-from mapping_lib.inner_loop import StepSize, step_size, support_objective
+from mapping_lib.inner_loop import StepSize, support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.networks import FunctionalNetwork, functional
 from mapping_lib.task import Batch, Params, Task
@@ -60,8 +60,7 @@ def anil(
 ) -> MetaLearner:
     """Almost No Inner Loop (Raghu et al. 2020, section 4): only the head adapts, alpha is 0 elsewhere.
 
-    ``head`` is the prefix of the head's parameter names; by default the last layer that has
-    parameters. Other arguments and errors as for `maml`.
+    ``head`` is the name of the layer that adapts; by default the last one that has parameters. Other arguments and errors as for `maml`.
 
     >>> from mapping_lib.networks import mlp
     >>> learner = anil(mlp((1, 8, 1)), torch.nn.functional.mse_loss)
@@ -72,10 +71,12 @@ def anil(
     """
     alpha = check_number("alpha", alpha, at_least=0)
     rule = _rule(network, loss, steps)
-    head = list(rule.model.shapes)[-1].rpartition(".")[0] if head is None else head
-    alphas = {name: alpha if name.startswith(head) else 0.0 for name in rule.model.shapes}
-    if not any(name.startswith(head) for name in alphas):
-        raise ValueError(f"head is {head!r}; allowed: the beginning of one of {', '.join(alphas)}")
+    if head is None:
+        last = list(rule.model.shapes)[-1]
+        head = last.rpartition(".")[0] or last
+    alphas = {name: alpha if f"{name}.".startswith(f"{head}.") else 0.0 for name in rule.model.shapes}
+    if not any(f"{name}.".startswith(f"{head}.") for name in alphas):
+        raise ValueError(f"head is {head!r}; allowed: the name of a layer, the first part of one of {', '.join(alphas)}")
     return _gradient_learner(rule, split=lambda theta: (theta, alphas))
 
 
@@ -135,9 +136,11 @@ class _Rule(NamedTuple):
 
     def in_order(self, params: Params, alpha: StepSize) -> tuple[list[Tensor], list[Tensor]]:
         """Parameters and step sizes as the lists that `batched_mlp` reads, first layer first."""
-        names = self.model.shapes
-        alphas = [torch.as_tensor(step_size(alpha, name), dtype=params[name].dtype) for name in names]
-        return [params[name] for name in names], alphas
+        ordered = [params[name] for name in self.model.shapes]
+        dtype = ordered[0].dtype
+        if not isinstance(alpha, Mapping):  # one for all: make its tensor once
+            return ordered, [torch.as_tensor(alpha, dtype=dtype)] * len(ordered)
+        return ordered, [torch.as_tensor(alpha[name], dtype=dtype) for name in self.model.shapes]
 
 
 def _rule(network: nn.Module, loss: Loss, steps: int, first_order: bool = False) -> _Rule:

@@ -1,0 +1,91 @@
+"""Floor 6: checks of a reader's answers.
+
+A check never raises: it prints "Right." with what was shown, or what is missing with a hint. An
+exercise that is not begun yet (it returns ``...``) gets its hint, so that Run All reaches the end.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+
+import torch
+from torch import Tensor
+
+from mapping_lib.families.sinusoid import Sinusoids
+from mapping_lib.learners.gradient import fomaml
+from mapping_lib.networks import mlp
+
+_mse = torch.nn.functional.mse_loss
+
+
+class _NotYet(Exception):
+    """What a check raises inside, with the sentence that the reader gets."""
+
+
+def _check(hint: str):
+    """Turn a function that raises `_NotYet` into one that prints, adding ``hint`` when it is not right."""
+
+    def decorate(check: Callable[[Callable], str]) -> Callable[[Callable], bool]:
+        @wraps(check)
+        def run(answer: Callable) -> bool:
+            try:
+                print(f"Right. {check(answer)}")
+                return True
+            except _NotYet as problem:
+                print(f"Not yet: {problem}\nHint: {hint}")
+            except Exception as problem:  # the reader's own code failed: say so, and go on
+                print(f"Not yet: your code stopped with {type(problem).__name__}: {problem}\nHint: {hint}")
+            return False
+
+        return run
+
+    return decorate
+
+
+def _need(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise _NotYet(otherwise)
+
+
+def _answered(value: object) -> object:
+    _need(value is not ..., "the function still returns `...`.")
+    return value
+
+
+@_check("repeat m times: take the gradient of bowl at theta, then theta = theta - alpha * gradient.")
+def check_descend(descend: Callable[[float, float, int], float]) -> str:
+    """Exercise 1: ``descend(theta, alpha, steps)`` on the loss (theta - 3)^2 / 2."""
+    for theta, alpha, steps in ((0.0, 0.5, 1), (1.0, 0.1, 5), (2.0, 0.3, 0), (-1.0, 1.9, 3)):
+        expected = 3 + (1 - alpha) ** steps * (theta - 3)
+        got = float(_answered(descend(theta, alpha, steps)))
+        _need(abs(got - expected) < 1e-4, f"descend({theta}, {alpha}, {steps}) is {got:.4f}, not {expected:.4f}.")
+    return "After m steps the distance to the minimum is (1 - alpha)^m of what it was."
+
+
+@_check("only the inner gradient is a constant: call .detach() on it, and on nothing else.")
+def check_first_order(meta_loss: Callable) -> str:
+    """Exercise 2: ``meta_loss(theta, tasks)`` whose gradient by theta is FOMAML's."""
+    network = mlp((1, 40, 40, 1)).double()
+    tasks = Sinusoids(dtype=torch.float64).sample(4, 5, 5, generator=torch.Generator().manual_seed(0))
+    oracle = fomaml(network, _mse, alpha=0.01, steps=1)
+    theta = oracle.init(generator=torch.Generator().manual_seed(1))
+    value, wanted = oracle.meta_grad(theta, tasks)
+    leaves = {name: p.clone().requires_grad_() for name, p in theta.items()}
+    loss = _answered(meta_loss(leaves, tasks))
+    _need(isinstance(loss, Tensor) and loss.dim() == 0, "the meta-loss should be a tensor without dimensions.")
+    _need(bool(torch.isclose(loss, value)), "the meta-loss itself has changed: it should not.")
+    got = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+    _need(all(g is not None for g in got), "no gradient reaches theta: were the parameters detached?")
+    apart = max(float((g - w).abs().max()) for g, w in zip(got, wanted.values(), strict=True))
+    _need(apart < 1e-8, "this is still a different gradient from FOMAML's.")
+    return "The same meta-loss, and the gradient without second derivatives."
+
+
+@_check("average the phis over the tasks (dimension 0), and say from where theta should move away.")
+def check_reptile(direction: Callable[[Tensor, Tensor], Tensor]) -> str:
+    """Exercise 3: ``direction(theta, phis)``, with ``phis (task, parameter)``, that Reptile descends."""
+    theta, phis = torch.tensor([1.0, 2.0]), torch.tensor([[0.0, 2.0], [0.5, 5.0], [1.0, 2.0]])
+    got = _answered(direction(theta, phis))
+    _need(isinstance(got, Tensor) and got.shape == theta.shape, "the direction should have the shape of theta.")
+    _need(not torch.allclose(got, phis.mean(0) - theta), "descending that moves theta away from phi.")
+    _need(torch.allclose(got, theta - phis.mean(0)), f"for theta {theta.tolist()} it is {got.tolist()}.")
+    return "Descending theta - phi moves theta towards phi."

@@ -1,0 +1,40 @@
+"""A progress bar for long cells, whose recorded output is the same on every run."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import ipywidgets as widgets
+from IPython.display import display
+
+Item = TypeVar("Item")
+
+
+class ProgressBar(widgets.HBox):
+    """A bar with words beside it; readers without a kernel see one fixed line."""
+
+    def __init__(self, label: str, total: int) -> None:
+        self.label = label
+        self.bar = widgets.IntProgress(min=0, max=total, layout={"width": "420px"})
+        self.words = widgets.Label(label)
+        super().__init__([self.bar, self.words])
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        data = super()._repr_mimebundle_(**kwargs) or {}
+        return {**data, "text/plain": f"[progress: {self.label}]"}
+
+
+def show_progress(items: Iterable[Item], *, total: int, label: str) -> Iterator[Item]:
+    """Give the items one by one, with a bar that fills as they pass.
+
+    >>> sum(show_progress(range(3), total=3, label="adding"))
+    [progress: adding]
+    3
+    """
+    bar = ProgressBar(label, total)
+    display(bar)
+    every = max(1, total // 100)
+    for count, item in enumerate(items, start=1):
+        yield item
+        if count % every == 0 or count == total:
+            bar.bar.value = count
+            bar.words.value = f"{label}: {count:,} of {total:,}"

@@ -1,0 +1,268 @@
+"""Wrong arguments raise at once, and the message names the argument, the value and what is allowed."""
+
+import math
+
+import pytest
+import torch
+from oracles import general_mse, seeded
+from torch import nn
+from torch.nn.functional import mse_loss
+
+from mapping_lib.evaluation import evaluate_by_step
+from mapping_lib.families.sinusoid import Sinusoids
+from mapping_lib.learners.baselines import from_scratch, joint
+from mapping_lib.learners.gradient import ALPHA_PREFIX, anil, fomaml, maml, meta_sgd, reptile
+from mapping_lib.meta_training import meta_train
+from mapping_lib.networks import functional, mlp
+from mapping_lib.task import Batch, Task
+
+NETWORK = mlp((1, 4, 1))
+MAKERS = [maml, fomaml, anil, meta_sgd, reptile, joint, from_scratch]
+THETA = maml(NETWORK, mse_loss).init(generator=seeded(0))
+
+
+def zeros(*shape: int, dtype=torch.float32) -> torch.Tensor:
+    return torch.zeros(shape, dtype=dtype)
+
+
+def batch(*shape: int) -> Batch:
+    return Batch(zeros(*shape), zeros(*shape))
+
+
+def tasks(support: Batch, query: Batch) -> Task:
+    return Task(support, query, zeros(3, 2))
+
+
+def use(door: str, evidence, *, theta=THETA, network: nn.Module = NETWORK):
+    """Bring the evidence of one task to MAML by each way that there is; for all but `adapt`, three times."""
+    learner = maml(network, mse_loss)
+    good = Batch(zeros(3, 4, 1), torch.func.vmap(network)(zeros(3, 4, 1)).detach())
+    if door != "adapt" and isinstance(evidence, Batch):
+        evidence = Batch(*(t.expand(3, *t.shape) if isinstance(t, torch.Tensor) else t for t in evidence))
+    match door:
+        case "adapt":
+            learner.adapt(theta, evidence)
+        case "adapt_path":
+            learner.adapt_path(theta, evidence, steps=1)
+        case "support":
+            learner.meta_grad(theta, tasks(evidence, good))
+        case "query":
+            learner.meta_grad(theta, tasks(good, evidence))
+
+
+# Numbers ----------------------------------------------------------------------------------------------
+
+BAD_ALPHAS = [
+    (-0.1, "-0.1"),
+    (math.nan, "nan"),
+    (math.inf, "inf"),
+    ("0.1", "'0.1'"),
+    ("much", "'much'"),
+    (None, "None"),
+]
+BAD_STEPS = [(-1, "-1"), (1.0, r"1\.0"), (True, "True"), ("1", "'1'")]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize(("value", "shown"), BAD_ALPHAS, ids=str)
+def test_alpha_is_a_finite_number_not_below_zero(make, value, shown: str):
+    with pytest.raises((ValueError, TypeError), match=f"alpha is {shown}; allowed: a finite number, 0 or more"):
+        make(NETWORK, mse_loss, alpha=value)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize(("value", "shown"), BAD_STEPS, ids=str)
+def test_steps_is_a_whole_number_not_below_zero(make, value, shown: str):
+    with pytest.raises((ValueError, TypeError), match=f"steps is {shown}; allowed: a whole number, 0 or more"):
+        make(NETWORK, mse_loss, steps=value)
+
+
+@pytest.mark.parametrize(("value", "shown"), BAD_STEPS, ids=str)
+def test_steps_is_checked_at_the_call_too(value, shown: str):
+    learner = maml(NETWORK, mse_loss)
+    for call in (
+        lambda: learner.adapt(THETA, batch(4, 1), steps=value),
+        lambda: learner.adapt_path(THETA, batch(3, 4, 1), steps=value),
+    ):
+        with pytest.raises((ValueError, TypeError), match=f"steps is {shown}; allowed: a whole number"):
+            call()
+
+
+def test_a_learned_alpha_may_be_negative():
+    learner = meta_sgd(NETWORK, mse_loss, alpha=0.0)
+    theta = learner.init(generator=seeded(0))
+    theta |= {name: p - 0.5 for name, p in theta.items() if name.startswith(ALPHA_PREFIX)}
+    ones = Batch(torch.ones(4, 1), torch.ones(4, 1))
+    phi = learner.adapt(theta, ones)
+    weights = {name: theta[name] for name in phi}
+    before, after = (mse_loss(learner.predict(params, ones.x), ones.y) for params in (weights, phi))
+    assert after > before  # a step uphill
+
+
+def train(**kwargs):
+    settings = {"beta": 0.1, "outer_steps": 1, "generator": seeded(0)} | kwargs
+    return meta_train(maml(NETWORK, mse_loss), Sinusoids(), **settings)
+
+
+def evaluate(**kwargs):
+    settings = {"k_shot": 3, "steps": 1, "n_tasks": 3, "generator": seeded(0)} | kwargs
+    return evaluate_by_step(maml(NETWORK, mse_loss), THETA, Sinusoids(), **settings)
+
+
+def sample(n_tasks=3, k_shot=2, n_query=2, **kwargs):
+    return Sinusoids().sample(n_tasks, k_shot, n_query, **{"generator": seeded(0), **kwargs})
+
+
+NO_GENERATOR = "generator is None; allowed: a torch.Generator"
+A_SEED = "generator is 0; allowed: a torch.Generator"
+ABOVE_ZERO = "a finite number above 0"
+CALLS = [
+    (lambda: train(beta=0.0), f"beta is 0.0; allowed: {ABOVE_ZERO}"),
+    (lambda: train(beta=-1), f"beta is -1.0; allowed: {ABOVE_ZERO}"),
+    (lambda: train(beta=math.nan), f"beta is nan; allowed: {ABOVE_ZERO}"),
+    (lambda: train(beta=math.inf), f"beta is inf; allowed: {ABOVE_ZERO}"),
+    (lambda: train(beta="0.1"), f"beta is '0.1'; allowed: {ABOVE_ZERO}"),
+    (lambda: train(outer_steps=-1), "outer_steps is -1; allowed: a whole number, 0 or more"),
+    (lambda: train(outer_steps=1e3), "outer_steps is 1000.0; allowed: a whole number, 0 or more"),
+    (lambda: train(tasks_per_step=0), "tasks_per_step is 0; allowed: a whole number, 1 or more"),
+    (lambda: train(k_shot=-1), "k_shot is -1; allowed: a whole number, 0 or more"),
+    (lambda: train(n_query=-1), "n_query is -1; allowed: a whole number, 0 or more"),
+    (lambda: train(optimiser="rmsprop"), "optimiser is 'rmsprop'; allowed: 'adam', 'sgd'"),
+    (lambda: train(schedule="linear"), "schedule is 'linear'; allowed: 'constant', 'cosine'"),
+    (lambda: train(generator=None), NO_GENERATOR),
+    (lambda: train(generator=0), A_SEED),
+    (lambda: next(train(n_query=0)), "tasks.query is empty; allowed: at least one query example"),
+    (lambda: next(train(theta={"w": zeros(1)})), "theta has the names ['w']; allowed: ['0.bias', '0.weight',"),
+    (lambda: evaluate(k_shot=-1), "k_shot is -1; allowed: a whole number, 0 or more"),
+    (lambda: evaluate(steps=-1), "steps is -1; allowed: a whole number, 0 or more"),
+    (lambda: evaluate(n_tasks=0), "n_tasks is 0; allowed: a whole number, 2 or more"),
+    (lambda: evaluate(n_query=0), "n_query is 0; allowed: a whole number, 1 or more"),
+    (lambda: evaluate(generator=None), NO_GENERATOR),
+    (lambda: sample(n_tasks=0), "n_tasks is 0; allowed: a whole number, 1 or more"),
+    (lambda: sample(n_tasks=2.0), "n_tasks is 2.0; allowed: a whole number, 1 or more"),
+    (lambda: sample(k_shot=-1), "k_shot is -1; allowed: a whole number, 0 or more"),
+    (lambda: sample(n_query=-1), "n_query is -1; allowed: a whole number, 0 or more"),
+    (lambda: sample(generator=None), NO_GENERATOR),
+    (lambda: maml(NETWORK, mse_loss).init(generator=None), NO_GENERATOR),
+    (lambda: meta_sgd(NETWORK, mse_loss).init(generator=0), A_SEED),
+    (lambda: Sinusoids(amplitude=(5.0, 0.1)), "amplitude is (5.0, 0.1); allowed: a pair with low not above high"),
+    (lambda: Sinusoids(phase=(1.0, 0.0)), "phase is (1.0, 0.0); allowed: a pair with low not above high"),
+    (lambda: Sinusoids(x=(5.0, -5.0)), "x is (5.0, -5.0); allowed: a pair with low not above high"),
+    (lambda: Sinusoids(x=5.0), "x is 5.0; allowed: a pair (low, high)"),
+    (lambda: Sinusoids(x=(0.0, math.inf)), "x[1] is inf; allowed: a finite number"),
+    (lambda: Sinusoids(noise=-0.1), "noise is -0.1; allowed: a finite number, 0 or more"),
+    (lambda: Sinusoids(noise=math.nan), "noise is nan; allowed: a finite number, 0 or more"),
+    (lambda: Sinusoids(dtype=torch.int64), "dtype is torch.int64; allowed: a floating dtype"),
+    (lambda: anil(NETWORK, mse_loss, head="9"), "head is '9'; allowed: "),
+    (lambda: functional(None), "network is a NoneType; allowed: a torch.nn.Module"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), CALLS, ids=[message.partition(";")[0] for _, message in CALLS])
+def test_the_message_names_the_argument_the_value_and_what_is_allowed(call, message: str):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        call()
+    assert str(caught.value).startswith(message)
+
+
+def test_a_parameter_that_looks_like_an_alpha_is_refused():
+    network = nn.ModuleDict({"alpha": nn.Linear(1, 1)})
+    with pytest.raises(ValueError, match=r"network has a parameter named 'alpha\.weight'; allowed: no name"):
+        meta_sgd(network, mse_loss)
+
+
+# Batches ----------------------------------------------------------------------------------------------
+
+BATCHES = [
+    (Batch(zeros(4), zeros(4, 1)), r"\.x has shape \(.*4,?\); allowed: \(.*example, feature\)"),
+    (Batch(zeros(4, 1), zeros(4)), r"\.y has shape \(.*4,?\); allowed: \(.*example, feature\)"),
+    (Batch(zeros(4), zeros(4)), r"\.x has shape \(.*4,?\); allowed: \(.*example, feature\)"),
+    (Batch(zeros(4, 1), zeros(5, 1)), r"\.x has shape .*4, 1\) and .*\.y .*5, 1\); allowed: as many targets as inputs"),
+    (Batch(zeros(4, 1), zeros(1, 1)), r"\.x has shape .*4, 1\) and .*\.y .*1, 1\); allowed: as many targets as inputs"),
+    (Batch(zeros(4, 1, dtype=torch.float64), zeros(4, 1)), r"\.x has dtype torch.float64; allowed: torch.float32"),
+    (Batch(zeros(4, 1), zeros(4, 1, dtype=torch.float64)), r"\.y has dtype torch.float64; allowed: torch.float32"),
+    (Batch(zeros(4, 1, dtype=torch.int64), zeros(4, 1)), r"\.x has dtype torch.int64; allowed: torch.float32"),
+    (Batch([[0.0]], zeros(1, 1)), r"\.x is a list; allowed: a tensor of shape \(.*example, feature\)"),
+    (Batch(zeros(1, 1), None), r"\.y is a NoneType; allowed: a tensor of shape \(.*example, feature\)"),
+    ((zeros(4, 1), zeros(4, 1)), r" is a tuple; allowed: Batch\(x, y\)"),
+    (zeros(4, 1), r" is a Tensor; allowed: Batch\(x, y\)"),
+    (None, r" is a NoneType; allowed: Batch\(x, y\)"),
+]
+NAMES = {"adapt": "support", "adapt_path": "support", "support": "tasks.support", "query": "tasks.query"}
+
+
+AT_EVERY_DOOR = pytest.mark.parametrize("door", NAMES)
+
+
+@AT_EVERY_DOOR
+@pytest.mark.parametrize(("evidence", "message"), BATCHES, ids=[message for _, message in BATCHES])
+def test_a_wrong_batch_is_refused(door: str, evidence, message: str):
+    with pytest.raises((ValueError, TypeError), match=f"^{NAMES[door]}{message}"):
+        use(door, evidence)
+
+
+WRONG_WIDTH = {
+    "too many": (mlp((1, 4, 1)), Batch(zeros(4, 1), zeros(4, 2))),
+    "too few": (mlp((1, 4, 2)), Batch(zeros(4, 1), zeros(4, 1))),
+    "too many, no hidden layer": (mlp((1, 1)), Batch(zeros(4, 1), zeros(4, 2))),
+    "too few, no hidden layer": (mlp((1, 2)), Batch(zeros(4, 1), zeros(4, 1))),
+    "labels": (mlp((1, 4, 1)), Batch(zeros(4, 1), zeros(4, dtype=torch.int64))),
+    "too many, any network": (mlp((1, 4, 1), nn.Tanh), Batch(zeros(4, 1), zeros(4, 2))),
+    "too few, any network": (mlp((1, 4, 2), nn.Tanh), Batch(zeros(4, 1), zeros(4, 1))),
+}
+
+
+@AT_EVERY_DOOR
+@pytest.mark.parametrize("kind", WRONG_WIDTH)
+def test_mean_squared_error_never_broadcasts(kind: str, door: str):
+    network, evidence = WRONG_WIDTH[kind]
+    theta = maml(network, mse_loss).init(generator=seeded(0))
+    with pytest.raises(ValueError, match=r"y has shape \(.*\); allowed: \("):
+        use(door, evidence, theta=theta, network=network)
+
+
+@pytest.mark.parametrize("k_shot", [0, 3])
+def test_the_evaluation_never_broadcasts(k_shot: int):
+    """Two outputs, one target."""
+    learner = maml(mlp((1, 4, 2)), general_mse)
+    theta = learner.init(generator=seeded(0))
+    with pytest.raises(ValueError, match=r"y has shape \(.*allowed: "):
+        evaluate_by_step(learner, theta, Sinusoids(), k_shot=k_shot, steps=1, n_tasks=2, generator=seeded(0))
+
+
+@pytest.mark.parametrize("make", [maml, anil, meta_sgd, joint, from_scratch])
+def test_an_empty_query_has_no_meta_loss(make):
+    learner = make(NETWORK, mse_loss)
+    theta = learner.init(generator=seeded(0))
+    empty = tasks(batch(3, 4, 1), batch(3, 0, 1))
+    if make is joint:  # learns from the support too
+        learner.meta_grad(theta, empty)
+        empty = tasks(batch(3, 0, 1), batch(3, 0, 1))
+    with pytest.raises(ValueError, match=r"tasks\.query is empty; allowed: at least one query example"):
+        learner.meta_grad(theta, empty)
+
+
+# theta ------------------------------------------------------------------------------------------------
+
+A_NAME_TOO_FEW = {name: p for name, p in THETA.items() if name != "2.bias"}
+BAD_THETAS = [
+    (A_NAME_TOO_FEW, r"theta has the names \['0.bias', '0.weight', '2.weight'\]; allowed: .*'2.bias'"),
+    (THETA | {"w": zeros(1)}, r"theta has the names .*'w'\]; allowed: \['0.bias', '0.weight', '2.bias', '2.weight'\]"),
+    (THETA | {"2.bias": zeros(2)}, r"theta\['2.bias'\] has shape \(2,\); allowed: \(1,\)"),
+    (THETA | {"0.weight": zeros(1, 4)}, r"theta\['0.weight'\] has shape \(1, 4\); allowed: \(4, 1\)"),
+]
+
+
+@AT_EVERY_DOOR
+@pytest.mark.parametrize(
+    ("theta", "message"), BAD_THETAS, ids=["name too few", "name too many", "length", "transposed"]
+)
+def test_a_theta_of_another_network_is_refused(door: str, theta, message: str):
+    with pytest.raises(ValueError, match=message):
+        use(door, batch(4, 1), theta=theta)
+
+
+def test_meta_sgd_needs_its_alphas():
+    learner = meta_sgd(NETWORK, mse_loss)
+    with pytest.raises(ValueError, match=r"theta has the names .*; allowed: .*'alpha\.0\.weight'"):
+        learner.adapt(THETA, batch(4, 1))

@@ -1,0 +1,143 @@
+"""The chapter in a real JupyterLab in a real Chromium: run all, move every slider, press every button."""
+
+import os
+import shutil
+from pathlib import Path
+
+import lab
+import pytest
+
+ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.browser
+
+if lab.CHROMIUM is None and not os.environ.get("REQUIRE_BROWSER"):
+    pytest.skip("needs Chromium, which is not installed (Debian: apt-get install chromium)", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def chapter(tmp_path_factory):
+    """Chapter 3, all cells run, in a page as wide as a laptop's."""
+    assert lab.CHROMIUM is not None, "REQUIRE_BROWSER is set, and no Chromium was found"
+    folder, private = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("private")
+    shutil.copy(ROOT / "notebooks" / "03_maml_code.ipynb", folder)
+    with lab.jupyterlab(folder, private) as address, lab.browser(private) as page:
+        lab.open_notebook(page, address, "03_maml_code.ipynb")
+        lab.run_all(page)
+        yield page
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    """Where screenshots go: the folder named by SCREENSHOTS, or a temporary one."""
+    folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def panel(page, title: str):
+    """The explorer's panel, scrolled into view."""
+    found = page.locator(f".explorer-{title}")
+    found.scroll_into_view_if_needed()
+    return found
+
+
+def source(explorer) -> str:
+    """The address of the picture shown now: ipywidgets makes a new one for every picture."""
+    return explorer.locator("img").get_attribute("src")
+
+
+def wait_for_new_picture(page, explorer, old: str) -> None:
+    page.wait_for_function(
+        "([img, old]) => img.src !== old && img.complete && img.naturalWidth > 0",
+        arg=[explorer.locator("img").element_handle(), old],
+        timeout=15_000,
+    )
+
+
+def press(page, explorer, name: str) -> None:
+    explorer.get_by_role("button", name=name, exact=True).click()
+
+
+def test_all_cells_run_without_an_error(chapter):
+    assert chapter.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    prompts = chapter.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
+    assert prompts
+    assert not [p for p in prompts if p.strip() in ("[ ]:", "[*]:")]
+
+
+@pytest.mark.parametrize("title", ["adaptation", "meta-training"])
+def test_every_slider_changes_the_picture_and_its_own_number(chapter, pictures, title):
+    explorer = panel(chapter, title)
+    sliders = explorer.get_by_role("slider")
+    assert sliders.count() >= 4
+    for i in range(sliders.count()):
+        old, before = source(explorer), explorer.screenshot()
+        readout = explorer.locator(".widget-readout").nth(i)
+        number = readout.inner_text()
+        sliders.nth(i).focus()
+        chapter.keyboard.press("ArrowRight")
+        if readout.inner_text() == number:  # it stood at its right end
+            chapter.keyboard.press("ArrowLeft")
+        wait_for_new_picture(chapter, explorer, old)
+        assert readout.inner_text() != number
+        assert explorer.screenshot() != before
+    explorer.screenshot(path=pictures / f"{title}_sliders.png")
+
+
+@pytest.mark.parametrize("title", ["adaptation", "meta-training"])
+def test_every_choice_changes_the_picture(chapter, title):
+    explorer = panel(chapter, title)
+    for i in range(explorer.locator("select").count()):
+        old = source(explorer)
+        explorer.locator("select").nth(i).select_option(index=3)
+        wait_for_new_picture(chapter, explorer, old)
+
+
+@pytest.mark.parametrize("title", ["adaptation", "meta-training"])
+def test_every_button_works(chapter, pictures, title):
+    explorer = panel(chapter, title)
+    names = [name.strip() for name in explorer.locator("button").all_inner_texts()]
+    assert len(names) == len(set(names)) >= 5
+    for name in names:
+        old = source(explorer)
+        press(chapter, explorer, name)
+        wait_for_new_picture(chapter, explorer, old)
+        chapter.wait_for_timeout(300)
+        explorer.screenshot(path=pictures / f"{title}_{name.replace(' ', '_')}.png")
+
+
+def test_divergence_is_said_in_words(chapter):
+    explorer = panel(chapter, "adaptation")
+    press(chapter, explorer, "diverges")
+    explorer.get_by_text("2/λ_max").first.wait_for(timeout=10_000)
+
+
+def test_moving_beta_trains_again_and_keeps_the_earlier_curve_and_stop_stops(chapter, pictures):
+    explorer = panel(chapter, "meta-training")
+    press(chapter, explorer, "Reset")
+    explorer.get_by_text("outer step 0 of").wait_for()
+    explorer.get_by_role("slider").nth(0).focus()
+    chapter.keyboard.press("ArrowRight")
+    words = explorer.locator(".widget-html-content").last
+    chapter.wait_for_timeout(1200)
+    press(chapter, explorer, "Stop")
+    chapter.wait_for_timeout(300)
+    stopped = words.inner_text()
+    chapter.wait_for_timeout(500)
+    assert words.inner_text() == stopped, "training went on after Stop"
+    assert "outer step 0 of" not in stopped
+    assert "outer step 1000 of" not in stopped, "it had finished before Stop: the test shows nothing"
+    press(chapter, explorer, "Start")
+    explorer.get_by_text("outer step 1000 of").wait_for(timeout=30_000)
+    explorer.screenshot(path=pictures / "meta-training_finished.png")
+
+
+def test_it_fits_a_projector(chapter, pictures):
+    chapter.set_viewport_size({"width": 1024, "height": 768})
+    for title in ("adaptation", "meta-training"):
+        explorer = panel(chapter, title)
+        box, picture = explorer.bounding_box(), explorer.locator("img").bounding_box()
+        assert picture["x"] + picture["width"] <= 1024
+        assert box["x"] >= 0
+        chapter.screenshot(path=pictures / f"{title}_projector.png")
+    chapter.set_viewport_size({"width": 1280, "height": 800})

@@ -1,0 +1,64 @@
+"""Every example in a docstring runs, and everything public says what it is."""
+
+import doctest
+import importlib
+import inspect
+import re
+from types import ModuleType
+
+import pytest
+from test_floors import FLOORS, MODULES, room
+
+TESTED = [name for name in MODULES if name == "mapping_lib" or room(name) != "explorers"]
+WITH_EXAMPLES = [name for name in TESTED if ">>>" in MODULES[name].read_text(encoding="utf-8")]
+LEARNING = [name for name in TESTED if name != "mapping_lib" and FLOORS.get(room(name), 99) <= 4]
+WITHOUT_EXAMPLES = {
+    "mapping_lib.learners.baselines",  # called like `maml`, which shows it
+    "mapping_lib.weights.__main__",  # trains for minutes
+}
+
+
+def public(module: ModuleType) -> dict[str, object]:
+    """The public functions and classes that a module defines, and the public methods of its classes."""
+    found = {}
+    for name, value in vars(module).items():
+        is_own = getattr(value, "__module__", None) == module.__name__
+        if not name.startswith("_") and is_own and (inspect.isfunction(value) or inspect.isclass(value)):
+            found[name] = value
+            if inspect.isclass(value):
+                methods = {n: m for n, m in vars(value).items() if inspect.isfunction(m) or isinstance(m, staticmethod)}
+                found |= {f"{name}.{n}": m for n, m in methods.items() if not n.startswith("_")}
+    return found
+
+
+def has_words(value: object) -> bool:
+    """Whether something has a docstring of its own: not none, nor the one that NamedTuple writes."""
+    doc = (value.__doc__ or "").strip()
+    return bool(doc) and not re.match(r"^\w+\(.*\)$", doc)
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_examples_run(name: str):
+    failed, attempted = doctest.testmod(importlib.import_module(name))
+    assert attempted > 0
+    assert failed == 0, "see the captured output"
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_everything_public_has_a_docstring(name: str):
+    module = importlib.import_module(name)
+    assert has_words(module), f"{name} has no docstring"
+    assert [item for item, value in public(module).items() if not has_words(value)] == []
+
+
+@pytest.mark.parametrize("name", [name for name in LEARNING if name not in WITHOUT_EXAMPLES])
+def test_every_module_that_offers_functions_shows_one_at_work(name: str):
+    offered = public(importlib.import_module(name))
+    functions = [item for item, value in offered.items() if inspect.isfunction(value)]
+    assert not functions or any(">>>" in (value.__doc__ or "") for value in offered.values())
+
+
+def test_a_missing_docstring_would_be_found():
+    assert not has_words(lambda: None)
+    assert not has_words(type("Batch", (), {"__doc__": "Batch(x, y)"}))
+    assert has_words(public)

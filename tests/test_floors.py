@@ -1,0 +1,174 @@
+"""The house has floors: imports point downwards only, read from the syntax trees (imports in functions too)."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mapping_lib
+
+ROOT = Path(mapping_lib.__file__).parent
+FLOORS = {
+    "task": 0,
+    "checks": 0,
+    "networks": 1,
+    "inner_loop": 1,
+    "curvature": 1,
+    "batched_mlp": 1,
+    "families": 2,
+    "learners": 3,
+    "meta_training": 4,
+    "evaluation": 4,
+    "weights": 4,
+    "plots": 5,
+    "explorers": 6,
+    "exercises": 6,
+}
+"""The floor of every room, by the first name after ``mapping_lib``."""
+
+BESIDE = {"recording"}
+"""Rooms beside the house: they import nothing of it, and nothing of it imports them."""
+
+ONLY_FOR = {
+    "ipywidgets": {"explorers"},
+    "matplotlib": {"plots", "explorers"},
+}
+"""Packages that only these rooms may import."""
+
+
+def module_name(path: Path) -> str:
+    """The dotted name of a file: ``mapping_lib/learners/__init__.py`` is ``mapping_lib.learners``."""
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+HOUSE = [name for name in MODULES if name != "mapping_lib"]
+
+
+def room(module: str) -> str:
+    """The room of a module: ``families`` for ``mapping_lib.families.sinusoid``."""
+    return module.split(".")[1]
+
+
+def imports(source: str, module: str, *, is_package: bool = False) -> set[str]:
+    """The dotted names that ``source`` imports, anywhere in it; ``from a import b`` gives ``a.b``."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            here = module.split(".")[: None if is_package else -1]
+            base = here[: len(here) - node.level + 1] if node.level else []
+            start = ".".join([*base, node.module] if node.module else base)
+            found |= {f"{start}.{alias.name}" for alias in node.names}
+    return found
+
+
+def imports_of(module: str) -> set[str]:
+    path = MODULES[module]
+    return imports(path.read_text(encoding="utf-8"), module, is_package=path.name == "__init__.py")
+
+
+def inside(names: set[str]) -> set[str]:
+    """The modules of mapping_lib among dotted names, of which the last part may be a function or class."""
+    return {n if n in MODULES else n.rpartition(".")[0] for n in names if n.split(".")[0] == "mapping_lib"}
+
+
+# The reader of imports --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import a.b, c as d", {"a.b", "c"}),
+        ("from mapping_lib.task import Batch, Task", {"mapping_lib.task.Batch", "mapping_lib.task.Task"}),
+        ("from mapping_lib import plots", {"mapping_lib.plots"}),
+        ("from . import plots", {"mapping_lib.learners.plots"}),
+        ("from .. import plots", {"mapping_lib.plots"}),
+        ("from ..plots import use_style", {"mapping_lib.plots.use_style"}),
+        ("def f():\n    if True:\n        import matplotlib.pyplot as plt", {"matplotlib.pyplot"}),
+        ("class A:\n    def f(self):\n        from mapping_lib.plots import COLOURS", {"mapping_lib.plots.COLOURS"}),
+        ("x = 'import torch'", set()),
+    ],
+)
+def test_every_form_of_import_is_seen(source: str, expected: set[str]):
+    assert imports(source, "mapping_lib.learners.gradient") == expected
+
+
+def test_a_package_imports_relative_to_itself():
+    assert imports("from . import gradient", "mapping_lib.learners", is_package=True) == {
+        "mapping_lib.learners.gradient"
+    }
+
+
+def test_there_is_a_house_to_look_at():
+    assert {"mapping_lib.task", "mapping_lib.learners", "mapping_lib.learners.gradient"} <= set(HOUSE)
+
+
+# The rules --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", HOUSE)
+def test_every_module_has_a_floor(module: str):
+    assert room(module) in FLOORS.keys() | BESIDE, (
+        f"{module} has no floor: write it into FLOORS here and into the picture in mapping_lib/__init__.py"
+    )
+
+
+@pytest.mark.parametrize("module", [name for name in HOUSE if room(name) not in BESIDE])
+def test_imports_point_downwards(module: str):
+    mine = FLOORS[room(module)]
+    upwards = {other for other in inside(imports_of(module)) - {"mapping_lib"} if FLOORS.get(room(other), 99) > mine}
+    assert upwards == set(), f"{module}, on floor {mine}, imports {sorted(upwards)} from above or beside the house"
+
+
+@pytest.mark.parametrize("module", [name for name in HOUSE if room(name) in BESIDE])
+def test_who_stands_beside_the_house_imports_nothing_of_it(module: str):
+    assert inside(imports_of(module)) == set()
+
+
+@pytest.mark.parametrize("package", ONLY_FOR)
+@pytest.mark.parametrize("module", HOUSE)
+def test_pictures_and_sliders_stay_upstairs(module: str, package: str):
+    uses = package in {name.split(".")[0] for name in imports_of(module)}
+    assert not uses or room(module) in ONLY_FOR[package], f"{module} imports {package}"
+
+
+def test_no_imports_go_in_a_circle():
+    below = {module: inside(imports_of(module)) - {module} for module in MODULES}
+    while free := {module for module, needs in below.items() if not needs & below.keys()}:
+        below = {module: needs for module, needs in below.items() if module not in free}
+    assert below == {}
+
+
+def test_the_picture_in_the_docstring_shows_these_floors():
+    picture = {}
+    lines = mapping_lib.__doc__.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.split() == ["floor", "room", "what", "lives", "there"])
+    for line in lines[start + 1 :]:
+        if not line.strip():
+            break
+        if found := re.match(r" +(\d) ", line):
+            floor = int(found[1])
+        column = line[lines[start].index("room") : lines[start].index("what lives")]
+        picture |= dict.fromkeys(re.findall(r"(\w+)(?:\.py|/)", column), floor)
+    assert picture == FLOORS
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = "import sys, mapping_lib; print(*{'torch', 'numpy', 'matplotlib', 'ipywidgets'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    assert done.stdout.strip() == ""
+
+
+def test_learning_loads_no_pictures():
+    code = (
+        "import sys, mapping_lib.meta_training, mapping_lib.evaluation, mapping_lib.learners.baselines;"
+        "print(*{'matplotlib', 'ipywidgets'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    assert done.stdout.strip() == ""
