@@ -44,12 +44,13 @@ def check_number(name: str, value: float, *, above: float | None = None, at_leas
     if at_least is not None:
         allowed += f", {at_least:g} or more"
     try:
-        number = float(value)
+        number = math.nan if isinstance(value, str | bool) else float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} is {value!r}; allowed: {allowed}") from None
     too_low = (above is not None and number <= above) or (at_least is not None and number < at_least)
     if not math.isfinite(number) or too_low:
-        raise ValueError(f"{name} is {number}; allowed: {allowed}")
+        shown = repr(value) if isinstance(value, str | bool) else number
+        raise ValueError(f"{name} is {shown}; allowed: {allowed}")
     return number
 
 

@@ -39,10 +39,17 @@ def summarise(per_task: Tensor) -> ErrorByStep:
     """
     per_task = torch.where(torch.isfinite(per_task), per_task, torch.inf)
     mean = per_task.mean(0)
-    half = 1.96 * per_task.std(0, correction=1) / len(per_task) ** 0.5
-    median = per_task.quantile(0.5, dim=0, interpolation="midpoint")
-    diverged = (per_task > DIVERGED_TIMES * median[0]).float().mean(0)
-    return ErrorByStep(per_task, mean, median, mean - half, mean + half, diverged)
+    half = (1.96 * per_task.std(0, correction=1) / len(per_task) ** 0.5).nan_to_num(nan=torch.inf)
+    low = torch.where(mean.isinf(), -torch.inf, mean - half)
+    median = _median(per_task)
+    diverged = (per_task.isinf() | (per_task > DIVERGED_TIMES * median[0])).float().mean(0)
+    return ErrorByStep(per_task, mean, median, low, mean + half, diverged)
+
+
+def _median(values: Tensor) -> Tensor:
+    """Median over the first dimension; `Tensor.quantile` gives nan where the middle is infinite."""
+    ordered, n = values.sort(0).values, len(values)
+    return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
 
 
 def evaluate_by_step(
@@ -103,6 +110,8 @@ def query_errors(learner: MetaLearner, path: Params, query: Batch) -> Tensor:
 
     def errors(step: int) -> Tensor:  # one step at a time: all at once would not fit the processor's cache
         y_hat = predict({name: p[step] for name, p in path.items()}, query.x)
+        if y_hat.shape != query.y.shape:
+            raise ValueError(f"query.y has shape {tuple(query.y.shape)}; allowed: {tuple(y_hat.shape)}, as predicted")
         return (y_hat - query.y).square().flatten(1).mean(1)
 
     return torch.stack([errors(step) for step in range(len(next(iter(path.values()))))])

@@ -63,6 +63,7 @@ def adapt(params: Params, objective: Objective, *, alpha: StepSize, steps: int, 
     >>> adapt({"w": torch.tensor(1.0)}, bowl, alpha=0.5, steps=3)
     {'w': tensor(0.1250)}
     """
+    params = dict(params)
     for _ in range(steps):
         gradient = torch.func.grad(objective)(params)
         if first_order:

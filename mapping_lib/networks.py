@@ -84,8 +84,12 @@ def _check_module(name: str, module: nn.Module) -> None:
             f"network layer '{name}' is a {kind} with running statistics, which its forward pass changes;"
             f" allowed: track_running_stats=False, or a GroupNorm or LayerNorm in its place"
         )
+    if module.training and isinstance(module, nn.RReLU):
+        raise ValueError(
+            f"network layer '{name}' is an RReLU, which draws random numbers; allowed: LeakyReLU in its place"
+        )
     rate = getattr(module, "p", 0.0) if "Dropout" in kind else getattr(module, "dropout", 0.0)
-    if module.training and isinstance(rate, float) and rate > 0:
+    if module.training and isinstance(rate, int | float) and rate > 0:
         raise ValueError(
             f"network layer '{name}' is a {kind} with active dropout {rate}, which draws random numbers;"
             f" allowed: dropout 0, or network.eval() before you pass it"
@@ -104,6 +108,8 @@ def _fresh_parameters(network: nn.Module, generator: Generator) -> Params:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for module in fresh.modules():
-            if callable(reset := getattr(module, "reset_parameters", None)):
+            # nn.MultiheadAttention has it under a private name
+            reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
+            if callable(reset):
                 reset()
     return {name: p.detach() for name, p in fresh.named_parameters()}

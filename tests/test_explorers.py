@@ -120,7 +120,7 @@ def test_moving_a_control_draws_a_new_picture():
     panel = adaptation.explorer()
     for name, control in panel.controls.items():
         old = panel.picture.value
-        control.value = control.options[2][1] if hasattr(control, "options") else control.value * 0.5
+        control.value = control.options[2][1] if hasattr(control, "options") else control.value * 0.5 or 0.5
         assert panel.picture.value != old, name
     panel.buttons["reset"].click()
     assert panel.state == adaptation.State()

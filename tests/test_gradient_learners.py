@@ -429,6 +429,17 @@ def test_any_module_learns_as_in_a_plain_loop(kind: str, make):
 
 
 @pytest.mark.parametrize("kind", ANY_MODULE)
+def test_any_module_learns_in_float32_too(kind: str):
+    """Torch computes some layers by other kernels there; a warning of theirs would be an error here."""
+    build, loss, sample = ANY_MODULE[kind]
+    network, tasks = build().float(), sample()
+    parts = [Batch(*(t.float() if t.is_floating_point() else t for t in part)) for part in tasks[:2]]
+    tasks, theta = Task(*parts, tasks.description), random_theta(network)
+    found = maml(network, loss, alpha=ALPHA, steps=2).meta_grad(theta, tasks)
+    assert_close(found, loop_meta_grad(network, loss, theta, tasks, ALPHA, 2), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ANY_MODULE)
 def test_any_module_has_a_path(kind: str):
     build, loss, sample = ANY_MODULE[kind]
     network, tasks = build().double(), sample()

@@ -68,8 +68,8 @@ FAULTS = {
     ),
     "last task only": Fault(
         "learners/gradient.py",
-        "(theta, tasks.support, tasks.query).mean()",
-        "(theta, tasks.support, tasks.query)[-1]",
+        "{name: d.mean(0) for name, d in direction.items()}",
+        "{name: d[-1] for name, d in direction.items()}",
         GENERAL,
     ),
     "last task only, fast path": Fault(
@@ -86,13 +86,12 @@ FAULTS = {
     ),
     "every task starts where the last one ended": Fault(
         "learners/gradient.py",
-        "        return torch.func.vmap(task_loss, in_dims=(None, 0, 0))(theta, tasks.support, tasks.query).mean()\n",
-        "        losses = []\n"
-        "        for i in range(len(tasks.support.x)):\n"
-        "            support, query = (Batch(*(part[i] for part in batch)) for batch in tasks[:2])\n"
-        "            losses.append(task_loss(theta, support, query))\n"
-        "            theta = theta | adapt(theta, support)\n"
-        "        return torch.stack(losses).mean()\n",
+        "    direction, value = per_task(_one_each(theta, len(tasks.query.x)), tasks.support, tasks.query)\n",
+        "    starts = [theta]\n"
+        "    for x, y in zip(*tasks.support, strict=True):\n"
+        "        starts.append(theta | adapt(starts[-1], Batch(x, y)))\n"
+        "    start_of_each = {name: torch.stack([start[name] for start in starts[:-1]]) for name in theta}\n"
+        "    direction, value = per_task(start_of_each, tasks.support, tasks.query)\n",
         f"({EXACT} or order_of_the_tasks) and general and not reptile",
     ),
     "inner steps write phi into theta, fast path": Fault(

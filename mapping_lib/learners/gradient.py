@@ -60,7 +60,8 @@ def anil(
 ) -> MetaLearner:
     """Almost No Inner Loop (Raghu et al. 2020, section 4): only the head adapts, alpha is 0 elsewhere.
 
-    ``head`` is the name of the layer that adapts; by default the last one that has parameters. Other arguments and errors as for `maml`.
+    ``head`` is the name of the layer that adapts; by default the last one that has parameters.
+    Other arguments and errors as for `maml`.
 
     >>> from mapping_lib.networks import mlp
     >>> learner = anil(mlp((1, 8, 1)), torch.nn.functional.mse_loss)
@@ -76,7 +77,9 @@ def anil(
         head = last.rpartition(".")[0] or last
     alphas = {name: alpha if f"{name}.".startswith(f"{head}.") else 0.0 for name in rule.model.shapes}
     if not any(f"{name}.".startswith(f"{head}.") for name in alphas):
-        raise ValueError(f"head is {head!r}; allowed: the name of a layer, the first part of one of {', '.join(alphas)}")
+        raise ValueError(
+            f"head is {head!r}; allowed: the name of a layer, the first part of one of {', '.join(alphas)}"
+        )
     return _gradient_learner(rule, split=lambda theta: (theta, alphas))
 
 
@@ -134,6 +137,16 @@ class _Rule(NamedTuple):
     first_order: bool = False
     fast: bool = False
 
+    def check(self, name: str, batch: Batch, dtype: torch.dtype, *, ndim: int) -> None:
+        """Raise unless ``batch`` fits the network; what the fast path would broadcast is looked at here."""
+        check_batch(name, batch, dtype=dtype, ndim=ndim, whole_x=self.model.reads_tokens)
+        if self.fast:
+            (_, n_in), (n_out, *_) = list(self.model.shapes.values())[:: len(self.model.shapes) - 1]
+            for part, tensor, width in (("x", batch.x, n_in), ("y", batch.y, n_out)):
+                wanted = (*batch.x.shape[:-1], width)
+                if tensor.shape != wanted:
+                    raise ValueError(f"{name}.{part} has shape {tuple(tensor.shape)}; allowed: {wanted}")
+
     def in_order(self, params: Params, alpha: StepSize) -> tuple[list[Tensor], list[Tensor]]:
         """Parameters and step sizes as the lists that `batched_mlp` reads, first layer first."""
         ordered = [params[name] for name in self.model.shapes]
@@ -166,7 +179,7 @@ def _gradient_learner(rule: _Rule, split, *, alpha_too: bool = False, shapes=Non
         dtype = _check_theta(theta, shapes)
         params, alpha = split(theta)
         if not callable(support):
-            check_batch("support", support, dtype=dtype, whole_x=model.reads_tokens)
+            rule.check("support", support, dtype, ndim=2)
             if len(support.x) == 0:  # no evidence: stay where you are
                 return dict(params)
         objective = support_objective(model.predict, loss, support)
@@ -174,14 +187,14 @@ def _gradient_learner(rule: _Rule, split, *, alpha_too: bool = False, shapes=Non
 
     def adapt_path(theta: Params, support: Batch, *, steps: int) -> Params:
         check_count("steps", steps, at_least=0)
-        check_batch("support", support, dtype=_check_theta(theta, shapes), ndim=3, whole_x=model.reads_tokens)
+        rule.check("support", support, _check_theta(theta, shapes), ndim=3)
         params, alpha = split(theta)
         return (_fast_path if rule.fast else _general_path)(rule, params, alpha, support, steps)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         dtype = _check_theta(theta, shapes)
         for name, batch in (("tasks.support", tasks.support), ("tasks.query", tasks.query)):
-            check_batch(name, batch, dtype=dtype, ndim=3, whole_x=model.reads_tokens)
+            rule.check(name, batch, dtype, ndim=3)
         if tasks.query.x.shape[1] == 0:
             raise ValueError(
                 "tasks.query is empty; allowed: at least one query example, which the meta-loss is made of"
@@ -196,28 +209,32 @@ def _gradient_learner(rule: _Rule, split, *, alpha_too: bool = False, shapes=Non
 
 
 def _general_meta_grad(adapt, predict, loss: Loss, theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-    """Differentiate the mean query loss at phi by theta: the definition itself, for any network."""
+    """Differentiate each task's query loss at phi by theta, and average: for any network."""
 
     def task_loss(theta: Params, support: Batch, query: Batch) -> Tensor:
         return loss(predict(adapt(theta, support), query.x), query.y)
 
-    def meta_loss(theta: Params) -> Tensor:
-        return torch.func.vmap(task_loss, in_dims=(None, 0, 0))(theta, tasks.support, tasks.query).mean()
-
-    direction, value = torch.func.grad_and_value(meta_loss)(theta)
-    return value, direction
+    # vmap stands outside of grad: with grad(vmap(...)) torch 2.13 gives wrong second derivatives of
+    # layer and batch normalisation, without a word
+    per_task = torch.func.vmap(torch.func.grad_and_value(task_loss))
+    direction, value = per_task(_one_each(theta, len(tasks.query.x)), tasks.support, tasks.query)
+    return value.mean(), {name: d.mean(0) for name, d in direction.items()}
 
 
 def _general_path(rule: _Rule, params: Params, alpha: StepSize, support: Batch, steps: int) -> Params:
-    def one_task(support: Batch) -> Params:
+    def one_task(params: Params, support: Batch) -> Params:
         if len(support.x) == 0:
             return {name: p.expand(steps + 1, *p.shape) for name, p in params.items()}
         objective = support_objective(rule.model.predict, rule.loss, support)
         return inner_loop.adapt_path(params, objective, alpha=alpha, steps=steps)
 
     with torch.no_grad():
-        path = torch.func.vmap(one_task)(support)
-    return {name: p.movedim(0, 1) for name, p in path.items()}  # vmap's out_dims refuses an unbatched output
+        return torch.func.vmap(one_task, out_dims=1)(_one_each(params, len(support.x)), support)
+
+
+def _one_each(params: Params, n_tasks: int) -> Params:
+    """Give every task its own view of ``params``: under vmap an LSTM refuses weights shared by all tasks."""
+    return {name: p.expand(n_tasks, *p.shape) for name, p in params.items()}
 
 
 def _fast_path(rule: _Rule, params: Params, alpha: StepSize, support: Batch, steps: int) -> Params:
