@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from torch import Tensor
 
 from mapping_lib.evaluation import ErrorByStep
@@ -76,17 +77,17 @@ def plot_error_by_step(ax: Axes, errors: ErrorByStep, label: str, **style) -> Ax
     (line,) = ax.plot(steps, errors.mean, marker="o", ms=4, label=label, **style)
     ax.fill_between(steps, errors.low.clamp_min(1e-4), errors.high, color=line.get_color(), alpha=0.18, lw=0)
     ax.plot(steps, errors.median, color=line.get_color(), ls="--", lw=1.2)
-    ax.set(xlabel="inner steps m", ylabel="mean squared error", yscale="log")
-    return ax
+    ax.set(xlabel="inner steps m", ylabel="mean squared error")
+    return _log_scale(ax)
 
 
 def plot_sweep(ax: Axes, values: Sequence[float], errors: Mapping[str, Sequence[float]], xlabel: str) -> Axes:
     """One line a learner over the values of one setting, on log axes."""
     for label, line in errors.items():
         ax.plot(values, line, marker="o", ms=4, label=label)
-    ax.set(xlabel=xlabel, ylabel="mean squared error", yscale="log")
+    ax.set(xlabel=xlabel, ylabel="mean squared error")
     ax.legend()
-    return ax
+    return _log_scale(ax)
 
 
 def plot_training(ax: Axes, losses: Sequence[float], window: int = 50) -> Axes:
@@ -94,9 +95,9 @@ def plot_training(ax: Axes, losses: Sequence[float], window: int = 50) -> Axes:
     ax.plot(range(1, len(losses) + 1), losses, color=COLOURS["before"], lw=0.5, alpha=0.6)
     smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
     ax.plot(range(window, len(losses) + 1), smooth, color=COLOURS["after"], lw=2.5, label=f"mean of {window} steps")
-    ax.set(xlabel="outer step", ylabel="meta-loss", yscale="log")
+    ax.set(xlabel="outer step", ylabel="meta-loss")
     ax.legend()
-    return ax
+    return _log_scale(ax)
 
 
 def plot_spread(ax: Axes, values: Sequence[Tensor], labels: Sequence[str], ylabel: str) -> Axes:
@@ -108,4 +109,13 @@ def plot_spread(ax: Axes, values: Sequence[Tensor], labels: Sequence[str], ylabe
         ax.hlines(group.median(), i - 0.32, i + 0.32, color=colour, lw=3.5)
     ax.set_xticks(range(len(labels)), labels, fontsize=10)
     ax.set_ylabel(ylabel)
+    return ax
+
+
+def _log_scale(ax: Axes) -> Axes:
+    """A log axis with plain numbers: 0.1, 0.2, 0.5, 1 ... instead of powers of ten."""
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
     return ax

@@ -164,6 +164,8 @@ class AdaptationCanvas(Canvas):
         left.set(xlim=(-5, 5), ylim=(-6.5, 6.5), xlabel="x", ylabel="y", title="one task: from θ to φ")
         right.set(xlim=(-0.4, MAX_STEPS + 0.4), ylim=ERROR_LIMITS, yscale="log")
         right.set(xlabel="inner step", ylabel="mean squared error", title="error by inner step")
+        ticks = [10.0**e for e in range(-3, 4)]
+        right.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         right.set_xticks(range(0, MAX_STEPS + 1, 5))
         for ax in (left, right):
             ax.grid(color="#E6E6E6")
