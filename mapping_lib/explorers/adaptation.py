@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from mapping_lib import batched_mlp
 from mapping_lib.curvature import largest_eigenvalue
-from mapping_lib.explorers.panel import LOOK, Canvas, Panel
+from mapping_lib.explorers.panel import ALARM, LOOK, Canvas, Panel
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.plots import COLOURS
 from mapping_lib.task import Batch, Params
@@ -174,7 +174,7 @@ class AdaptationCanvas(Canvas):
         self._truth = self.keep(left.plot([], [], color=COLOURS["truth"], lw=1.8, ls=(0, (4, 2)))[0])
         (points,) = left.plot([], [], "o", color=COLOURS["support"], ms=9, mec="black", mew=1.0)
         self._points = self.keep(points)
-        self._alarm = self.keep(figure.text(0.32, 0.16, "", ha="center", color="#B00020", fontsize=13, weight="bold"))
+        self._alarm = self.keep(figure.text(0.32, 0.16, "", ha="center", color=ALARM, fontsize=13, weight="bold"))
         self._names = [
             self.keep(right.text(0.97, y, "", transform=right.transAxes, ha="right", va="top", weight="bold"))
             for y in (0.97, 0.90)

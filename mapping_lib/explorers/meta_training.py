@@ -273,20 +273,25 @@ class TrainingPanel(Panel):
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # no kernel: train to the end at once
-            while self.running:
-                self._slice(self.run)
+            while self._slice(self.run):
+                pass
             return
         self._task = loop.create_task(self._train(self.run))
 
     async def _train(self, run: Run) -> None:
-        while self.running and self.run is run:
-            self._slice(run)
-            await asyncio.sleep(0.001)  # here the kernel hears Stop, and the sliders
+        while self._slice(run):
+            for _ in range(4):  # here the kernel hears Stop, and the sliders; a message takes several turns
+                await asyncio.sleep(0.001)
 
-    def _slice(self, run: Run) -> None:
-        run.advance(SLICE)
-        self.running = not run.finished
-        self._show()
+    def _slice(self, run: Run) -> bool:
+        """Train ``run`` for a moment and draw it; return whether it shall go on."""
+        with self.lock:
+            if not self.running or self.run is not run:  # stopped, or another run has begun
+                return False
+            run.advance(SLICE)
+            self.running = not run.finished
+            self._show()
+            return self.running
 
     def _show(self) -> None:
         self.show(self.run.frame(self.earlier))

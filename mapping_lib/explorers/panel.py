@@ -12,6 +12,7 @@ moving artists are drawn on top of a copy of it (blitting), and the picture trav
 import base64
 import io
 import math
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,10 +21,26 @@ import ipywidgets as widgets
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
+from mapping_lib.plots import COLOURS
+
 DPI = 100
+ALARM = "#B00020"
+
+
+def _palette() -> Image.Image:
+    """The suite's colours in 24 shades each, from full to white: a palette for small, fast PNGs."""
+    full = [to_rgb(colour) for colour in (*COLOURS.values(), ALARM, "black")]
+    shades = [[1 - share * (1 - c) for c in rgb] for rgb in full for share in np.linspace(0, 1, 24)]
+    image = Image.new("P", (1, 1))
+    image.putpalette([round(255 * c) for shade in shades for c in shade])
+    return image
+
+
+PALETTE = _palette()
 
 
 class Canvas:
@@ -64,9 +81,12 @@ class Canvas:
                 artist.axes.draw_artist(artist) if artist.axes else self.figure.draw_artist(artist)
 
     def png(self) -> bytes:
-        """What the canvas shows now, as PNG; fast rather than small."""
+        """What the canvas shows now, as PNG. With a palette it is four times faster than with all colours."""
+        width, height = self._agg.get_width_height()
+        picture = Image.frombuffer("RGBA", (width, height), self._agg.buffer_rgba(), "raw", "RGBA", 0, 1)
         buffer = io.BytesIO()
-        Image.fromarray(self.pixels()).save(buffer, format="png", compress_level=1)
+        indexed = picture.convert("RGB").quantize(palette=PALETTE, dither=Image.Dither.NONE)
+        indexed.save(buffer, format="png", compress_level=1)
         return buffer.getvalue()
 
     def pixels(self) -> np.ndarray:
@@ -102,13 +122,15 @@ class Panel(widgets.VBox):
         self.picture = widgets.Image(format="png", layout={"width": "100%", "max_width": "1060px"})
         self.words = widgets.HTML()
         self._quiet = False
+        # JupyterLab handles each widget's messages in a thread of its own (a kernel subshell): one at a time here
+        self.lock = threading.RLock()
         for name, control in self.controls.items():
             control.observe(lambda change, name=name: self._moved(name, change["new"]), names="value")
         self.buttons = {
-            label: _button(label, lambda values=values: self.set(**values)) for label, values in presets.items()
+            label: self._button(label, lambda values=values: self.set(**values)) for label, values in presets.items()
         }
         for label, action in (actions or {}).items():
-            self.buttons[label] = _button(label, lambda action=action: action(self), style="info")
+            self.buttons[label] = self._button(label, lambda action=action: action(self), style="info")
         marked = [_marked(c, *(marks or {}).get(name, (None, ""))) for name, c in self.controls.items()]
         wrap = {"flex_flow": "row wrap", "align_items": "flex-start"}
         super().__init__(
@@ -149,20 +171,24 @@ class Panel(widgets.VBox):
             self.words.value = frame.words
 
     def _moved(self, name: str, value: Any) -> None:
-        if not self._quiet:
-            self.state = replace(self.state, **{name: value})
-            self.refresh()
+        with self.lock:
+            if not self._quiet:
+                self.state = replace(self.state, **{name: value})
+                self.refresh()
+
+    def _button(self, label: str, act: Callable[[], None], style: str = "") -> widgets.Button:
+        def clicked(_: widgets.Button) -> None:
+            with self.lock:
+                act()
+
+        button = widgets.Button(description=label, button_style=style, layout={"width": "auto"})
+        button.on_click(clicked)
+        return button
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         data = super()._repr_mimebundle_(**kwargs) or {}
         png = base64.b64encode(self.picture.value).decode()
         return {**data, "image/png": png, "text/plain": f"[explorer: {self.title}]"}
-
-
-def _button(label: str, act: Callable[[], None], style: str = "") -> widgets.Button:
-    button = widgets.Button(description=label, button_style=style, layout={"width": "auto"})
-    button.on_click(lambda _: act())
-    return button
 
 
 def _marked(control: widgets.Widget, value: float | None, label: str) -> widgets.Widget:
@@ -172,6 +198,7 @@ def _marked(control: widgets.Widget, value: float | None, label: str) -> widgets
     at = math.log(value, control.base) if isinstance(control, widgets.FloatLogSlider) else value
     share = (at - control.min) / (control.max - control.min)
     # the track begins after the description and ends before the readout
-    track = f"margin-left:{104 + 8}px; width:{330 - 104 - 72 - 16}px; position:relative; height:14px; margin-top:-12px"
+    track = "margin-left:112px; width:138px; position:relative; height:16px; margin-top:-10px; line-height:16px"
     tick = f"position:absolute; left:{100 * share:.1f}%; transform:translateX(-50%); font-size:11px; white-space:nowrap"
-    return widgets.VBox([control, widgets.HTML(f'<div style="{track}"><span style="{tick}">▲ {label}</span></div>')])
+    ruler = widgets.HTML(f'<div style="{track}"><span style="{tick}">▲ {label}</span></div>', layout={"height": "16px"})
+    return widgets.VBox([control, ruler], layout={"overflow": "visible"})

@@ -1,0 +1,121 @@
+"""How long a reader waits, in JupyterLab in Chromium: ``python tests/benchmarks/latency.py``.
+
+Three panels in one notebook: an empty one (a slider that swaps two blank pictures, the floor of what any
+picture can do) and the two explorers. Measured from the key press to the loaded new picture, interleaved.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+import lab
+
+BLANK = """
+import io, ipywidgets as w
+from PIL import Image
+def png(shade):
+    out = io.BytesIO()
+    Image.new("RGB", (1060, 460), (255, 255, shade)).save(out, format="png", compress_level=1)
+    return out.getvalue()
+pictures = [png(254), png(255)]
+image, slider = w.Image(value=pictures[0], format="png"), w.IntSlider(min=0, max=10**6)
+slider.observe(lambda change: setattr(image, "value", pictures[change["new"] % 2]), names="value")
+floor = w.VBox([slider, image]); floor.add_class("explorer-floor")
+floor
+"""
+ONE_THREAD = "import torch; torch.set_num_threads(1)\n"
+CELLS = {
+    "floor": BLANK,
+    "adaptation": ONE_THREAD + "from mapping_lib.explorers import adaptation; adaptation.explorer()",
+    "meta-training": "from mapping_lib.explorers import meta_training; meta_training.explorer()",
+}
+
+WATCH = """(title) => {
+    const img = document.querySelector(`.explorer-${title} img`);
+    window.news = [];
+    window.watcher?.disconnect();
+    const note = () => { if (img.complete && img.naturalWidth > 0) window.news.push(performance.now()); };
+    img.addEventListener('load', note);
+    window.watcher = { disconnect: () => img.removeEventListener('load', note) };
+    window.addEventListener('keydown', () => { window.pressed = performance.now(); }, { capture: true });
+    window.addEventListener('mousedown', () => { window.clicked = performance.now(); }, { capture: true });
+}"""
+
+
+def press(page, title: str, slider: int, key: str) -> float:
+    """Move a slider by one key; return the milliseconds until the new picture is there."""
+    page.evaluate(WATCH, title)
+    page.locator(f".explorer-{title}").get_by_role("slider").nth(slider).focus()
+    page.keyboard.press(key)
+    page.wait_for_function("() => window.news.length > 0 && window.news.at(-1) > window.pressed", timeout=10_000)
+    return page.evaluate("() => window.news.find(t => t > window.pressed) - window.pressed")
+
+
+def row(name: str, ms: list[float]) -> str:
+    ordered = sorted(ms)
+    return f"{name:34s} median {statistics.median(ms):5.0f}   p95 {ordered[int(0.95 * (len(ms) - 1))]:5.0f} ms"
+
+
+def moves(page, rounds: int) -> None:
+    """Adaptation against the floor: every slider in turn, there and back."""
+    floor, ours = [], []
+    for i in range(rounds):
+        key = "ArrowRight" if (i // 6) % 2 == 0 else "ArrowLeft"
+        floor.append(press(page, "floor", 0, "ArrowRight"))
+        ours.append(press(page, "adaptation", i % 6, key))
+    print(row("floor: an empty picture", floor))
+    print(row("adaptation: any slider", ours))
+    ratio = [f(ours) / f(floor) for f in (statistics.median, lambda ms: sorted(ms)[int(0.95 * (len(ms) - 1))])]
+    print(f"ratio to the floor: median {ratio[0]:.2f}, p95 {ratio[1]:.2f} (goals 2 and 1.5)")
+
+
+def training(page, rounds: int) -> None:
+    """Meta-training: first frame after a move of beta, frames a second, and how fast Stop acts."""
+    first, seconds, rates, stops = [], [], [], []
+    panel = page.locator(".explorer-meta-training")
+    for i in range(rounds):
+        first.append(press(page, "meta-training", 0, "ArrowRight" if i % 2 == 0 else "ArrowLeft"))
+        panel.get_by_text("outer step 1000 of").wait_for(timeout=60_000)
+        frames = page.evaluate("() => window.news.filter(t => t > window.pressed).map(t => t - window.pressed)")
+        seconds.append(frames[-1] / 1000)
+        rates.append(len(frames) / seconds[-1])
+    for i in range(rounds):
+        press(page, "meta-training", 0, "ArrowRight" if i % 2 == 0 else "ArrowLeft")
+        time.sleep(0.3)
+        panel.get_by_role("button", name="Stop", exact=True).click()
+        page.wait_for_timeout(600)
+        stops.append(page.evaluate("() => Math.max(0, window.news.at(-1) - window.clicked)"))
+    print(row("meta-training: first frame after β", first) + "   (goal 200)")
+    print(f"1,000 outer steps: median {statistics.median(seconds):.2f} s (goal 2.5)", end=", ")
+    print(f"{statistics.median(rates):.0f} frames a second (goal 10)")
+    print(row("last picture after Stop", stops) + "   (goal 150)")
+
+
+def main() -> None:
+    """Open JupyterLab with one notebook of three panels, and measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--moves", type=int, default=60)
+    parser.add_argument("--runs", type=int, default=8)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        notebooks, private = Path(folder, "notebooks"), Path(folder, "private")
+        notebooks.mkdir(), private.mkdir()
+        cells = [nbformat.v4.new_code_cell(source) for source in CELLS.values()]
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # without it JupyterLab asks
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), notebooks / "panels.ipynb")
+        with lab.jupyterlab(notebooks, private) as address, lab.browser(private) as page:
+            lab.open_notebook(page, address, "panels.ipynb")
+            lab.run_all(page)
+            page.wait_for_selector(".explorer-meta-training img")
+            moves(page, arguments.moves)
+            training(page, arguments.runs)
+
+
+if __name__ == "__main__":
+    main()
