@@ -1,5 +1,6 @@
 """Floor 4: how good is a learner? Error by inner step, over many tasks, with intervals."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,24 @@ from mapping_lib.task import Batch, Params, TaskFamily
 
 DIVERGED_TIMES = 10.0
 """A task has diverged where its error exceeds this many times the median error before adaptation."""
+
+
+Error = Callable[[Tensor, Tensor], Tensor]
+"""(y_hat, y) of one task -> a tensor without dimensions."""
+
+
+def mean_squared_error(y_hat: Tensor, y: Tensor) -> Tensor:
+    """The mean of (y_hat - y)^2; ValueError where the shapes differ, since broadcasting would hide it.
+
+    >>> mean_squared_error(torch.zeros(4, 1), torch.full((4, 1), 2.0))
+    tensor(4.)
+    """
+    if y_hat.shape != y.shape:
+        raise ValueError(
+            f"query.y has shape {tuple(y.shape)}; allowed: {tuple(y_hat.shape)}, as predicted,"
+            " or another measure: evaluate_by_step(..., error=...)"
+        )
+    return (y_hat - y).square().mean()
 
 
 class ErrorByStep(NamedTuple):
@@ -62,11 +81,14 @@ def evaluate_by_step(
     n_tasks: int,
     generator: Generator,
     n_query: int = 100,
+    error: Error = mean_squared_error,
 ) -> ErrorByStep:
-    """Adapt ``theta`` to fresh tasks and measure the mean squared query error after 0 ... ``steps`` steps.
+    """Adapt ``theta`` to fresh tasks and measure the query error after 0 ... ``steps`` steps.
 
-    Give two learners generators of the same seed and they meet the same tasks. ``k_shot`` may be 0,
-    which leaves theta as it is. Raises ValueError for counts out of range.
+    ``error(y_hat, y)`` judges one task and gives a tensor without dimensions; for class labels, for example
+    ``lambda y_hat, y: (y_hat.argmax(-1) != y).float().mean()``. Give two learners generators of the same
+    seed and they meet the same tasks. ``k_shot`` may be 0, which leaves theta as it is. Raises ValueError
+    for counts out of range.
 
     >>> from mapping_lib.families.sinusoid import Sinusoids
     >>> from mapping_lib.learners.gradient import maml
@@ -84,7 +106,7 @@ def evaluate_by_step(
     tasks = family.sample(n_tasks, k_shot, n_query, generator=check_generator(generator))
     with torch.no_grad():
         path = adaptation_path(learner, theta, tasks.support, tasks.description, steps)
-        return summarise(query_errors(learner, path, tasks.query).T)
+        return summarise(query_errors(learner, path, tasks.query, error).T)
 
 
 def adaptation_path(learner: MetaLearner, theta: Params, support: Batch, description: Tensor, steps: int) -> Params:
@@ -104,14 +126,13 @@ def adaptation_path(learner: MetaLearner, theta: Params, support: Batch, descrip
     return {name: torch.stack([phi[name] for phi in phis]) for name in phis[0]}
 
 
-def query_errors(learner: MetaLearner, path: Params, query: Batch) -> Tensor:
-    """Mean squared error ``(steps + 1, task)`` of every phi of ``path`` on its task's query."""
-    predict = torch.func.vmap(learner.predict)
+def query_errors(learner: MetaLearner, path: Params, query: Batch, error: Error = mean_squared_error) -> Tensor:
+    """The error ``(steps + 1, task)`` of every phi of ``path`` on its task's query."""
 
-    def errors(step: int) -> Tensor:  # one step at a time: all at once would not fit the processor's cache
-        y_hat = predict({name: p[step] for name, p in path.items()}, query.x)
-        if y_hat.shape != query.y.shape:
-            raise ValueError(f"query.y has shape {tuple(query.y.shape)}; allowed: {tuple(y_hat.shape)}, as predicted")
-        return (y_hat - query.y).square().flatten(1).mean(1)
+    def one_task(phi: Params, query: Batch) -> Tensor:
+        return error(learner.predict(phi, query.x), query.y)
 
-    return torch.stack([errors(step) for step in range(len(next(iter(path.values()))))])
+    # one step at a time: all at once would not fit the processor's cache
+    n_steps = len(next(iter(path.values())))
+    judge = torch.func.vmap(one_task)
+    return torch.stack([judge({name: p[step] for name, p in path.items()}, query) for step in range(n_steps)])

@@ -21,6 +21,10 @@ class _NotYet(Exception):
     """What a check raises inside, with the sentence that the reader gets."""
 
 
+class _NotBegun(Exception):
+    """The exercise still returns ``...``."""
+
+
 def _check(hint: str):
     """Turn a function that raises `_NotYet` into one that prints, adding ``hint`` when it is not right."""
 
@@ -30,6 +34,8 @@ def _check(hint: str):
             try:
                 print(f"Right. {check(answer)}")
                 return True
+            except _NotBegun:
+                print(f"Not begun: the function still returns `...`.\nHint: {hint}")
             except _NotYet as problem:
                 print(f"Not yet: {problem}\nHint: {hint}")
             except Exception as problem:  # the reader's own code failed: say so, and go on
@@ -47,21 +53,23 @@ def _need(condition: bool, otherwise: str) -> None:
 
 
 def _answered(value: object) -> object:
-    _need(value is not ..., "the function still returns `...`.")
+    if value is ...:
+        raise _NotBegun
+    _need(value is not None, "the function returns nothing: is a `return` missing?")
     return value
 
 
-@_check("repeat m times: take the gradient of bowl at theta, then theta = theta - alpha * gradient.")
+@_check("repeat m times: the gradient at theta is theta - 3; then theta = theta - alpha * gradient.")
 def check_descend(descend: Callable[[float, float, int], float]) -> str:
     """Exercise 1: ``descend(theta, alpha, steps)`` on the loss (theta - 3)^2 / 2."""
     for theta, alpha, steps in ((0.0, 0.5, 1), (1.0, 0.1, 5), (2.0, 0.3, 0), (-1.0, 1.9, 3)):
         expected = 3 + (1 - alpha) ** steps * (theta - 3)
-        got = float(_answered(descend(theta, alpha, steps)))
+        got = float(_answered(descend(torch.tensor(theta), alpha, steps)))
         _need(abs(got - expected) < 1e-4, f"descend({theta}, {alpha}, {steps}) is {got:.4f}, not {expected:.4f}.")
     return "After m steps the distance to the minimum is (1 - alpha)^m of what it was."
 
 
-@_check("only the inner gradient is a constant: call .detach() on it, and on nothing else.")
+@_check("only the inner gradient is a constant: call .detach() on each of its tensors, and on nothing else.")
 def check_first_order(meta_loss: Callable) -> str:
     """Exercise 2: ``meta_loss(theta, tasks)`` whose gradient by theta is FOMAML's."""
     network = mlp((1, 40, 40, 1)).double()
@@ -72,9 +80,10 @@ def check_first_order(meta_loss: Callable) -> str:
     leaves = {name: p.clone().requires_grad_() for name, p in theta.items()}
     loss = _answered(meta_loss(leaves, tasks))
     _need(isinstance(loss, Tensor) and loss.dim() == 0, "the meta-loss should be a tensor without dimensions.")
+    _need(loss.requires_grad, "no gradient reaches theta: were the parameters detached?")
     _need(bool(torch.isclose(loss, value)), "the meta-loss itself has changed: it should not.")
     got = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-    _need(all(g is not None for g in got), "no gradient reaches theta: were the parameters detached?")
+    _need(all(g is not None for g in got), "no gradient reaches some of theta: was a parameter detached?")
     apart = max(float((g - w).abs().max()) for g, w in zip(got, wanted.values(), strict=True))
     _need(apart < 1e-8, "this is still a different gradient from FOMAML's.")
     return "The same meta-loss, and the gradient without second derivatives."
@@ -87,5 +96,8 @@ def check_reptile(direction: Callable[[Tensor, Tensor], Tensor]) -> str:
     got = _answered(direction(theta, phis))
     _need(isinstance(got, Tensor) and got.shape == theta.shape, "the direction should have the shape of theta.")
     _need(not torch.allclose(got, phis.mean(0) - theta), "descending that moves theta away from phi.")
-    _need(torch.allclose(got, theta - phis.mean(0)), f"for theta {theta.tolist()} it is {got.tolist()}.")
+    _need(
+        torch.allclose(got, theta - phis.mean(0)),
+        f"you give {got.tolist()}, expected {(theta - phis.mean(0)).tolist()}.",
+    )
     return "Descending theta - phi moves theta towards phi."

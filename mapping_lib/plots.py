@@ -26,6 +26,17 @@ COLOURS = {
 
 CYCLE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333"]
 
+METHODS = {
+    "MAML": "#0072B2",
+    "joint training": "#D55E00",
+    "from scratch": "#808080",
+    "FOMAML": "#56B4E9",
+    "Reptile": "#CC79A7",
+    "ANIL": "#8C6510",
+    "Meta-SGD": "#000000",
+}
+"""One colour a method; orange and green stay with support and query."""
+
 STYLE = {
     "figure.dpi": 100,
     "savefig.dpi": 100,
@@ -71,20 +82,36 @@ def plot_fit(ax: Axes, x: Tensor, y: Tensor, role: str, label: str) -> Axes:
     return ax
 
 
-def plot_error_by_step(ax: Axes, errors: ErrorByStep, label: str, **style) -> Axes:
-    """Mean error by inner step with its 95 % interval over tasks as a band; the median dashed."""
-    steps = range(len(errors.mean))
-    (line,) = ax.plot(steps, errors.mean, marker="o", ms=4, label=label, **style)
-    ax.fill_between(steps, errors.low.clamp_min(1e-4), errors.high, color=line.get_color(), alpha=0.18, lw=0)
+def plot_error_by_step(ax: Axes, errors: ErrorByStep, label: str) -> Axes:
+    """Mean error by inner step with its 95 % interval over tasks as a band; the median dashed.
+
+    Where the interval is infinite there is no band.
+    """
+    steps, colour = np.arange(len(errors.mean)), METHODS.get(label)
+    (line,) = ax.plot(steps, errors.mean, marker="o", ms=4, label=label, color=colour)
+    fine = np.asarray(errors.high < 10 * errors.mean.min())
+    ax.fill_between(steps[fine], errors.low[fine], errors.high[fine], color=line.get_color(), alpha=0.18, lw=0)
     ax.plot(steps, errors.median, color=line.get_color(), ls="--", lw=1.2)
     ax.set(xlabel="inner steps m", ylabel="mean squared error")
     return _log_scale(ax)
 
 
 def plot_sweep(ax: Axes, values: Sequence[float], errors: Mapping[str, Sequence[float]], xlabel: str) -> Axes:
-    """One line a learner over the values of one setting, on log axes."""
+    """One line a learner over the values of one setting, on log axes.
+
+    Labels are "method" or "method, 10 steps"; a line for "1 step" is dashed.
+    """
     for label, line in errors.items():
-        ax.plot(values, line, marker="o", ms=4, label=label)
+        method, _, steps = label.partition(", ")
+        ax.plot(
+            values,
+            line,
+            marker="o",
+            ms=4,
+            label=label,
+            color=METHODS.get(method),
+            ls="--" if steps == "1 step" else "-",
+        )
     ax.set(xlabel=xlabel, ylabel="mean squared error")
     ax.legend()
     return _log_scale(ax)
@@ -101,10 +128,12 @@ def plot_training(ax: Axes, losses: Sequence[float], window: int = 50) -> Axes:
 
 
 def plot_spread(ax: Axes, values: Sequence[Tensor], labels: Sequence[str], ylabel: str) -> Axes:
-    """One column a group: every value as a faint dot, the median as a bar. Groups of one kind share a colour."""
-    kinds = list(dict.fromkeys(label.split("\n")[0] for label in labels))
+    """One column a group: every value as a faint dot, the median as a bar.
+
+    A label is the method, a line break, the seed.
+    """
     for i, (group, label) in enumerate(zip(values, labels, strict=True)):
-        colour = CYCLE[kinds.index(label.split("\n")[0])]
+        colour = METHODS.get(label.split("\n")[0])
         ax.plot(i + np.linspace(-0.25, 0.25, len(group)), group, "o", ms=4, color=colour, alpha=0.4, mec="none")
         ax.hlines(group.median(), i - 0.32, i + 0.32, color=colour, lw=3.5)
     ax.set_xticks(range(len(labels)), labels, fontsize=10)

@@ -101,7 +101,7 @@ def _path(name: str, state: State, support: Batch, truth: torch.Tensor) -> Path:
     if diverged_at is None:
         verdict = _errors_in_words(query_error)
     else:
-        verdict = _divergence_in_words(diverged_at, state.alpha, iterates, alphas, batch)
+        verdict = _divergence_in_words(diverged_at, support_error, state.alpha, iterates, alphas, batch)
     return Path(RECIPES[name].label, curves.numpy(), support_error, query_error, diverged_at, verdict)
 
 
@@ -131,14 +131,14 @@ def _errors_in_words(query_error: np.ndarray) -> str:
     )
 
 
-def _divergence_in_words(at: int, alpha: float, iterates, alphas, support: Batch) -> str:
-    """Say why: compare alpha with 2 / lambda_max at theta, and if that is not it, further along the path."""
-    for step in dict.fromkeys((0, at - 1)):
-        limit = alpha * 2 / max(_sharpness(iterates[step], alphas, support), 1e-12)
-        if alpha > limit:
-            where = "at θ" if step == 0 else f"at step {step}"
-            return f"diverged at step {at}: α = {alpha:.3g} is above 2/λ_max = {limit:.2g} {where}"
-    return f"diverged at step {at}: α = {alpha:.3g} is too large for the path it takes"
+def _divergence_in_words(at: int, error: np.ndarray, alpha: float, iterates, alphas, support: Batch) -> str:
+    """Say why: compare alpha with 2 / lambda_max where the support error begins to grow."""
+    grows = int(np.argmax(~(error[1:] <= error[:-1])))
+    limit = alpha * 2 / max(_sharpness(iterates[grows], alphas, support), 1e-12)
+    where = "at θ" if grows == 0 else f"after step {grows}"
+    if alpha > limit:
+        return f"diverged at step {at}: α = {alpha:.3g} is above 2/λ_max = {limit:.2g} {where}"
+    return f"diverged at step {at}: α = {alpha:.3g} is too large for the path that it takes"
 
 
 def _sharpness(phi: list[torch.Tensor], alphas: list[torch.Tensor], support: Batch) -> float:

@@ -100,6 +100,8 @@ class Run:
         )
         self.done = 0
         self._measure()
+        unadapted = self.learner.adapt_path(self.theta, MANY.support, steps=0)
+        self._unadapted = float(query_errors(self.learner, unadapted, MANY.query).mean())
 
     @property
     def finished(self) -> bool:
@@ -143,8 +145,9 @@ class Run:
         now = f"<b>{label}</b>, β = {self.state.beta:.2g}: outer step {self.done} of {OUTER_STEPS}. "
         if self.problem:
             return now + f"<b>{self.problem}. β or α is too large.</b>"
-        if not error < 3 * self.errors[0]:
-            return now + f"<b>Held-out error {error:.3g} after {steps}, above its start: β or α is too large.</b>"
+        if not error < 1.2 * self._unadapted:
+            worse = f"above {self._unadapted:.2g}, that of θ₀ without any adaptation"
+            return now + f"<b>Held-out error {error:.3g} after {steps}, {worse}: α or β is too large.</b>"
         return now + f"Held-out error {error:.2f} after {steps}; it began at {self.errors[0]:.2f}."
 
 
