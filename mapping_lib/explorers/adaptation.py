@@ -159,8 +159,8 @@ class AdaptationCanvas(Canvas):
 
     def build(self, figure: Figure) -> None:
         """Two axes with fixed limits."""
-        left = figure.add_axes((0.06, 0.13, 0.52, 0.77))
-        right = figure.add_axes((0.665, 0.13, 0.32, 0.77))
+        left = figure.add_axes((0.06, 0.145, 0.52, 0.755))
+        right = figure.add_axes((0.675, 0.145, 0.31, 0.755))
         left.set(xlim=(-5, 5), ylim=(-6.5, 6.5), xlabel="x", ylabel="y", title="one task: from θ to φ")
         right.set(xlim=(-0.4, MAX_STEPS + 0.4), ylim=ERROR_LIMITS, yscale="log")
         right.set(xlabel="inner step", ylabel="mean squared error", title="error by inner step")
@@ -174,7 +174,7 @@ class AdaptationCanvas(Canvas):
         self._truth = self.keep(left.plot([], [], color=COLOURS["truth"], lw=1.8, ls=(0, (4, 2)))[0])
         (points,) = left.plot([], [], "o", color=COLOURS["support"], ms=9, mec="black", mew=1.0)
         self._points = self.keep(points)
-        self._alarm = self.keep(figure.text(0.32, 0.16, "", ha="center", color=ALARM, fontsize=13, weight="bold"))
+        self._alarm = self.keep(figure.text(0.32, 0.16, "", ha="center", color=ALARM, fontsize=14, weight="bold"))
         self._names = [
             self.keep(right.text(0.97, y, "", transform=right.transAxes, ha="right", va="top", weight="bold"))
             for y in (0.97, 0.90)
@@ -224,7 +224,9 @@ def _key(ax, entries: list[tuple[str, str, str]]) -> None:
     for label, line, marker in entries:
         colour = COLOURS["support"] if line == "" else "#666666"
         ax.plot([], [], linestyle=line or "none", marker=marker or None, color=colour, label=label, lw=2)
-    ax.legend(loc="upper left", ncols=len(entries), frameon=False, fontsize=10, handlelength=1.8, columnspacing=1.2)
+    ax.legend(
+        loc="upper left", ncols=len(entries), frameon=False, handlelength=1.6, columnspacing=0.9, handletextpad=0.5
+    )
 
 
 PRESETS = {

@@ -171,8 +171,8 @@ class TrainingCanvas(Canvas):
 
     def build(self, figure: Figure) -> None:
         """Two axes with fixed limits."""
-        left = figure.add_axes((0.075, 0.13, 0.44, 0.77))
-        right = figure.add_axes((0.585, 0.13, 0.40, 0.77))
+        left = figure.add_axes((0.08, 0.145, 0.435, 0.755))
+        right = figure.add_axes((0.59, 0.145, 0.40, 0.755))
         left.set(xlim=(0, OUTER_STEPS * 1.26), ylim=ERROR_LIMITS, yscale="log", xlabel="outer step")
         left.set(ylabel="held-out error after adaptation", title="meta-training, live")
         left.set_xticks(range(0, OUTER_STEPS + 1, 200))
@@ -191,11 +191,11 @@ class TrainingCanvas(Canvas):
         self._after = self.keep(right.plot(x, 0 * x, color=COLOURS["after"], lw=3.0)[0])
         for label, line, colour in (("before: θ", ":", COLOURS["before"]), ("after: φ", "-", COLOURS["after"])):
             right.plot([], [], color=colour, ls=line, lw=2.5, label=label)
-        right.legend(loc="upper center", ncols=4, fontsize=10, frameon=False, handlelength=1.6, columnspacing=1.0)
+        right.legend(loc="upper center", ncols=4, frameon=False, handlelength=1.4, columnspacing=0.8, handletextpad=0.5)
 
     def _curve(self, ax: Any, colour: str, width: float) -> tuple[Any, Any]:
         line = self.keep(ax.plot([], [], color=colour, lw=width)[0])
-        name = self.keep(ax.text(0, 1, "", color=colour, fontsize=10, va="center", clip_on=True))
+        name = self.keep(ax.text(0, 1, "", color=colour, fontsize=11, va="center", clip_on=True))
         return line, name
 
     def update(self, frame: Frame) -> None:

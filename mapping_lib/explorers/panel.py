@@ -19,6 +19,7 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
@@ -53,7 +54,8 @@ class Canvas:
         self.figure = Figure(figsize=self.size, dpi=DPI, layout="none")
         self._agg = FigureCanvasAgg(self.figure)
         self.moving: list[Artist] = []
-        self.build(self.figure)
+        with rc_context({"font.size": 12, "axes.titlesize": 14, "legend.fontsize": 11}):
+            self.build(self.figure)
         for artist in self.moving:
             artist.set_animated(True)
         self._agg.draw()
