@@ -33,7 +33,8 @@ def maml(
     phi = theta after ``steps`` inner steps of size ``alpha`` on the support; the meta-gradient is that
     of the mean query loss at phi, through all inner steps. ``alpha`` >= 0, ``steps`` >= 0; ``network``
     is any module whose forward pass changes no buffer and draws no random number. Raises ValueError
-    for a value out of range or an unfit network.
+    for a value out of range or an unfit network. Where you differentiate through ``adapt`` yourself, put
+    `torch.func.vmap` outside of the gradient: inside, torch 2.13 is wrong for normalisation layers.
 
     >>> from mapping_lib.networks import mlp
     >>> learner = maml(mlp((1, 40, 40, 1)), torch.nn.functional.mse_loss, alpha=0.01, steps=1)

@@ -74,7 +74,7 @@ def _opened(path: str | Path) -> Iterator[np.lib.npyio.NpzFile]:
             " The shipped ones are made by: python -m mapping_lib.weights"
         )
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             yield file
     except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile) as problem:
         raise ValueError(

@@ -1,0 +1,94 @@
+"""Every stub of a chapter fails its check and says how to go on; every solution given there passes it."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+
+from mapping_lib import exercises
+
+ROOT = Path(__file__).parent.parent
+CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SOLUTION = re.compile(r"<summary>Solution</summary>\s*```python\n(.*?)```", re.DOTALL)
+CALL = re.compile(r"exercises\.(check_\w+)\((\w+)\)")
+
+PRELUDE = """
+import torch
+from torch.func import functional_call, grad, vmap
+from mapping_lib import exercises
+from mapping_lib.networks import mlp
+
+network = mlp((1, 40, 40, 1))
+
+
+def loss_at(params, batch):
+    return torch.nn.functional.mse_loss(functional_call(network, params, (batch.x,)), batch.y)
+"""
+
+
+def found() -> list[tuple[str, str, str, str]]:
+    """(check, function, stub, solution) for every exercise of every chapter, in order."""
+    rows = []
+    for path in CHAPTERS:
+        nb = nbformat.read(path, nbformat.NO_CONVERT)
+        stubs = [cell.source for cell in nb.cells if "exercise" in cell.metadata.get("tags", [])]
+        solutions = SOLUTION.findall("\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown"))
+        assert len(stubs) == len(solutions) >= 2, path
+        rows += [(*CALL.search(stub).groups(), stub, solution) for stub, solution in zip(stubs, solutions, strict=True)]
+    return rows
+
+
+@pytest.mark.parametrize(("check", "function", "stub", "solution"), found(), ids=lambda text: text[:20])
+def test_the_stub_gets_a_hint_and_the_solution_passes(check, function, stub, solution, capsys):
+    names: dict = {}
+    exec(PRELUDE, names)
+    exec(stub, names)
+    assert capsys.readouterr().out.startswith("Not begun: the function still returns `...`.\nHint: ")
+    exec(solution, names)
+    assert getattr(exercises, check)(names[function])
+    assert capsys.readouterr().out.startswith("Right. ")
+
+
+def ascend(theta, alpha, steps):
+    return theta + steps * alpha * (theta - 3)
+
+
+def one_big_step(theta, alpha, steps):
+    return theta - steps * alpha * (theta - 3)
+
+
+def no_return(*arguments):
+    pass
+
+
+def fails(*arguments):
+    raise KeyError("0.weight")
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "said"),
+    [
+        (exercises.check_descend, ascend, "Not yet: descend(0.0, 0.5, 1) is"),
+        (exercises.check_descend, one_big_step, "Not yet: descend(1.0, 0.1, 5) is"),
+        (exercises.check_descend, no_return, "is a `return` missing?"),
+        (exercises.check_descend, fails, "your code stopped with KeyError"),
+        (exercises.check_reptile, lambda theta, phis: phis.mean(0) - theta, "moves theta away from phi"),
+        (exercises.check_reptile, lambda theta, phis: theta - phis.sum(0), "expected [0.5, -1.0]"),
+        (exercises.check_reptile, lambda theta, phis: theta - phis, "should have the shape of theta"),
+        (exercises.check_first_order, lambda theta, tasks: torch.tensor(1.0), "were the parameters detached?"),
+    ],
+)
+def test_a_wrong_answer_is_told_what_is_wrong(check, answer, said, capsys):
+    assert not check(answer)
+    assert said in capsys.readouterr().out
+
+
+def test_the_full_gradient_is_not_first_order(capsys):
+    names: dict = {}
+    exec(PRELUDE, names)
+    solution = next(solution for check, _, _, solution in found() if check == "check_first_order")
+    exec(solution.replace(".detach()", ""), names)
+    assert not exercises.check_first_order(names["first_order_meta_loss"])
+    assert "still a different gradient" in capsys.readouterr().out

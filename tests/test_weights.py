@@ -1,0 +1,126 @@
+"""Stored theta: what is saved is read back, what is damaged is refused, and what is shipped is as good as it says."""
+
+import numpy as np
+import pytest
+import torch
+
+from mapping_lib.evaluation import evaluate_by_step
+from mapping_lib.families.sinusoid import Sinusoids
+from mapping_lib.weights import load_settings, load_theta, save_theta, shipped_path
+from mapping_lib.weights.recipes import RECIPES, SEEDS, shipped
+
+TRAINED = [name for name, recipe in RECIPES.items() if recipe.outer_steps]
+THETA = {"0.weight": torch.tensor([[1.5, -2.0]]), "0.bias": torch.tensor([0.25])}
+
+
+def test_what_is_saved_is_read_back_bit_for_bit(tmp_path):
+    path = save_theta(tmp_path / "mine.npz", THETA, alpha=0.01, note="β")
+    theta = load_theta(path, like=THETA)
+    assert theta.keys() == THETA.keys()
+    assert all(torch.equal(theta[name], THETA[name]) for name in THETA)
+    assert load_settings(path) == {"alpha": 0.01, "note": "β"}
+
+
+def test_saving_twice_gives_the_same_bytes(tmp_path):
+    first, second = (save_theta(tmp_path / f"{i}.npz", THETA, seed=0).read_bytes() for i in (1, 2))
+    assert first == second
+
+
+def test_a_missing_file_is_named_with_the_command_that_makes_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"path is '.*none\.npz'.*allowed: .*python -m mapping_lib\.weights"):
+        load_theta(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("kept", [0, 10, 100, 0.5, 0.99])
+def test_a_truncated_file_is_refused(tmp_path, kept):
+    path = save_theta(tmp_path / "cut.npz", THETA)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: kept if isinstance(kept, int) else int(kept * len(whole))])
+    with pytest.raises(ValueError, match=r"path is '.*cut\.npz', which cannot be read as a theta"):
+        load_theta(path)
+
+
+def test_a_flipped_byte_is_noticed(tmp_path):
+    path = save_theta(tmp_path / "flipped.npz", {"w": torch.arange(1000.0)})
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 0xFF
+    path.write_bytes(whole)
+    with pytest.raises(ValueError, match="cannot be read as a theta"):
+        load_theta(path)
+
+
+def test_other_files_are_refused(tmp_path):
+    array, text = tmp_path / "array.npy", tmp_path / "text.npz"
+    np.save(array, np.zeros(3))
+    text.write_text("not a theta")
+    for path in (array, text):
+        with pytest.raises(ValueError, match="cannot be read as a theta"):
+            load_theta(path)
+
+
+def test_pickled_objects_are_never_loaded(tmp_path):
+    path = tmp_path / "pickled.npz"
+    np.savez(path, w=np.array([{"code": "runs"}], dtype=object), settings=np.array("{}"))
+    with pytest.raises(ValueError, match="cannot be read as a theta"):
+        load_theta(path)
+
+
+@pytest.mark.parametrize(
+    ("like", "message"),
+    [
+        ({**THETA, "0.bias": torch.zeros(2)}, r"'0\.bias' has shape \(1,\); allowed: \(2,\)"),
+        ({"0.weight": THETA["0.weight"]}, r"'0\.bias' has shape \(1,\); allowed: None"),
+        ({**THETA, "2.bias": torch.zeros(1)}, r"'2\.bias' has shape None; allowed: \(1,\)"),
+    ],
+    ids=["another shape", "a tensor too many", "a tensor too few"],
+)
+def test_a_theta_of_another_shape_is_refused(tmp_path, like, message):
+    path = save_theta(tmp_path / "mine.npz", THETA)
+    with pytest.raises(ValueError, match=message):
+        load_theta(path, like=like)
+
+
+def test_the_name_of_the_settings_is_taken(tmp_path):
+    with pytest.raises(ValueError, match="allowed: any other name"):
+        save_theta(tmp_path / "mine.npz", {"settings": torch.zeros(1)})
+
+
+def test_unknown_names_and_seeds_are_refused():
+    with pytest.raises(ValueError, match=r"name is 'mamml'; allowed: 'maml', 'fomaml'"):
+        shipped("mamml")
+    with pytest.raises(FileNotFoundError, match="sinusoid_maml_7"):
+        shipped("maml", 7)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_shipped_theta_was_made_by_its_recipe(name, seed):
+    assert load_settings(shipped_path(name, seed)) == {"seed": seed, **RECIPES[name].settings()}
+
+
+BEST_STEP = {"maml": 10, "fomaml": 1, "reptile": 10, "anil": 1, "meta_sgd": 1, "joint": 10}
+MEDIAN_BELOW = {"maml": 0.2, "fomaml": 0.85, "reptile": 0.4, "anil": 0.8, "meta_sgd": 0.3, "joint": 1.4}
+"""Of the median: a few diverging tasks of one θ or another rule the mean, as chapter 3 shows."""
+
+
+@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_shipped_theta_adapts(name, seed):
+    learner, theta = shipped(name, seed)
+    step, settings = BEST_STEP[name], {"k_shot": 5, "n_tasks": 300, "generator": torch.Generator().manual_seed(11)}
+    errors = evaluate_by_step(learner, theta, Sinusoids(), steps=step, **settings)
+    assert errors.median[step] < MEDIAN_BELOW[name]
+    assert errors.median[step] < 0.9 * errors.median[0]
+
+
+def test_a_recipe_trains_what_it_ships():
+    """The first 200 outer steps of a recipe lower the 1-step error; its rate follows the whole schedule."""
+    recipe = RECIPES["maml"]._replace(outer_steps=200)
+    generator = torch.Generator().manual_seed(11)
+    *_, last = recipe.train(seed=0)
+    before = recipe.learner().init(generator=torch.Generator().manual_seed(0))
+    old, new = (
+        evaluate_by_step(recipe.learner(), theta, Sinusoids(), k_shot=5, steps=1, n_tasks=200, generator=g)
+        for theta, g in ((before, generator), (last.theta, torch.Generator().manual_seed(11)))
+    )
+    assert new.mean[1] < 0.8 * old.mean[1]
