@@ -56,7 +56,7 @@ def backward(params: list[Tensor], hidden: list[Tensor], delta: Tensor) -> list[
     """From the loss's derivative by the output, give its derivative by every layer's pre-activation."""
     deltas = [delta]
     for weight, h in zip(params[-2:0:-2], hidden[-2:0:-1], strict=True):
-        deltas.append((deltas[-1] @ weight).mul_(h.sign()))  # h >= 0: its sign is the slope of ReLU
+        deltas.append(_times(deltas[-1], weight).mul_(h.sign()))  # h >= 0: its sign is the slope of ReLU
     return deltas[::-1]
 
 
@@ -78,11 +78,11 @@ def hessian_product(params, hidden, deltas, v: list[Tensor]) -> list[Tensor]:
     for i, (weight, v_weight, v_bias) in enumerate(zip(params[0::2], v[0::2], v[1::2], strict=True)):
         change = torch.baddbmm(v_bias.unsqueeze(-2), hidden[i], v_weight.mT)
         if i > 0:
-            change += moved[i] @ weight.mT
+            change += _times(moved[i], weight.mT)
         moved.append(change.mul_(relu_slopes[i]) if i < len(relu_slopes) else change)
     slopes = [_mse_slope(moved[-1])]
     for i in range(len(relu_slopes), 0, -1):
-        slope = slopes[-1] @ params[2 * i] + deltas[i] @ v[2 * i]
+        slope = torch.baddbmm(_times(slopes[-1], params[2 * i]), deltas[i], v[2 * i])
         slopes.append(slope.mul_(relu_slopes[i - 1]))
     slopes = slopes[::-1]
     if params[0].dim() == 2:
@@ -90,7 +90,7 @@ def hessian_product(params, hidden, deltas, v: list[Tensor]) -> list[Tensor]:
         moved = [None] + [t.flatten(0, 1) for t in moved[1:]]
     product = _outer_products(hidden, slopes)
     for i in range(1, len(deltas)):
-        product[2 * i] += deltas[i].mT @ moved[i]
+        product[2 * i] += _times(deltas[i].mT, moved[i])
     return product
 
 
@@ -144,6 +144,11 @@ def meta_gradient(
     return MetaGradient(loss.clone(), [u / n_tasks for u in v], d_alpha and [d / n_tasks for d in d_alpha])
 
 
+def _times(a: Tensor, b: Tensor) -> Tensor:
+    """a @ b, without the detour that `@` takes where both have a task dimension."""
+    return torch.bmm(a, b) if b.dim() == 3 else a @ b
+
+
 def _mse_slope(residual: Tensor) -> Tensor:
     """The derivative of the mean square of ``residual (task, example, feature)``, each task by itself."""
     return residual * (2.0 / (residual.shape[-2] * residual.shape[-1]))
@@ -151,7 +156,9 @@ def _mse_slope(residual: Tensor) -> Tensor:
 
 def _outer_products(inputs: list[Tensor], deltas: list[Tensor]) -> list[Tensor]:
     """Sum delta input^T over the examples, layer by layer: the gradient by each weight and bias."""
-    return [g for h, delta in zip(inputs[: len(deltas)], deltas, strict=True) for g in (delta.mT @ h, delta.sum(-2))]
+    return [
+        g for h, delta in zip(inputs[: len(deltas)], deltas, strict=True) for g in (_times(delta.mT, h), delta.sum(-2))
+    ]
 
 
 def _step(params: list[Tensor], alpha: list[Tensor], gradient: list[Tensor]) -> list[Tensor]:
