@@ -187,10 +187,13 @@ class Panel(widgets.VBox):
         button.on_click(clicked)
         return button
 
+    def __repr__(self) -> str:
+        return f"[explorer: {self.title}]"
+
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         data = super()._repr_mimebundle_(**kwargs) or {}
         png = base64.b64encode(self.picture.value).decode()
-        return {**data, "image/png": png, "text/plain": f"[explorer: {self.title}]"}
+        return {**data, "image/png": png, "text/plain": repr(self)}
 
 
 def _marked(control: widgets.Widget, value: float | None, label: str) -> widgets.Widget:

@@ -18,9 +18,12 @@ class ProgressBar(widgets.HBox):
         self.words = widgets.Label(label)
         super().__init__([self.bar, self.words])
 
+    def __repr__(self) -> str:
+        return f"[progress: {self.label}]"
+
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         data = super()._repr_mimebundle_(**kwargs) or {}
-        return {**data, "text/plain": f"[progress: {self.label}]"}
+        return {**data, "text/plain": repr(self)}
 
 
 def show_progress(items: Iterable[Item], *, total: int, label: str) -> Iterator[Item]:
