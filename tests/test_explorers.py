@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import gc
+import io
 import random
 import resource
 import time
@@ -11,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mapping_lib.explorers import adaptation, meta_training
 from mapping_lib.inner_loop import adapt, support_objective
@@ -172,5 +174,12 @@ def test_a_run_that_blows_up_says_so():
 
 
 def test_curves_that_would_overlap_are_named_apart():
-    heights = sorted(meta_training._apart([1.0, 1.0, 1.05, 0.98, 7.0]))
+    heights = sorted(meta_training._apart([(900, height) for height in (1.0, 1.0, 1.05, 0.98, 7.0)]))
     assert all(b / a > 1.2 for a, b in pairwise(heights))
+
+
+def test_the_palette_keeps_white_white_and_colours_close():
+    panel = adaptation.explorer()
+    sent = np.asarray(Image.open(io.BytesIO(panel.picture.value)).convert("RGB")).astype(int)
+    assert (sent[2, 2] == 255).all()
+    assert np.abs(sent - panel.canvas.pixels()).mean() < 0.5

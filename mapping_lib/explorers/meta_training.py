@@ -201,7 +201,8 @@ class TrainingCanvas(Canvas):
     def update(self, frame: Frame) -> None:
         """Move the lines to one frame; names that would overlap are pushed apart, the present one stays."""
         curves = [frame.curve, *reversed(frame.earlier)]
-        heights = _apart([float(np.clip(curve.error[-1], *ERROR_LIMITS)) for curve in curves])
+        ends = [(int(curve.outer_steps[-1]), float(np.clip(curve.error[-1], *ERROR_LIMITS))) for curve in curves]
+        heights = _apart(ends)
         for i, (line, name) in enumerate([self._now, *self._earlier]):
             line.set_visible(i < len(curves))
             name.set_visible(i < len(curves))
@@ -213,19 +214,19 @@ class TrainingCanvas(Canvas):
             line.set_ydata(np.clip(np.nan_to_num(y, nan=1e3), -1e3, 1e3))
 
 
-def _apart(heights: list[float], factor: float = 1.27) -> list[float]:
-    """Raise each height above those before it in the list that are closer than ``factor``.
+def _apart(ends: list[tuple[int, float]], width: int = 300, factor: float = 1.27) -> list[float]:
+    """Heights for names beside the curves' ends: raised above earlier names that they would overlap.
 
-    >>> _apart([1.0, 1.1, 5.0])
-    [1.0, 1.27, 5.0]
+    >>> _apart([(1000, 1.0), (1000, 1.1), (1000, 5.0), (100, 1.0)])
+    [1.0, 1.27, 5.0, 1.0]
     """
-    placed: list[float] = []
-    for height in heights:
-        for other in sorted(placed):
-            if other / factor < height < other * factor:
+    placed: list[tuple[int, float]] = []
+    for at, height in ends:
+        for other_at, other in sorted(placed, key=lambda place: place[1]):
+            if abs(at - other_at) < width and other / factor < height < other * factor:
                 height = other * factor
-        placed.append(height)
-    return placed
+        placed.append((at, height))
+    return [height for _, height in placed]
 
 
 class TrainingPanel(Panel):

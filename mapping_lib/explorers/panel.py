@@ -35,7 +35,8 @@ ALARM = "#B00020"
 def _palette() -> Image.Image:
     """The suite's colours in 24 shades each, from full to white: a palette for small, fast PNGs."""
     full = [to_rgb(colour) for colour in (*COLOURS.values(), ALARM, "black")]
-    shades = [[1 - share * (1 - c) for c in rgb] for rgb in full for share in np.linspace(0, 1, 24)]
+    shares = [0.0, *np.linspace(0.08, 1, 23)]  # no shade so near to white that Pillow could take it for white
+    shades = [[1 - share * (1 - c) for c in rgb] for rgb in full for share in shares]
     image = Image.new("P", (1, 1))
     image.putpalette([round(255 * c) for shade in shades for c in shade])
     return image
@@ -204,6 +205,6 @@ def _marked(control: widgets.Widget, value: float | None, label: str) -> widgets
     share = (at - control.min) / (control.max - control.min)
     # the track begins after the description and ends before the readout
     track = "margin-left:112px; width:138px; position:relative; height:16px; margin-top:-10px; line-height:16px"
-    tick = f"position:absolute; left:{100 * share:.1f}%; transform:translateX(-50%); font-size:11px; white-space:nowrap"
+    tick = f"position:absolute; left:calc({100 * share:.1f}% - 5px); font-size:11px; white-space:nowrap"
     ruler = widgets.HTML(f'<div style="{track}"><span style="{tick}">▲ {label}</span></div>', layout={"height": "16px"})
     return widgets.VBox([control, ruler], layout={"overflow": "visible"})
