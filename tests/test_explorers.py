@@ -178,6 +178,22 @@ def test_curves_that_would_overlap_are_named_apart():
     assert all(b / a > 1.2 for a, b in pairwise(heights))
 
 
+def test_what_fails_is_said_in_words_and_the_picture_stays(monkeypatch):
+    panel = adaptation.explorer()
+    picture, compute = panel.picture.value, panel.compute
+
+    def broken(state):
+        raise RuntimeError("out of points")
+
+    monkeypatch.setattr(panel, "compute", broken)
+    panel.controls["alpha"].value = 0.05
+    assert "RuntimeError: out of points" in panel.words.value
+    assert panel.picture.value == picture
+    monkeypatch.setattr(panel, "compute", compute)
+    panel.buttons["reset"].click()
+    assert "MAML" in panel.words.value
+
+
 def test_the_palette_keeps_white_white_and_colours_close():
     panel = adaptation.explorer()
     sent = np.asarray(Image.open(io.BytesIO(panel.picture.value)).convert("RGB")).astype(int)

@@ -289,13 +289,15 @@ class TrainingPanel(Panel):
 
     def _slice(self, run: Run) -> bool:
         """Train ``run`` for a moment and draw it; return whether it shall go on."""
-        with self.lock:
-            if not self.running or self.run is not run:  # stopped, or another run has begun
-                return False
-            run.advance(SLICE)
-            self.running = not run.finished
-            self._show()
-            return self.running
+        return bool(self.answer(lambda: self._advance(run)))
+
+    def _advance(self, run: Run) -> bool:
+        if not self.running or self.run is not run:  # stopped, or another run has begun
+            return False
+        run.advance(SLICE)
+        self.running = not run.finished
+        self._show()
+        return self.running
 
     def _show(self) -> None:
         self.show(self.run.frame(self.earlier))

@@ -174,18 +174,25 @@ class Panel(widgets.VBox):
             self.words.value = frame.words
 
     def _moved(self, name: str, value: Any) -> None:
-        with self.lock:
+        with self.lock:  # another thread's `place` is waited for; this thread's own is what `_quiet` tells
             if not self._quiet:
-                self.state = replace(self.state, **{name: value})
-                self.refresh()
+                self.answer(lambda: self._change(name, value))
+
+    def _change(self, name: str, value: Any) -> None:
+        self.state = replace(self.state, **{name: value})
+        self.refresh()
+
+    def answer(self, act: Callable[[], Any]) -> Any:
+        """Do what a control asks for, one thing at a time; should it fail, say so and keep the picture."""
+        with self.lock:
+            try:
+                return act()
+            except Exception as problem:
+                self.words.value = f"<b>This could not be drawn ({type(problem).__name__}: {problem}).</b> Press reset."
 
     def _button(self, label: str, act: Callable[[], None], style: str = "") -> widgets.Button:
-        def clicked(_: widgets.Button) -> None:
-            with self.lock:
-                act()
-
         button = widgets.Button(description=label, button_style=style, layout={"width": "auto"})
-        button.on_click(clicked)
+        button.on_click(lambda _: self.answer(act))
         return button
 
     def __repr__(self) -> str:
