@@ -242,6 +242,14 @@ def test_an_empty_query_has_no_meta_loss(make):
         learner.meta_grad(theta, empty)
 
 
+@pytest.mark.parametrize(("supports", "queries"), [(3, 2), (0, 0)])
+def test_every_task_has_a_support_and_a_query(supports: int, queries: int):
+    learner = maml(NETWORK, mse_loss)
+    theta = learner.init(generator=seeded(0))
+    with pytest.raises(ValueError, match=f"tasks has {supports} supports and {queries} queries; allowed: one of each"):
+        learner.meta_grad(theta, tasks(batch(supports, 4, 1), batch(queries, 4, 1)))
+
+
 # theta ------------------------------------------------------------------------------------------------
 
 A_NAME_TOO_FEW = {name: p for name, p in THETA.items() if name != "2.bias"}

@@ -196,6 +196,9 @@ def _gradient_learner(rule: _Rule, split, *, alpha_too: bool = False, shapes=Non
         dtype = _check_theta(theta, shapes)
         for name, batch in (("tasks.support", tasks.support), ("tasks.query", tasks.query)):
             rule.check(name, batch, dtype, ndim=3)
+        n_supports, n_queries = len(tasks.support.x), len(tasks.query.x)
+        if not 0 < n_supports == n_queries:
+            raise ValueError(f"tasks has {n_supports} supports and {n_queries} queries; allowed: one of each a task")
         if tasks.query.x.shape[1] == 0:
             raise ValueError(
                 "tasks.query is empty; allowed: at least one query example, which the meta-loss is made of"
