@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from mapping_lib.checks import check_count, check_generator
+from mapping_lib.inner_loop import mean_squared_error
 from mapping_lib.learners import MetaLearner
 from mapping_lib.task import Batch, Params, TaskFamily
 
@@ -16,20 +17,6 @@ DIVERGED_TIMES = 10.0
 
 Error = Callable[[Tensor, Tensor], Tensor]
 """(y_hat, y) of one task -> a tensor without dimensions."""
-
-
-def mean_squared_error(y_hat: Tensor, y: Tensor) -> Tensor:
-    """The mean of (y_hat - y)^2; ValueError where the shapes differ, since broadcasting would hide it.
-
-    >>> mean_squared_error(torch.zeros(4, 1), torch.full((4, 1), 2.0))
-    tensor(4.)
-    """
-    if y_hat.shape != y.shape:
-        raise ValueError(
-            f"query.y has shape {tuple(y.shape)}; allowed: {tuple(y_hat.shape)}, as predicted,"
-            " or another measure: evaluate_by_step(..., error=...)"
-        )
-    return (y_hat - y).square().mean()
 
 
 class ErrorByStep(NamedTuple):

@@ -18,6 +18,20 @@ Objective = Callable[[Params], Tensor]
 """What an inner step descends: params -> a loss (a tensor without dimensions)."""
 
 
+def mean_squared_error(y_hat: Tensor, y: Tensor) -> Tensor:
+    """The mean of (y_hat - y)^2; ValueError where the shapes differ: (10, 1) against (10,) would broadcast.
+
+    >>> mean_squared_error(torch.zeros(4, 1), torch.full((4, 1), 2.0))
+    tensor(4.)
+    """
+    if y_hat.shape != y.shape:
+        raise ValueError(
+            f"y has shape {tuple(y.shape)}; allowed: {tuple(y_hat.shape)}, that of the network's output,"
+            " or another loss or measure (evaluate_by_step takes one as error=...)"
+        )
+    return torch.nn.functional.mse_loss(y_hat, y)
+
+
 def step_size(alpha: StepSize, name: str) -> float | Tensor:
     """Give the alpha that belongs to one parameter.
 

@@ -24,8 +24,6 @@ COLOURS = {
     "rival": "#D55E00",
 }
 
-CYCLE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333"]
-
 METHODS = {
     "MAML": "#0072B2",
     "joint training": "#D55E00",
@@ -51,7 +49,7 @@ STYLE = {
     "axes.grid": True,
     "grid.color": "#E6E6E6",
     "lines.linewidth": 2.0,
-    "axes.prop_cycle": mpl.cycler(color=CYCLE),
+    "axes.prop_cycle": mpl.cycler(color=list(METHODS.values())),
 }
 
 

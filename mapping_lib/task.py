@@ -6,7 +6,7 @@ on one task sees ``(example, feature)``; `torch.func.vmap` adds the leading ``ta
 
 from typing import NamedTuple, Protocol
 
-from torch import Generator, Tensor
+from torch import Generator, Tensor, cat
 
 Params = dict[str, Tensor]
 """Named tensors: theta (what meta-training learns) and phi (what adaptation makes of it)."""
@@ -54,6 +54,4 @@ def join(first: Batch, second: Batch) -> Batch:
     >>> join(ten, five).x.shape
     torch.Size([15, 1])
     """
-    from torch import cat
-
     return Batch(cat([first.x, second.x], dim=-2), cat([first.y, second.y], dim=-2))

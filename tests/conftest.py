@@ -1,4 +1,4 @@
-"""What every test shares: one thread, a Jupyter of its own, and a browser for those that need one."""
+"""What every test shares: one thread, a Jupyter of its own, and no browser test without a browser."""
 
 import os
 import shutil
@@ -6,6 +6,7 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 
+import lab
 import pytest
 import torch
 
@@ -24,20 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
     import_module("matplotlib.font_manager")  # builds the font cache here; a kernel would say so in its first cell
 
 
-def find_chromium() -> str | None:
-    """Return the path of an installed Chromium, or None."""
-    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test marked `browser` where there is no browser, but fail it where one was promised."""
-    if item.get_closest_marker("browser") and not find_chromium():
+    if item.get_closest_marker("browser") and not lab.CHROMIUM:
         if os.environ.get("REQUIRE_BROWSER"):
             pytest.fail("REQUIRE_BROWSER is set, and there is no chromium on the PATH", pytrace=False)
-        pytest.skip("no chromium on the PATH")
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """The path of Chromium, for `executable_path`; mark the test `browser`."""
-    return find_chromium()
+        pytest.skip("needs Chromium, which is not installed (Debian: apt-get install chromium)")

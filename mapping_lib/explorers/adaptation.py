@@ -14,6 +14,7 @@ from mapping_lib import batched_mlp
 from mapping_lib.curvature import largest_eigenvalue
 from mapping_lib.explorers.panel import ALARM, LOOK, Canvas, Panel
 from mapping_lib.families.sinusoid import Sinusoids
+from mapping_lib.learners.gradient import ALPHA_PREFIX
 from mapping_lib.plots import COLOURS
 from mapping_lib.task import Batch, Params
 from mapping_lib.weights.recipes import RECIPES, shipped
@@ -108,9 +109,9 @@ def _path(name: str, state: State, support: Batch, truth: torch.Tensor) -> Path:
 def _start(name: str, alpha: float) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """Initial parameters and step sizes; Meta-SGD's learned alphas are scaled by alpha over the paper's."""
     _, theta = _shipped(name)
-    weights = [theta[n] for n in theta if not n.startswith("alpha.")]
+    weights = [theta[n] for n in theta if not n.startswith(ALPHA_PREFIX)]
     if name == "meta_sgd":
-        return weights, [theta[n] * (alpha / PAPER_ALPHA) for n in theta if n.startswith("alpha.")]
+        return weights, [theta[n] * (alpha / PAPER_ALPHA) for n in theta if n.startswith(ALPHA_PREFIX)]
     alphas = [torch.tensor(alpha)] * len(weights)
     if name == "anil":
         alphas = [torch.tensor(0.0)] * (len(weights) - 2) + alphas[-2:]
@@ -167,9 +168,6 @@ class AdaptationCanvas(Canvas):
         ticks = [10.0**e for e in range(-3, 4)]
         right.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         right.set_xticks(range(0, MAX_STEPS + 1, 5))
-        for ax in (left, right):
-            ax.grid(color="#E6E6E6")
-            ax.spines[["top", "right"]].set_visible(False)
         self._lines = [self._learner_lines(left, right, COLOURS[role]) for role in ("rival", "after")][::-1]
         self._truth = self.keep(left.plot([], [], color=COLOURS["truth"], lw=1.8, ls=(0, (4, 2)))[0])
         (points,) = left.plot([], [], "o", color=COLOURS["support"], ms=9, mec="black", mew=1.0)
@@ -224,9 +222,7 @@ def _key(ax, entries: list[tuple[str, str, str]]) -> None:
     for label, line, marker in entries:
         colour = COLOURS["support"] if line == "" else "#666666"
         ax.plot([], [], linestyle=line or "none", marker=marker or None, color=colour, label=label, lw=2)
-    ax.legend(
-        loc="upper left", ncols=len(entries), frameon=False, handlelength=1.6, columnspacing=0.9, handletextpad=0.5
-    )
+    ax.legend(loc="upper left", ncols=len(entries), handlelength=1.6, columnspacing=0.9, handletextpad=0.5)
 
 
 PRESETS = {

@@ -178,9 +178,6 @@ class TrainingCanvas(Canvas):
         left.set_xticks(range(0, OUTER_STEPS + 1, 200))
         left.set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
         right.set(xlim=(-5, 5), ylim=(-6, 6), xlabel="x", ylabel="y", title="a task it never trains on")
-        for ax in (left, right):
-            ax.grid(color="#E6E6E6")
-            ax.spines[["top", "right"]].set_visible(False)
         x = GRID[0, :, 0].numpy()
         right.plot(x, SHOWN.query.y[0, :, 0], color=COLOURS["truth"], lw=1.8, ls=(0, (4, 2)), label="truth")
         points = SHOWN.support
@@ -191,7 +188,7 @@ class TrainingCanvas(Canvas):
         self._after = self.keep(right.plot(x, 0 * x, color=COLOURS["after"], lw=3.0)[0])
         for label, line, colour in (("before: θ", ":", COLOURS["before"]), ("after: φ", "-", COLOURS["after"])):
             right.plot([], [], color=colour, ls=line, lw=2.5, label=label)
-        right.legend(loc="upper center", ncols=4, frameon=False, handlelength=1.4, columnspacing=0.8, handletextpad=0.5)
+        right.legend(loc="upper center", ncols=4, handlelength=1.4, columnspacing=0.8, handletextpad=0.5)
 
     def _curve(self, ax: Any, colour: str, width: float) -> tuple[Any, Any]:
         line = self.keep(ax.plot([], [], color=colour, lw=width)[0])

@@ -26,7 +26,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mapping_lib.plots import COLOURS
+from mapping_lib.plots import COLOURS, STYLE
 
 DPI = 100
 ALARM = "#B00020"
@@ -55,7 +55,7 @@ class Canvas:
         self.figure = Figure(figsize=self.size, dpi=DPI, layout="none")
         self._agg = FigureCanvasAgg(self.figure)
         self.moving: list[Artist] = []
-        with rc_context({"font.size": 12, "axes.titlesize": 14, "legend.fontsize": 11}):
+        with rc_context({**STYLE, "axes.titlesize": 14}):
             self.build(self.figure)
         for artist in self.moving:
             artist.set_animated(True)

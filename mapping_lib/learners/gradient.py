@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mapping_lib import batched_mlp, inner_loop
 from mapping_lib.checks import check_batch, check_count, check_number
-from mapping_lib.inner_loop import StepSize, support_objective
+from mapping_lib.inner_loop import StepSize, mean_squared_error, support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.networks import FunctionalNetwork, functional
 from mapping_lib.task import Batch, Params, Task
@@ -161,14 +161,7 @@ def _rule(network: nn.Module, loss: Loss, steps: int, first_order: bool = False)
     check_count("steps", steps, at_least=0)
     is_mse = loss is nn.functional.mse_loss or (type(loss) is nn.MSELoss and loss.reduction == "mean")
     fast = is_mse and batched_mlp.is_relu_mlp(network)
-    return _Rule(functional(network), _strict_mse if is_mse else loss, steps, first_order, fast)
-
-
-def _strict_mse(y_hat: Tensor, y: Tensor) -> Tensor:
-    """Mean squared error that refuses to broadcast: (10, 1) against (10,) is a wrong loss, not an error."""
-    if y_hat.shape != y.shape:
-        raise ValueError(f"y has shape {tuple(y.shape)}; allowed: {tuple(y_hat.shape)}, that of the network's output")
-    return nn.functional.mse_loss(y_hat, y)
+    return _Rule(functional(network), mean_squared_error if is_mse else loss, steps, first_order, fast)
 
 
 def _gradient_learner(rule: _Rule, split, *, alpha_too: bool = False, shapes=None) -> MetaLearner:
