@@ -1,0 +1,125 @@
+"""Tasks whose loss is a function of two parameters alone: small enough to look at from above.
+
+There are no examples here. Think of as many as one could wish for, so that support and query loss are the
+same function of the parameters.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mapping_lib.checks import check_count, check_number
+from mapping_lib.inner_loop import adapt
+
+
+class Landscape(NamedTuple):
+    """Several tasks, each with a loss over the same plane of parameters.
+
+    ``loss(points)`` maps ``(..., task, 2)``, a point for each task, to their losses ``(..., task)``.
+    ``minima (task, 2)`` are the tasks' best points. ``limits`` are the (low, high) of the two parameters
+    worth looking at, ``names`` what they are.
+    """
+
+    loss: Callable[[Tensor], Tensor]
+    minima: Tensor
+    limits: tuple[tuple[float, float], tuple[float, float]]
+    names: tuple[str, str]
+
+
+def bowls() -> Landscape:
+    """Four quadratic tasks, 1/2 (theta - c)' A (theta - c): one steep, three flatter, each with its own axes.
+
+    The largest curvature is 4, so that inner steps are stable below alpha = 0.5.
+
+    >>> landscape = bowls()
+    >>> landscape.loss(landscape.minima)
+    tensor([0., 0., 0., 0.])
+    """
+    minima = torch.tensor([[-2.0, 1.0], [2.2, 1.6], [1.2, -2.0], [-1.6, -1.8]])
+    curvatures = torch.stack([
+        _curvature(4.0, 1.0, 0.3), _curvature(1.2, 0.3, 1.1), _curvature(0.8, 0.2, -0.5), _curvature(1.5, 0.5, 2.0)
+    ])  # fmt: skip
+    return Landscape(lambda points: _quadratic(points - minima, curvatures), minima, ((-4, 4), (-4, 4)), ("θ₁", "θ₂"))
+
+
+def sines() -> Landscape:
+    """Four sine waves a sin(x - b), learned by their amplitude a and phase b: smooth, but no longer a bowl.
+
+    The loss is the mean squared error over x uniform on [-5, 5], in closed form: it is quadratic in
+    (a cos b, -a sin b), the weights of sin x and cos x.
+
+    >>> landscape = sines()
+    >>> landscape.loss(landscape.minima).abs().max() < 1e-9
+    tensor(True)
+    """
+    minima = torch.tensor([[3.0, 0.6], [1.2, 1.2], [4.2, 1.9], [2.0, 2.6]])
+    second_moment = torch.tensor([0.5 - math.sin(10) / 20, 0.5 + math.sin(10) / 20])  # of sin x, of cos x
+
+    def weights(points: Tensor) -> Tensor:
+        amplitude, phase = points.unbind(-1)
+        return torch.stack([amplitude * phase.cos(), -amplitude * phase.sin()], dim=-1)
+
+    def loss(points: Tensor) -> Tensor:
+        return (second_moment * (weights(points) - weights(minima)).square()).sum(-1)
+
+    return Landscape(loss, minima, ((-1.0, 5.5), (-1.0, 4.2)), ("amplitude", "phase"))
+
+
+def adapted(landscape: Landscape, theta: Tensor, *, alpha: float, steps: int, first_order: bool = False) -> Tensor:
+    """phi of every task, ``(..., task, 2)``, from points theta ``(..., 2)``; differentiable by theta.
+
+    ``alpha`` >= 0, ``steps`` >= 0; ``first_order`` as in `mapping_lib.inner_loop.adapt`.
+
+    >>> adapted(bowls(), torch.zeros(7, 5, 2), alpha=0.1, steps=3).shape
+    torch.Size([7, 5, 4, 2])
+    """
+    check_number("alpha", alpha, at_least=0)
+    check_count("steps", steps, at_least=0)
+    start = theta[..., None, :].expand(*theta.shape[:-1], *landscape.minima.shape)
+
+    def objective(params):  # no point's loss depends on another point: the gradient of the sum is each one's own
+        return landscape.loss(params["theta"]).sum()
+
+    return adapt({"theta": start}, objective, alpha=alpha, steps=steps, first_order=first_order)["theta"]
+
+
+def meta_loss(landscape: Landscape, theta: Tensor, *, alpha: float, steps: int) -> Tensor:
+    """F(theta) = the mean over tasks of L(phi(theta)), ``(...)``; with no steps, the joint loss E[L(theta)].
+
+    >>> F = [meta_loss(bowls(), torch.zeros(2), alpha=0.1, steps=m) for m in (0, 1, 20)]
+    >>> bool(F[0] > F[1] > F[2])
+    True
+    """
+    return landscape.loss(adapted(landscape, theta, alpha=alpha, steps=steps)).mean(-1)
+
+
+def directions(landscape: Landscape, theta: Tensor, *, alpha: float, steps: int) -> dict[str, Tensor]:
+    """What each method descends at one theta ``(2,)``: joint training, MAML, FOMAML and Reptile.
+
+    Reptile's theta - phi is divided by alpha * steps, which makes it the mean of the gradients met on the
+    way: the same beta then suits all four. Without a step it is the joint gradient.
+    """
+    gradient = torch.func.grad
+    joint = gradient(lambda t: meta_loss(landscape, t, alpha=alpha, steps=0))
+    phi = adapted(landscape, theta, alpha=alpha, steps=steps)
+    moved = alpha * steps
+    return {
+        "joint training": joint(theta),
+        "MAML": gradient(lambda t: meta_loss(landscape, t, alpha=alpha, steps=steps))(theta),
+        "FOMAML": gradient(lambda points: landscape.loss(points).mean())(phi).sum(0),
+        "Reptile": (theta - phi.mean(0)) / moved if moved > 0 else joint(theta),
+    }
+
+
+def _quadratic(offset: Tensor, curvature: Tensor) -> Tensor:
+    return 0.5 * torch.einsum("...i,...ij,...j->...", offset, curvature, offset)
+
+
+def _curvature(first: float, second: float, angle: float) -> Tensor:
+    """A symmetric matrix with these eigenvalues; the first one's axis is turned by ``angle`` radians."""
+    c, s = math.cos(angle), math.sin(angle)
+    turn = torch.tensor([[c, -s], [s, c]])
+    return turn @ torch.diag(torch.tensor([first, second])) @ turn.T
