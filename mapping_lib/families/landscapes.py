@@ -38,34 +38,42 @@ def bowls() -> Landscape:
     >>> landscape.loss(landscape.minima)
     tensor([0., 0., 0., 0.])
     """
-    minima = torch.tensor([[-2.0, 1.0], [2.2, 1.6], [1.2, -2.0], [-1.6, -1.8]])
-    curvatures = torch.stack([
-        _curvature(4.0, 1.0, 0.3), _curvature(1.2, 0.3, 1.1), _curvature(0.8, 0.2, -0.5), _curvature(1.5, 0.5, 2.0)
-    ])  # fmt: skip
-    return Landscape(lambda points: _quadratic(points - minima, curvatures), minima, ((-4, 4), (-4, 4)), ("θ₁", "θ₂"))
+    minima = torch.tensor([[-2.2, -1.6], [-2.4, 1.8], [2.4, 1.9], [1.8, -2.2]])
+    a, b, c = torch.tensor(
+        [_curvature(4.0, 2.0, 0.3), _curvature(1.2, 0.5, 1.1), _curvature(0.5, 0.25, -0.5), _curvature(0.8, 0.3, 2.0)]
+    ).unbind(-1)
+
+    def loss(points: Tensor) -> Tensor:
+        x, y = (points - minima).unbind(-1)
+        return x * (0.5 * a * x + b * y) + 0.5 * c * y * y
+
+    return Landscape(loss, minima, ((-4.0, 4.0), (-4.0, 4.0)), ("θ₁", "θ₂"))
 
 
 def sines() -> Landscape:
     """Four sine waves a sin(x - b), learned by their amplitude a and phase b: smooth, but no longer a bowl.
 
     The loss is the mean squared error over x uniform on [-5, 5], in closed form: it is quadratic in
-    (a cos b, -a sin b), the weights of sin x and cos x.
+    (a cos b, -a sin b), the weights of sin x and cos x. A strong wave is steep in its phase, a faint one flat.
 
     >>> landscape = sines()
     >>> landscape.loss(landscape.minima).abs().max() < 1e-9
     tensor(True)
     """
-    minima = torch.tensor([[3.0, 0.6], [1.2, 1.2], [4.2, 1.9], [2.0, 2.6]])
-    second_moment = torch.tensor([0.5 - math.sin(10) / 20, 0.5 + math.sin(10) / 20])  # of sin x, of cos x
+    minima = torch.tensor([[2.0, 0.4], [0.6, 1.2], [1.4, 2.2], [0.8, 3.0]])
+    sin_size, cos_size = (math.sqrt(0.5 + sign * math.sin(10) / 20) for sign in (-1, 1))  # root mean squares
 
-    def weights(points: Tensor) -> Tensor:
+    def weights(points: Tensor) -> tuple[Tensor, Tensor]:
         amplitude, phase = points.unbind(-1)
-        return torch.stack([amplitude * phase.cos(), -amplitude * phase.sin()], dim=-1)
+        return sin_size * amplitude * phase.cos(), cos_size * amplitude * phase.sin()
+
+    best = weights(minima)
 
     def loss(points: Tensor) -> Tensor:
-        return (second_moment * (weights(points) - weights(minima)).square()).sum(-1)
+        of_sin, of_cos = weights(points)
+        return (of_sin - best[0]).square() + (of_cos - best[1]).square()
 
-    return Landscape(loss, minima, ((-1.0, 5.5), (-1.0, 4.2)), ("amplitude", "phase"))
+    return Landscape(loss, minima, ((-0.5, 3.0), (-0.5, 4.0)), ("amplitude", "phase"))
 
 
 def adapted(landscape: Landscape, theta: Tensor, *, alpha: float, steps: int, first_order: bool = False) -> Tensor:
@@ -114,12 +122,19 @@ def directions(landscape: Landscape, theta: Tensor, *, alpha: float, steps: int)
     }
 
 
-def _quadratic(offset: Tensor, curvature: Tensor) -> Tensor:
-    return 0.5 * torch.einsum("...i,...ij,...j->...", offset, curvature, offset)
+def curvatures(landscape: Landscape, theta: Tensor) -> Tensor:
+    """The Hessian of every task's loss at one point theta ``(2,)``: ``(task, 2, 2)``.
+
+    Inner steps on a task are stable where alpha is below 2 / its largest eigenvalue.
+
+    >>> curvatures(bowls(), torch.zeros(2)).shape
+    torch.Size([4, 2, 2])
+    """
+    everywhere = torch.func.jacrev(torch.func.jacrev(lambda t: landscape.loss(t.expand(landscape.minima.shape))))
+    return everywhere(theta)
 
 
-def _curvature(first: float, second: float, angle: float) -> Tensor:
-    """A symmetric matrix with these eigenvalues; the first one's axis is turned by ``angle`` radians."""
+def _curvature(first: float, second: float, angle: float) -> tuple[float, float, float]:
+    """A symmetric matrix ((a, b), (b, c)) with these eigenvalues; the first one's axis at ``angle`` radians."""
     c, s = math.cos(angle), math.sin(angle)
-    turn = torch.tensor([[c, -s], [s, c]])
-    return turn @ torch.diag(torch.tensor([first, second])) @ turn.T
+    return first * c * c + second * s * s, (first - second) * c * s, first * s * s + second * c * c
