@@ -8,12 +8,12 @@ The house has floors, and imports point downwards only (`tests/test_floors.py` p
     6      explorers/, exercises.py              the panels with sliders; checks of a reader's answer
     5      plots.py                              plot_*(ax, data) -> ax: draws, never computes
     4      meta_training.py, evaluation.py,      the outer loop; error by inner step, with intervals;
-           weights/                              trained theta, and the recipes that made them
+           weights/, doctor/                     trained theta with its recipes; is it really MAML?
     3      learners/                             MAML and its siblings, and the honest baselines
     2      families/                             distributions of tasks
     1      networks.py, inner_loop.py,           functional networks; one inner step, many inner steps;
            curvature.py, batched_mlp.py          Hessian products; the fast path for a batched MLP
-    0      task.py, checks.py                    Params, Batch, Task, TaskFamily; checks of arguments
+    0      task.py, params.py, checks.py         Params, Batch, Task, TaskFamily; arithmetic; checks of arguments
 
 `recording.py` stands beside the house: it executes the notebooks and stores what they print.
 

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from mapping_lib.checks import check_count, check_generator
 from mapping_lib.inner_loop import Objective
+from mapping_lib.params import dot, norm
 from mapping_lib.task import Params
 
 
@@ -22,7 +23,7 @@ def hessian_vector_product(objective: Objective, params: Params, v: Params) -> P
     >>> hessian_vector_product(bowl, {"w": torch.zeros(2)}, {"w": torch.ones(2)})
     {'w': tensor([ 1., 10.])}
     """
-    return torch.func.grad(lambda params: _dot(torch.func.grad(objective)(params), v))(params)
+    return torch.func.grad(lambda params: dot(torch.func.grad(objective)(params), v))(params)
 
 
 def largest_curvature(objective: Objective, params: Params, *, generator: Generator, iterations: int = 50) -> Tensor:
@@ -56,15 +57,11 @@ def _furthest_from(shift: float | Tensor, product: Callable[[Params], Params], v
     for _ in range(iterations):
         v = _unit(v)
         moved = product(v)
-        eigenvalue = _dot(v, moved)
+        eigenvalue = dot(v, moved)
         v = {name: moved[name] - shift * v[name] for name in v}
     return eigenvalue
 
 
-def _dot(a: Params, b: Params) -> Tensor:
-    return sum((a[name] * b[name]).sum() for name in a)
-
-
 def _unit(v: Params) -> Params:
-    length = _dot(v, v).sqrt().clamp_min(torch.finfo(next(iter(v.values())).dtype).tiny)
+    length = norm(v).clamp_min(torch.finfo(next(iter(v.values())).dtype).tiny)
     return {name: p / length for name, p in v.items()}

@@ -9,6 +9,7 @@ from torch import Generator
 
 from mapping_lib.checks import check_choice, check_count, check_generator, check_number
 from mapping_lib.learners import MetaLearner
+from mapping_lib.params import copied
 from mapping_lib.task import Params, TaskFamily
 
 OPTIMISERS = {
@@ -81,11 +82,11 @@ def meta_train(
     make_optimiser = OPTIMISERS[check_choice("optimiser", optimiser, OPTIMISERS)]
     decay = SCHEDULES[check_choice("schedule", schedule, SCHEDULES)]
     theta = learner.init(generator=generator) if theta is None else theta
-    theta = _copy(theta)
+    theta = copied(theta)
 
     def steps() -> Iterator[Progress]:
         outer = make_optimiser(list(theta.values()), beta)
-        now = last_good = _copy(theta)
+        now = last_good = copied(theta)
         for step in range(1, outer_steps + 1):
             tasks = family.sample(tasks_per_step, k_shot, n_query, generator=generator)
             meta_loss, direction = learner.meta_grad(now, tasks)
@@ -97,14 +98,10 @@ def meta_train(
                 p.grad = direction[name]
             outer.param_groups[0]["lr"] = beta * decay((step - 1) / outer_steps)
             outer.step()
-            now = _copy(theta)
+            now = copied(theta)
             yield Progress(step, loss, now)
 
     return steps()
-
-
-def _copy(theta: Params) -> Params:
-    return {name: p.detach().clone() for name, p in theta.items()}
 
 
 def _is_finite(direction: Params) -> bool:

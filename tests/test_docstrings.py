@@ -15,6 +15,8 @@ LEARNING = [name for name in TESTED if name != "mapping_lib" and FLOORS.get(room
 WITHOUT_EXAMPLES = {
     "mapping_lib.learners.baselines",  # called like `maml`, which shows it
     "mapping_lib.weights.__main__",  # trains for minutes
+    "mapping_lib.doctor.patient",  # the doctor's tools: `diagnose` shows them at work
+    "mapping_lib.doctor.checks",
 }
 
 

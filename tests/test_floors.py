@@ -14,6 +14,7 @@ ROOT = Path(mapping_lib.__file__).parent
 FLOORS = {
     "task": 0,
     "checks": 0,
+    "params": 0,
     "networks": 1,
     "inner_loop": 1,
     "curvature": 1,
@@ -23,6 +24,7 @@ FLOORS = {
     "meta_training": 4,
     "evaluation": 4,
     "weights": 4,
+    "doctor": 4,
     "plots": 5,
     "explorers": 6,
     "exercises": 6,

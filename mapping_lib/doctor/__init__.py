@@ -1,0 +1,78 @@
+"""Floor 4: is it really MAML? Checks of a learner by experiment, without reading its code.
+
+Every check asks the learner for numbers, changes one thing, and asks again. It is judged by what it
+*claims* ("exact", "first order", "no gradient"): a first-order direction is a fault only in a learner that
+says its gradient is exact.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from mapping_lib.checks import check_count
+from mapping_lib.doctor import checks
+from mapping_lib.doctor.findings import FAULTS, Diagnosis, Finding
+from mapping_lib.doctor.patient import Patient, map_tasks, wide
+from mapping_lib.inner_loop import mean_squared_error
+from mapping_lib.learners import MetaLearner
+from mapping_lib.task import Params, Task, TaskFamily
+
+__all__ = ["FAULTS", "Diagnosis", "Finding", "diagnose"]
+
+
+def diagnose(
+    learner: MetaLearner,
+    family: TaskFamily,
+    *,
+    theta: Params | None = None,
+    evaluate: Callable[[Params, Task], Tensor] | None = None,
+    loss: Callable[[Tensor, Tensor], Tensor] = mean_squared_error,
+    n_tasks: int = 4,
+    k_shot: int = 10,
+    n_query: int = 10,
+    generator: Generator | None = None,
+) -> Diagnosis:
+    """Examine a learner on tasks of a family, and its ``evaluate`` if you give it.
+
+    ``theta`` defaults to ``learner.init``. ``evaluate(theta, tasks)`` is your own measure of error, one
+    number or one a task. ``loss(y_hat, y)`` is the loss that the learner descends. Everything is done in
+    float64. ``n_tasks`` >= 2; raises ValueError for counts out of range. What the learner's own code raises
+    becomes a finding.
+
+    >>> from mapping_lib.families.sinusoid import Sinusoids
+    >>> from mapping_lib.learners.gradient import maml
+    >>> from mapping_lib.networks import mlp
+    >>> diagnosis = diagnose(maml(mlp((1, 40, 40, 1)), torch.nn.functional.mse_loss), Sinusoids())
+    >>> diagnosis.faults
+    ()
+    """
+    check_count("n_tasks", n_tasks, at_least=2)
+    check_count("k_shot", k_shot, at_least=1)
+    check_count("n_query", n_query, at_least=1)
+    generator = torch.Generator().manual_seed(0) if generator is None else generator
+    theta = learner.init(generator=generator) if theta is None else theta
+    tasks, others = (family.sample(n_tasks, k_shot, n_query, generator=generator) for _ in range(2))
+    many = family.sample(50, k_shot, n_query, generator=generator)
+    probes = [
+        {name: torch.randn(p.shape, generator=generator, dtype=torch.float64) for name, p in theta.items()}
+        for _ in range(7)
+    ]
+    theta = {name: wide(p) for name, p in theta.items()}
+    tasks, others, many = (map_tasks(wide, drawn) for drawn in (tasks, others, many))
+    patient = Patient(learner, theta, tasks, others, many, loss, evaluate, probes)
+    examined = [*checks.ALWAYS, checks.evaluation] if evaluate else checks.ALWAYS
+    findings = []
+    for check in examined:
+        findings.append(_examine(check, patient))
+        if "does not run" in findings[-1].faults:
+            break
+    return Diagnosis(learner.claims, tuple(findings))
+
+
+def _examine(check: Callable[[Patient], Finding], patient: Patient) -> Finding:
+    try:
+        return check(patient)
+    except Exception as problem:  # the learner's own code failed: that is a finding, not the doctor's end
+        name = check.__name__.replace("_", " ")
+        return Finding(name, f"stopped with {type(problem).__name__}: {problem}", ("does not run",))

@@ -1,0 +1,51 @@
+"""What the doctor can find, and how it is told."""
+
+from typing import NamedTuple
+
+FAULTS = {
+    "does not run": "the code stopped with an error: read what it says, above",
+    "θ is changed in place": "adaptation writes into the meta-parameters: give it parameters of its own",
+    "tasks leak": "one task's adaptation depends on the tasks before it: begin each at θ, with a fresh optimiser",
+    "only the last task counts": "the other tasks' query losses are lost: collect them all, then differentiate",
+    "tasks are left out": "some tasks' query losses are lost: collect them all, then differentiate",
+    "no inner loop": "φ is θ: take inner steps on the support before the query is judged",
+    "the gradient is added": "the inner step climbs: φ = θ − α∇L, with a minus",
+    "judged on the support": "the query is never looked at: judge φ on examples that it was not adapted on",
+    "judged before adaptation": "the judged prediction was made with θ: predict again, with φ",
+    "the query is not judged": "the meta-loss does not depend on the query, nor on φ's predictions for it",
+    "not the query loss after adaptation": "the meta-loss is some other number: it should be the mean of L_Q(φ)",
+    "no gradient reaches θ": "the graph from the meta-loss to θ is cut: by .item(), .detach() or a copy",
+    "second order is cut": "the way from θ to φ is not differentiated: no .detach(), deepcopy or load_state_dict there",
+    "not the gradient of its meta-loss": "the direction is some other vector: compare it with central differences",
+    "not first order": "the direction is not the mean query gradient at φ",
+    "adaptation raises the query error": "a smaller α, or more examples; or the inner step is wrong",
+    "support and query overlap": "the same example stands in both: draw them together, then split",
+}
+"""Every fault that the doctor knows, with the way to mend it."""
+
+
+class Finding(NamedTuple):
+    """One check: what was looked at, what was seen, and the faults found (names of `FAULTS`)."""
+
+    check: str
+    seen: str
+    faults: tuple[str, ...] = ()
+
+
+class Diagnosis(NamedTuple):
+    """What the doctor found; print it for a table."""
+
+    claims: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The names of all faults, each once."""
+        return tuple(dict.fromkeys(fault for finding in self.findings for fault in finding.faults))
+
+    def __str__(self) -> str:
+        lines = [f"claims: {self.claims}"]
+        for check, seen, faults in self.findings:
+            lines.append(f"{'✗' if faults else '✓'} {check:30s} {seen}")
+        lines += [f"→ {fault.upper()}: {FAULTS[fault]}" for fault in self.faults]
+        return "\n".join(lines if self.faults else [*lines, "→ no fault found"])

@@ -1,0 +1,61 @@
+"""Ordinary PyTorch code under the contract: a model that is changed in place, and `.grad` as the result."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from mapping_lib.learners import MetaLearner
+from mapping_lib.networks import functional
+from mapping_lib.task import Batch, Params, Task
+
+
+def from_module(
+    model: nn.Module,
+    backward: Callable[[nn.Module, Task], Tensor],
+    adapt: Callable[[nn.Module, Batch], nn.Module | Params],
+    *,
+    claims: Literal["exact", "first order", "no gradient"] = "exact",
+) -> MetaLearner:
+    """Make a learner of code that works on a model, without changing the code.
+
+    ``backward(model, tasks)`` returns the meta-loss and leaves the direction in the parameters' ``.grad``
+    (a missing one counts as zero). ``adapt(model, support)`` returns the adapted model, or its parameters
+    by name; it decides the number of inner steps itself. theta is *lent* to the model, not copied: what
+    the code does to the model in place, it does to theta, and the doctor will see it. So never run two
+    such learners of one model at a time.
+
+    >>> model = nn.Linear(1, 1)
+    >>> def backward(model, tasks):
+    ...     loss = (model(tasks.query.x) - tasks.query.y).square().mean()
+    ...     loss.backward()
+    ...     return loss
+    >>> learner = from_module(model, backward, lambda model, support: model, claims="no gradient")
+    >>> theta = learner.init(generator=torch.Generator().manual_seed(0))
+    >>> learner.predict(learner.adapt(theta, None), torch.zeros(3, 1)).shape
+    torch.Size([3, 1])
+    """
+    fresh = functional(model).init
+
+    def lend(theta: Params) -> None:
+        for name, p in model.named_parameters():
+            p.data, p.grad = theta[name], None
+
+    def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
+        lend(theta)
+        meta_loss = torch.as_tensor(backward(model, tasks)).detach()
+        grads = {name: p.grad for name, p in model.named_parameters()}
+        return meta_loss, {name: torch.zeros_like(theta[name]) if g is None else g for name, g in grads.items()}
+
+    def adapt_lent(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
+        lend(theta)
+        phi = adapt(model, support)
+        phi = dict(phi.named_parameters()) if isinstance(phi, nn.Module) else phi
+        return {name: p.detach().clone() for name, p in phi.items()}
+
+    def predict(phi: Params, x: Tensor) -> Tensor:
+        return functional_call(model, phi, (x,))
+
+    return MetaLearner(fresh, adapt_lent, predict, meta_grad, claims)
