@@ -139,6 +139,28 @@ def plot_spread(ax: Axes, values: Sequence[Tensor], labels: Sequence[str], ylabe
     return ax
 
 
+def plot_means(ax: Axes, errors: Mapping[str, ErrorByStep], step: int) -> Axes:
+    """One row a label: the mean error after ``step`` inner steps with its 95 % interval, the median as a bar.
+
+    A mean that is infinite is drawn as an arrow at the right edge. The first label stands on top.
+    """
+    finite = [float(e.high[step]) for e in errors.values() if e.mean[step].isfinite()]
+    edge = 1.08 * max(finite)
+    for row, (label, e) in enumerate(errors.items()):
+        colour, mean = METHODS.get(label, COLOURS["before"]), float(e.mean[step])
+        if not np.isfinite(mean):
+            ax.plot([edge], [row], ">", ms=11, color=colour, clip_on=False)
+            ax.text(0.97 * edge, row, "diverged", ha="right", va="center", color=colour)
+            continue
+        ax.plot([e.low[step], e.high[step]], [row, row], color=colour, lw=3)
+        ax.plot([mean], [row], "o", ms=9, color=colour)
+        ax.plot([e.median[step]], [row], "|", ms=16, mew=2.5, color=colour)
+        ax.text(float(e.high[step]) + 0.015 * edge, row, f"{mean:.2f}", va="center", color=colour)
+    ax.set_yticks(range(len(errors)), list(errors))
+    ax.set(xlim=(0, edge), ylim=(len(errors) - 0.5, -0.5), xlabel=f"mean squared error after {step} inner steps")
+    return ax
+
+
 def _log_scale(ax: Axes) -> Axes:
     """A log axis with plain numbers: 0.1, 0.2, 0.5, 1 ... instead of powers of ten."""
     ax.set_yscale("log")

@@ -4,6 +4,7 @@ Shapes are named by their dimensions, in this order: ``task, example, feature``.
 on one task sees ``(example, feature)``; `torch.func.vmap` adds the leading ``task`` dimension.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from torch import Generator, Tensor, cat
@@ -55,3 +56,16 @@ def join(first: Batch, second: Batch) -> Batch:
     torch.Size([15, 1])
     """
     return Batch(cat([first.x, second.x], dim=-2), cat([first.y, second.y], dim=-2))
+
+
+def each(tasks: Task) -> Iterator[Task]:
+    """Take several tasks apart: one after the other, without the task dimension.
+
+    >>> import torch
+    >>> many = Batch(torch.zeros(4, 10, 1), torch.zeros(4, 10, 1))
+    >>> [task.support.x.shape for task in each(Task(many, many, torch.zeros(4, 2)))][:1]
+    [torch.Size([10, 1])]
+    """
+    for i in range(len(tasks.support.x)):
+        support, query = (Batch(batch.x[i], batch.y[i]) for batch in (tasks.support, tasks.query))
+        yield Task(support, query, tasks.description[i])
