@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from mapping_lib.explorers import adaptation, meta_training
+from mapping_lib.explorers.panel import apart
 from mapping_lib.inner_loop import adapt, support_objective
 from mapping_lib.task import Batch
 from mapping_lib.weights.recipes import RECIPES, shipped
@@ -174,7 +175,7 @@ def test_a_run_that_blows_up_says_so():
 
 
 def test_curves_that_would_overlap_are_named_apart():
-    heights = sorted(meta_training._apart([(900, height) for height in (1.0, 1.0, 1.05, 0.98, 7.0)]))
+    heights = sorted(apart([(900, height) for height in (1.0, 1.0, 1.05, 0.98, 7.0)]))
     assert all(b / a > 1.2 for a, b in pairwise(heights))
 
 

@@ -1,6 +1,5 @@
 """Explorer: meta-training while you watch, with beta, alpha, inner steps, tasks and method to move."""
 
-import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -12,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 
 from mapping_lib.evaluation import query_errors
-from mapping_lib.explorers.panel import LOOK, Canvas, Panel
+from mapping_lib.explorers.panel import LOOK, Canvas, PlayingPanel, apart
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.meta_training import MetaTrainingDiverged, Progress, meta_train
 from mapping_lib.plots import COLOURS
@@ -199,7 +198,7 @@ class TrainingCanvas(Canvas):
         """Move the lines to one frame; names that would overlap are pushed apart, the present one stays."""
         curves = [frame.curve, *reversed(frame.earlier)]
         ends = [(int(curve.outer_steps[-1]), float(np.clip(curve.error[-1], *ERROR_LIMITS))) for curve in curves]
-        heights = _apart(ends)
+        heights = apart(ends)
         for i, (line, name) in enumerate([self._now, *self._earlier]):
             line.set_visible(i < len(curves))
             name.set_visible(i < len(curves))
@@ -211,27 +210,11 @@ class TrainingCanvas(Canvas):
             line.set_ydata(np.clip(np.nan_to_num(y, nan=1e3), -1e3, 1e3))
 
 
-def _apart(ends: list[tuple[int, float]], width: int = 300, factor: float = 1.27) -> list[float]:
-    """Heights for names beside the curves' ends: raised above earlier names that they would overlap.
-
-    >>> _apart([(1000, 1.0), (1000, 1.1), (1000, 5.0), (100, 1.0)])
-    [1.0, 1.27, 5.0, 1.0]
-    """
-    placed: list[tuple[int, float]] = []
-    for at, height in ends:
-        for other_at, other in sorted(placed, key=lambda place: place[1]):
-            if abs(at - other_at) < width and other / factor < height < other * factor:
-                height = other * factor
-        placed.append((at, height))
-    return [height for _, height in placed]
-
-
-class TrainingPanel(Panel):
+class TrainingPanel(PlayingPanel):
     """The panel, with a run that trains in slices between which the kernel answers clicks and sliders."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.earlier: tuple[Curve, ...] = ()
-        self.running = False
         self.run: Run | None = None
         super().__init__(*args, **kwargs)
 
@@ -247,7 +230,7 @@ class TrainingPanel(Panel):
             self.earlier = (*self.earlier, self.run.curve())[-MAX_EARLIER:]
         self.run = Run(self.state)
         self._show()
-        self._begin()
+        self.play()
 
     def start(self) -> None:
         """Go on with a stopped run; after a finished one, run again on other tasks."""
@@ -255,11 +238,11 @@ class TrainingPanel(Panel):
             self.state = replace(self.state, seed=self.state.seed + 1)
             self.refresh()
         elif not self.running:
-            self._begin()
+            self.play()
 
     def stop(self) -> None:
         """Stop at the present outer step."""
-        self.running = False
+        super().stop()
         self._show()
 
     def reset(self) -> None:
@@ -269,32 +252,11 @@ class TrainingPanel(Panel):
         self.place(self.start_state)
         self._show()
 
-    def _begin(self) -> None:
-        self.running = True
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # no kernel: train to the end at once
-            while self._slice(self.run):
-                pass
-            return
-        self._task = loop.create_task(self._train(self.run))
-
-    async def _train(self, run: Run) -> None:
-        while self._slice(run):
-            for _ in range(4):  # here the kernel hears Stop, and the sliders; a message takes several turns
-                await asyncio.sleep(0.001)
-
-    def _slice(self, run: Run) -> bool:
-        """Train ``run`` for a moment and draw it; return whether it shall go on."""
-        return bool(self.answer(lambda: self._advance(run)))
-
-    def _advance(self, run: Run) -> bool:
-        if not self.running or self.run is not run:  # stopped, or another run has begun
-            return False
-        run.advance(SLICE)
-        self.running = not run.finished
+    def advance(self) -> bool:
+        """Train for a moment and draw the result; return whether outer steps are left."""
+        self.run.advance(SLICE)
         self._show()
-        return self.running
+        return not self.run.finished
 
     def _show(self) -> None:
         self.show(self.run.frame(self.earlier))

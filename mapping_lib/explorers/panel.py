@@ -9,6 +9,7 @@ moving artists are drawn on top of a copy of it (blitting), and the picture trav
 `ipywidgets.Image`.
 """
 
+import asyncio
 import base64
 import io
 import math
@@ -59,8 +60,7 @@ class Canvas:
             self.build(self.figure)
         for artist in self.moving:
             artist.set_animated(True)
-        self._agg.draw()
-        self._background = self._agg.copy_from_bbox(self.figure.bbox)
+        self.redraw_axes()
 
     def build(self, figure: Figure) -> None:
         """Make axes and artists; those that change go into ``self.moving`` through `keep`."""
@@ -69,6 +69,11 @@ class Canvas:
     def update(self, frame: Any) -> None:
         """Give the moving artists the data of one frame."""
         raise NotImplementedError
+
+    def redraw_axes(self) -> None:
+        """Draw what does not move. Slow: in ``update``, call it only when axes, limits or labels changed."""
+        self._agg.draw()
+        self._background = self._agg.copy_from_bbox(self.figure.bbox)
 
     def keep(self, artist: Artist) -> Artist:
         """Note an artist as one that changes from frame to frame."""
@@ -130,7 +135,7 @@ class Panel(widgets.VBox):
         for name, control in self.controls.items():
             control.observe(lambda change, name=name: self._moved(name, change["new"]), names="value")
         self.buttons = {
-            label: self._button(label, lambda values=values: self.set(**values)) for label, values in presets.items()
+            label: self._button(label, lambda values=values: self.preset(**values)) for label, values in presets.items()
         }
         for label, action in (actions or {}).items():
             self.buttons[label] = self._button(label, lambda action=action: action(self), style="info")
@@ -151,6 +156,10 @@ class Panel(widgets.VBox):
         """Move several controls, or parts of the state that have none, with one redraw."""
         self.place(replace(self.state, **values))
         self.refresh()
+
+    def preset(self, **values: Any) -> None:
+        """What a preset's button does: `set`, unless a panel has more to do."""
+        self.set(**values)
 
     def place(self, state: Any) -> None:
         """Put the controls where ``state`` says, without a redraw."""
@@ -202,6 +211,71 @@ class Panel(widgets.VBox):
         data = super()._repr_mimebundle_(**kwargs) or {}
         png = base64.b64encode(self.picture.value).decode()
         return {**data, "image/png": png, "text/plain": repr(self)}
+
+
+class PlayingPanel(Panel):
+    """A panel where something goes on by itself, in slices between which the kernel answers clicks and sliders.
+
+    Subclasses say in ``advance`` what one slice does.
+    """
+
+    pause = 0.004
+    """Seconds between two slices: here the kernel hears Stop, and the sliders."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.running = False
+        self._turn: object = None
+        super().__init__(*args, **kwargs)
+
+    def advance(self) -> bool:
+        """Do one slice and draw it; return whether there is more to do."""
+        raise NotImplementedError
+
+    def play(self) -> None:
+        """Advance until there is no more to do, or until `stop`; what was playing before gives way."""
+        self.running, self._turn = True, object()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no kernel: go on to the end at once
+            while self._slice(self._turn):
+                pass
+            return
+        self._task = loop.create_task(self._play(self._turn))
+
+    def stop(self) -> None:
+        """Stop where it is."""
+        self.running = False
+
+    async def _play(self, turn: object) -> None:
+        while self._slice(turn):
+            for _ in range(4):  # a message takes several turns of the loop
+                await asyncio.sleep(self.pause / 4)
+
+    def _slice(self, turn: object) -> bool:
+        """Advance for a moment, unless stopped or overtaken; return whether to go on."""
+        return bool(self.answer(lambda: self._advance(turn)))
+
+    def _advance(self, turn: object) -> bool:
+        if not self.running or self._turn is not turn:
+            return False
+        self.running = False  # should the slice fail, nothing is running
+        self.running = self.advance()
+        return self.running
+
+
+def apart(ends: list[tuple[int, float]], width: int = 300, factor: float = 1.27) -> list[float]:
+    """Heights for names beside the curves' ends on a log axis: raised above earlier names that they would overlap.
+
+    >>> apart([(1000, 1.0), (1000, 1.1), (1000, 5.0), (100, 1.0)])
+    [1.0, 1.27, 5.0, 1.0]
+    """
+    placed: list[tuple[int, float]] = []
+    for at, height in ends:
+        for other_at, other in sorted(placed, key=lambda place: place[1]):
+            if abs(at - other_at) < width and other / factor < height < other * factor:
+                height = other * factor
+        placed.append((at, height))
+    return [height for _, height in placed]
 
 
 def _marked(control: widgets.Widget, value: float | None, label: str) -> widgets.Widget:
