@@ -13,7 +13,6 @@ TESTED = [name for name in MODULES if name == "mapping_lib" or room(name) != "ex
 WITH_EXAMPLES = [name for name in TESTED if ">>>" in MODULES[name].read_text(encoding="utf-8")]
 LEARNING = [name for name in TESTED if name != "mapping_lib" and FLOORS.get(room(name), 99) <= 4]
 WITHOUT_EXAMPLES = {
-    "mapping_lib.learners.baselines",  # called like `maml`, which shows it
     "mapping_lib.weights.__main__",  # trains for minutes
     "mapping_lib.doctor.patient",  # the doctor's tools: `diagnose` shows them at work
     "mapping_lib.doctor.checks",

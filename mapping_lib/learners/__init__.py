@@ -4,6 +4,7 @@ learner                            theta                         the mapping it 
 maml, fomaml, anil, reptile        initial weights               (theta, S) -> phi
 meta_sgd                           weights and per-weight alpha  (theta, alpha, S) -> phi
 joint, from_scratch                initial weights               the honest baselines
+nearest_neighbour                  nothing                       S -> phi, the support itself
 """
 
 from collections.abc import Callable

@@ -1,11 +1,12 @@
-"""The honest baselines: what a network does without meta-learning, under the same contract."""
+"""The honest baselines: what can be had without meta-learning, under the same contract."""
 
 import torch
 from torch import Tensor, nn
 
+from mapping_lib.checks import check_batch, check_count
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import Loss, maml
-from mapping_lib.task import Params, Task, join
+from mapping_lib.task import Batch, Params, Task, join
 
 
 def joint(network: nn.Module, loss: Loss, *, alpha: float = 0.01, steps: int = 1) -> MetaLearner:
@@ -36,3 +37,40 @@ def from_scratch(network: nn.Module, loss: Loss, *, alpha: float = 0.01, steps: 
         return meta_loss, {name: torch.zeros_like(p) for name, p in theta.items()}
 
     return learner._replace(meta_grad=meta_grad, claims="no gradient")
+
+
+def nearest_neighbour(n_way: int) -> MetaLearner:
+    """No network and no theta: an example has the label of the support example nearest to it.
+
+    phi is the support itself. ``predict`` gives logits ``(example, n_way)``, minus the Euclidean distance
+    to the nearest support example of each class: -inf for a class that the support lacks, 0 for all where
+    the support is empty. Labels are whole numbers from 0 to n_way - 1. There is nothing to train: the
+    direction is empty, and the meta-loss is the share of the query that is wrong. Raises ValueError for
+    n_way below 1 and for labels of another shape or kind.
+
+    >>> learner = nearest_neighbour(n_way=2)
+    >>> support = Batch(torch.tensor([[0.0], [5.0]]), torch.tensor([1, 0]))
+    >>> learner.predict(learner.adapt({}, support), torch.tensor([[2.0]]))
+    tensor([[-3., -2.]])
+    """
+    check_count("n_way", n_way, at_least=1)
+
+    def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
+        check_batch("support", support, dtype=support.x.dtype)
+        if support.y.ndim != 1 or support.y.is_floating_point():
+            shown = f"shape {tuple(support.y.shape)} and dtype {support.y.dtype}"
+            raise ValueError(f"support.y has {shown}; allowed: one whole number an example, its label")
+        return {"x": support.x, "y": support.y}
+
+    def predict(phi: Params, x: Tensor) -> Tensor:
+        if len(phi["x"]) == 0:
+            return x.new_zeros(len(x), n_way)
+        distance = torch.cdist(x.flatten(1), phi["x"].flatten(1))
+        of_class = phi["y"] == torch.arange(n_way)[:, None]
+        return -torch.where(of_class, distance[:, None], torch.inf).amin(-1)
+
+    def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
+        y_hat = torch.func.vmap(lambda support, x: predict(adapt(theta, support), x))(tasks.support, tasks.query.x)
+        return (y_hat.argmax(-1) != tasks.query.y).float().mean(), {}
+
+    return MetaLearner(lambda *, generator: {}, adapt, predict, meta_grad, "no gradient")
