@@ -14,8 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
-from mapping_lib.explorers import adaptation, meta_training
-from mapping_lib.explorers.panel import apart
+from mapping_lib.explorers import adaptation, landscape, meta_training
+from mapping_lib.explorers.canvas import Label, apart
+from mapping_lib.explorers.landscape_canvas import LandscapeCanvas
+from mapping_lib.explorers.landscape_frame import LANDSCAPES, OUTER_STEPS, Trail, end, start, surface, walk
+from mapping_lib.families import landscapes
 from mapping_lib.inner_loop import adapt, support_objective
 from mapping_lib.task import Batch
 from mapping_lib.weights.recipes import RECIPES, shipped
@@ -48,13 +51,29 @@ def random_training(rng: random.Random) -> meta_training.State:
     )
 
 
+def random_landscape(rng: random.Random) -> landscape.State:
+    tasks = rng.choice(list(LANDSCAPES))
+    theta1, theta2 = (rng.uniform(*limits) for limits in LANDSCAPES[tasks].limits)
+    return landscape.State(
+        tasks=tasks,
+        background=rng.choice(landscape.BACKGROUNDS),
+        follow=rng.choice(landscape.METHODS),
+        alpha=round(rng.uniform(0, landscape.MAX_ALPHA), 2),
+        beta=10 ** rng.uniform(-2, 1),
+        steps=rng.randint(0, landscape.MAX_STEPS),
+        theta1=theta1,
+        theta2=theta2,
+    )
+
+
 @pytest.mark.parametrize(
     ("module", "canvas", "draw_state"),
     [
         (adaptation, adaptation.AdaptationCanvas, random_adaptation),
         (meta_training, meta_training.TrainingCanvas, random_training),
+        (landscape, LandscapeCanvas, random_landscape),
     ],
-    ids=["adaptation", "meta-training"],
+    ids=["adaptation", "meta-training", "landscape"],
 )
 def test_a_thousand_random_states_draw_without_an_error_or_growth(module, canvas, draw_state):
     rng, canvas = random.Random(0), canvas()
@@ -114,7 +133,7 @@ def test_the_limit_in_words_is_two_over_the_largest_eigenvalue():
 
 
 def test_presets_name_only_what_the_state_has():
-    for module in (adaptation, meta_training):
+    for module in (adaptation, meta_training, landscape):
         for values in module.PRESETS.values():
             assert module.compute(module.State(**values)).words
 
@@ -200,3 +219,154 @@ def test_the_palette_keeps_white_white_and_colours_close():
     sent = np.asarray(Image.open(io.BytesIO(panel.picture.value)).convert("RGB")).astype(int)
     assert (sent[2, 2] == 255).all()
     assert np.abs(sent - panel.canvas.pixels()).mean() < 0.5
+
+
+# Landscape ------------------------------------------------------------------------------------------------
+
+
+def test_the_landscape_opens_with_two_trails_that_end_in_their_minima():
+    panel = landscape.explorer()
+    joint, maml = panel.earlier["joint training"], panel.trail
+    assert np.linalg.norm(joint.thetas[-1] - surface("bowls", 0.0, 0).at) < 0.01
+    assert np.linalg.norm(maml.thetas[-1] - surface("bowls", 0.2, 3).at) < 0.05
+    assert "MAML" in panel.words.value
+
+
+def test_the_lowest_point_of_the_map_is_that_of_the_normal_equations():
+    hessian = torch.func.hessian(lambda t: landscapes.meta_loss(landscapes.bowls(), t, alpha=0.2, steps=3))
+    slope = torch.func.grad(lambda t: landscapes.meta_loss(landscapes.bowls(), t, alpha=0.2, steps=3))
+    at = torch.zeros(2, dtype=torch.float64)
+    assert surface("bowls", 0.2, 3).at == pytest.approx(-torch.linalg.solve(hessian(at), slope(at)).numpy(), abs=1e-3)
+
+
+def test_a_frame_holds_the_librarys_numbers():
+    state = landscape.State(alpha=0.3, steps=4, theta1=1.0, theta2=-0.5, beta=0.25)
+    frame, theta = landscape.compute(state), torch.tensor([1.0, -0.5])
+    slopes = landscapes.directions(landscapes.bowls(), theta, alpha=0.3, steps=4)
+    F = landscapes.meta_loss(landscapes.bowls(), theta, alpha=0.3, steps=4)
+    assert frame.errors[-1] == pytest.approx(float(F))
+    assert frame.paths[-1] == pytest.approx(landscapes.adapted(landscapes.bowls(), theta, alpha=0.3, steps=4).numpy())
+    for name, arrow in frame.arrows.items():
+        after = landscapes.meta_loss(landscapes.bowls(), theta - 0.25 * slopes[name], alpha=0.3, steps=4)
+        assert arrow.direction == pytest.approx(slopes[name].numpy())
+        assert arrow.after == pytest.approx(float(after), rel=1e-4)
+        assert arrow.cosine == pytest.approx(float(torch.cosine_similarity(slopes[name], slopes["MAML"], dim=0)))
+
+
+def test_one_outer_step_is_theta_minus_beta_times_the_direction():
+    panel = landscape.explorer()
+    panel.buttons["Reset"].click()
+    assert panel.state == landscape.State()
+    assert panel.earlier == {}
+    panel.buttons["outer step"].click()
+    before, after = panel.trail.thetas
+    slope = landscapes.direction(landscapes.bowls(), torch.from_numpy(before), "MAML", alpha=0.2, steps=3)
+    assert after == pytest.approx(before - 0.7 * slope.numpy(), abs=1e-6)
+    assert "outer step 1 of" in panel.words.value
+
+
+def test_settings_leave_theta_where_it_is_and_a_new_start_or_method_begins_again():
+    panel = landscape.explorer()
+    here = panel.trail.thetas
+    for name, value in (("alpha", 0.4), ("beta", 0.1), ("steps", 5), ("background", "E[L(θ)]")):
+        old = panel.picture.value
+        panel.controls[name].value = value
+        assert panel.picture.value != old, name
+        assert np.array_equal(panel.trail.thetas, here), name
+    panel.controls["follow"].value = "FOMAML"
+    assert len(panel.trail.thetas) == 1
+    assert set(panel.earlier) == {"MAML", "joint training"}
+    panel.buttons["outer step"].click()
+    panel.controls["theta1"].value = 2.0
+    assert panel.trail.thetas.tolist() == [[2.0, pytest.approx(3.2)]]
+    panel.controls["tasks"].value = "sines"
+    assert panel.earlier == {}
+    assert (panel.controls["theta1"].min, panel.controls["theta1"].max) == LANDSCAPES["sines"].limits[0]
+    panel.buttons["Reset"].click()
+    assert panel.state == landscape.State()
+    assert panel.controls["theta2"].value == 3.2
+
+
+def test_clear_keeps_the_settings():
+    panel = landscape.explorer()
+    panel.controls["alpha"].value = 0.1
+    panel.buttons["Clear"].click()
+    assert panel.state == landscape.State(alpha=0.1)
+    assert (len(panel.trail.thetas), panel.earlier) == (1, {})
+
+
+@pytest.mark.parametrize("label", landscape.PRESETS)
+def test_every_preset_plays_to_an_end(label: str):
+    panel = landscape.explorer()
+    panel.buttons[label].click()  # without a kernel it plays at once
+    assert not panel.running
+    assert end(panel.state, panel.trail)
+    assert "joint training" in panel.earlier
+    left = label in ("first order reverses", "α too large")
+    assert ("Diverged" in panel.words.value) == left
+
+
+def test_divergence_on_the_map_is_said_with_its_limit():
+    state = landscape.State(**landscape.PRESETS["α too large"])
+    words = landscape.compute(state, (walk(state),)).words
+    assert "Diverged: θ left the map at outer step 5; α = 0.55 is above 2/λ_max = 0.5 of the steepest task" in words
+    reversed_state = landscape.State(**landscape.PRESETS["first order reverses"])
+    assert "FOMAML's arrow points up F" in landscape.compute(reversed_state, (walk(reversed_state),)).words
+    hasty = landscape.State(beta=3.0, follow="joint training")
+    assert "β is too large" in landscape.compute(hasty, (walk(hasty),)).words
+
+
+def test_inner_steps_that_make_a_task_worse_are_named():
+    words = landscape.compute(landscape.State(alpha=0.6, steps=5, theta1=1.0, theta2=1.0)).words
+    assert "Inner steps make task 1 worse: α = 0.6 is above 2/λ_max = 0.5 of the steepest task" in words
+    assert "worse" not in landscape.compute(landscape.State(alpha=0.49, steps=5, theta1=1.0, theta2=1.0)).words
+
+
+@pytest.mark.parametrize("theta", [[np.nan, 0.0], [np.inf, -np.inf], [1e30, 1e30]])
+@pytest.mark.parametrize("tasks", list(LANDSCAPES))
+def test_theta_that_is_not_a_number_is_drawn_and_said(tasks: str, theta: list[float]):
+    state, canvas = landscape.State(tasks=tasks), LandscapeCanvas()
+    trail = Trail("MAML", np.vstack([start(state).thetas, np.array([theta], dtype=np.float32)]))
+    frame = landscape.compute(state, (trail,))
+    canvas.draw(frame)
+    assert "Diverged: θ left the map at outer step 1" in frame.words
+
+
+def test_on_an_event_loop_the_trail_plays_in_steps_and_stops_at_once():
+    panel = landscape.explorer()
+    panel.buttons["Reset"].click()
+
+    async def reader():
+        panel.buttons["Play"].click()
+        await asyncio.sleep(0.4)
+        panel.controls["alpha"].value = 0.1  # does not stop it
+        await asyncio.sleep(0.3)
+        running = panel.running
+        panel.buttons["Stop"].click()
+        at_stop = len(panel.trail.thetas)
+        await asyncio.sleep(0.3)
+        return running, at_stop, len(panel.trail.thetas)
+
+    running, at_stop, later = asyncio.run(reader())
+    assert running
+    assert 2 < at_stop < OUTER_STEPS
+    assert at_stop == later
+    panel.buttons["Play"].click()
+    assert len(panel.trail.thetas) > at_stop
+
+
+def test_a_slice_that_fails_stops_playing(monkeypatch):
+    panel = landscape.explorer()
+    monkeypatch.setattr(panel, "advance", lambda: 1 / 0)
+    panel.play()
+    assert not panel.running
+    assert "ZeroDivisionError" in panel.words.value
+
+
+def test_labels_stay_inside_the_picture_and_have_their_colour():
+    pixels = np.full((60, 200, 4), 255, np.uint8)
+    for at in ((-50, 30), (400, 10), (100, 500), (np.nan, 0)):
+        Label(text="lowest F", colour="#0072B2", bold=True, halo=True, at=at).paint(pixels)
+    dark = pixels[..., :3].reshape(-1, 3)[pixels[..., 0].ravel() < 40]
+    assert len(dark) > 50
+    assert np.abs(dark.mean(0) - [0, 0x72, 0xB2]).max() < 15

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from mapping_lib import batched_mlp
 from mapping_lib.curvature import largest_eigenvalue
-from mapping_lib.explorers.panel import ALARM, LOOK, Canvas, Panel
+from mapping_lib.explorers.canvas import ALARM, Canvas
+from mapping_lib.explorers.panel import LOOK, Panel
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.gradient import ALPHA_PREFIX
 from mapping_lib.plots import COLOURS

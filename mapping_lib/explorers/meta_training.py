@@ -11,7 +11,8 @@ import torch
 from matplotlib.figure import Figure
 
 from mapping_lib.evaluation import query_errors
-from mapping_lib.explorers.panel import LOOK, Canvas, PlayingPanel, apart
+from mapping_lib.explorers.canvas import Canvas, apart
+from mapping_lib.explorers.panel import LOOK, PlayingPanel
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.meta_training import MetaTrainingDiverged, Progress, meta_train
 from mapping_lib.plots import COLOURS

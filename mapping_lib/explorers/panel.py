@@ -1,17 +1,13 @@
-"""What all explorers share: a canvas that redraws fast, and a panel that binds controls to it.
+"""What all explorers share: a panel that binds controls to a canvas, and one where something plays.
 
 An explorer is three parts, each testable without a browser: a frozen ``State`` (the values of the
 controls), ``compute(state) -> frame`` (plain arrays and words) and ``draw(frame)`` on a `Canvas`.
-Only this module and the explorers' ``explorer()`` functions know ipywidgets.
-
-Drawing is fast because the figure is made once: axes, limits and labels are a stored background, the
-moving artists are drawn on top of a copy of it (blitting), and the picture travels as PNG to an
-`ipywidgets.Image`.
+Only this module and the explorers' ``explorer()`` functions know ipywidgets. The picture travels as PNG
+to an `ipywidgets.Image`.
 """
 
 import asyncio
 import base64
-import io
 import math
 import threading
 from collections.abc import Callable, Mapping
@@ -19,88 +15,8 @@ from dataclasses import replace
 from typing import Any
 
 import ipywidgets as widgets
-import numpy as np
-from matplotlib import rc_context
-from matplotlib.artist import Artist
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
-from PIL import Image
 
-from mapping_lib.plots import COLOURS, STYLE
-
-DPI = 100
-ALARM = "#B00020"
-
-
-def _palette() -> Image.Image:
-    """The suite's colours in 24 shades each, from full to white: a palette for small, fast PNGs."""
-    full = [to_rgb(colour) for colour in (*COLOURS.values(), ALARM, "black")]
-    shares = [0.0, *np.linspace(0.08, 1, 23)]  # no shade so near to white that Pillow could take it for white
-    shades = [[1 - share * (1 - c) for c in rgb] for rgb in full for share in shares]
-    image = Image.new("P", (1, 1))
-    image.putpalette([round(255 * c) for shade in shades for c in shade])
-    return image
-
-
-PALETTE = _palette()
-
-
-class Canvas:
-    """A figure that is built once; subclasses add artists in ``build`` and move them in ``update``."""
-
-    size = (10.6, 4.6)
-    """Inches; times `DPI` gives pixels."""
-
-    def __init__(self) -> None:
-        self.figure = Figure(figsize=self.size, dpi=DPI, layout="none")
-        self._agg = FigureCanvasAgg(self.figure)
-        self.moving: list[Artist] = []
-        with rc_context({**STYLE, "axes.titlesize": 14}):
-            self.build(self.figure)
-        for artist in self.moving:
-            artist.set_animated(True)
-        self.redraw_axes()
-
-    def build(self, figure: Figure) -> None:
-        """Make axes and artists; those that change go into ``self.moving`` through `keep`."""
-        raise NotImplementedError
-
-    def update(self, frame: Any) -> None:
-        """Give the moving artists the data of one frame."""
-        raise NotImplementedError
-
-    def redraw_axes(self) -> None:
-        """Draw what does not move. Slow: in ``update``, call it only when axes, limits or labels changed."""
-        self._agg.draw()
-        self._background = self._agg.copy_from_bbox(self.figure.bbox)
-
-    def keep(self, artist: Artist) -> Artist:
-        """Note an artist as one that changes from frame to frame."""
-        self.moving.append(artist)
-        return artist
-
-    def draw(self, frame: Any) -> None:
-        """Draw one frame into the canvas's own memory."""
-        self.update(frame)
-        self._agg.restore_region(self._background)
-        for artist in self.moving:
-            if artist.get_visible():
-                artist.axes.draw_artist(artist) if artist.axes else self.figure.draw_artist(artist)
-
-    def png(self) -> bytes:
-        """What the canvas shows now, as PNG. With a palette it is four times faster than with all colours."""
-        width, height = self._agg.get_width_height()
-        picture = Image.frombuffer("RGBA", (width, height), self._agg.buffer_rgba(), "raw", "RGBA", 0, 1)
-        buffer = io.BytesIO()
-        indexed = picture.convert("RGB").quantize(palette=PALETTE, dither=Image.Dither.NONE)
-        indexed.save(buffer, format="png", compress_level=1)
-        return buffer.getvalue()
-
-    def pixels(self) -> np.ndarray:
-        """What the canvas shows now, as an array ``(height, width, 3)`` of bytes."""
-        return np.asarray(self._agg.buffer_rgba())[..., :3]
-
+from mapping_lib.explorers.canvas import Canvas
 
 LOOK = {"style": {"description_width": "96px"}, "layout": {"width": "330px"}}
 """Keyword arguments shared by all controls, so that they stand in columns."""
@@ -261,21 +177,6 @@ class PlayingPanel(Panel):
         self.running = False  # should the slice fail, nothing is running
         self.running = self.advance()
         return self.running
-
-
-def apart(ends: list[tuple[int, float]], width: int = 300, factor: float = 1.27) -> list[float]:
-    """Heights for names beside the curves' ends on a log axis: raised above earlier names that they would overlap.
-
-    >>> apart([(1000, 1.0), (1000, 1.1), (1000, 5.0), (100, 1.0)])
-    [1.0, 1.27, 5.0, 1.0]
-    """
-    placed: list[tuple[int, float]] = []
-    for at, height in ends:
-        for other_at, other in sorted(placed, key=lambda place: place[1]):
-            if abs(at - other_at) < width and other / factor < height < other * factor:
-                height = other * factor
-        placed.append((at, height))
-    return [height for _, height in placed]
 
 
 def _marked(control: widgets.Widget, value: float | None, label: str) -> widgets.Widget:
