@@ -1,6 +1,7 @@
-"""The chapter in a real JupyterLab in a real Chromium: run all, move every slider, press every button."""
+"""Chapters in a real JupyterLab in a real Chromium: run all, move every slider, press every button."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -11,13 +12,26 @@ ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.browser
 
 
+CHAPTERS = {
+    "03_maml_code.ipynb": ("adaptation", "meta-training"),
+}
+"""The explorers of each chapter, by the titles of their panels."""
+
+EXPLORERS = [(chapter, title) for chapter, titles in CHAPTERS.items() for title in titles]
+each_explorer = pytest.mark.parametrize(
+    ("chapter", "title"), EXPLORERS, indirect=["chapter"], ids=[title for _, title in EXPLORERS]
+)
+each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, indirect=True)
+chapter_3 = pytest.mark.parametrize("chapter", ["03_maml_code.ipynb"], indirect=True)
+
+
 @pytest.fixture(scope="module")
-def chapter(tmp_path_factory):
-    """Chapter 3, all cells run, in a page as wide as a laptop's."""
+def chapter(request, tmp_path_factory):
+    """A chapter, all cells run, in a page as wide as a laptop's."""
     folder, private = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("private")
-    shutil.copy(ROOT / "notebooks" / "03_maml_code.ipynb", folder)
+    shutil.copy(ROOT / "notebooks" / request.param, folder)
     with lab.jupyterlab(folder, private) as address, lab.browser(private) as page:
-        lab.open_notebook(page, address, "03_maml_code.ipynb")
+        lab.open_notebook(page, address, request.param)
         lab.run_all(page)
         yield page
 
@@ -50,10 +64,16 @@ def wait_for_new_picture(page, explorer, old: str) -> None:
     )
 
 
+def clean(name: str) -> str:
+    """A button's name as part of a file's name."""
+    return re.sub(r"\W+", "_", name).strip("_")
+
+
 def press(page, explorer, name: str) -> None:
     explorer.get_by_role("button", name=name, exact=True).click()
 
 
+@each_chapter
 def test_all_cells_run_without_an_error(chapter):
     assert chapter.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
     prompts = chapter.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
@@ -61,7 +81,7 @@ def test_all_cells_run_without_an_error(chapter):
     assert not [p for p in prompts if p.strip() in ("[ ]:", "[*]:")]
 
 
-@pytest.mark.parametrize("title", ["adaptation", "meta-training"])
+@each_explorer
 def test_every_slider_changes_the_picture_and_its_own_number(chapter, pictures, title):
     explorer = panel(chapter, title)
     sliders = explorer.get_by_role("slider")
@@ -80,16 +100,16 @@ def test_every_slider_changes_the_picture_and_its_own_number(chapter, pictures, 
     explorer.screenshot(path=pictures / f"{title}_sliders.png")
 
 
-@pytest.mark.parametrize("title", ["adaptation", "meta-training"])
+@each_explorer
 def test_every_choice_changes_the_picture(chapter, title):
     explorer = panel(chapter, title)
     for i in range(explorer.locator("select").count()):
-        old = source(explorer)
-        explorer.locator("select").nth(i).select_option(index=3)
+        old, select = source(explorer), explorer.locator("select").nth(i)
+        select.select_option(index=select.evaluate("s => (s.selectedIndex + 1) % s.options.length"))
         wait_for_new_picture(chapter, explorer, old)
 
 
-@pytest.mark.parametrize("title", ["adaptation", "meta-training"])
+@each_explorer
 def test_every_button_works(chapter, pictures, title):
     explorer = panel(chapter, title)
     names = [name.strip() for name in explorer.locator("button").all_inner_texts()]
@@ -97,17 +117,24 @@ def test_every_button_works(chapter, pictures, title):
     for name in names:
         old = source(explorer)
         press(chapter, explorer, name)
-        wait_for_new_picture(chapter, explorer, old)
+        if name != "Stop":
+            wait_for_new_picture(chapter, explorer, old)
         chapter.wait_for_timeout(300)
-        explorer.screenshot(path=pictures / f"{title}_{name.replace(' ', '_')}.png")
+        if name == "Stop":
+            stopped = source(explorer)
+            chapter.wait_for_timeout(400)
+            assert source(explorer) == stopped, "it went on after Stop"
+        explorer.screenshot(path=pictures / f"{title}_{clean(name)}.png")
 
 
+@chapter_3
 def test_divergence_is_said_in_words(chapter):
     explorer = panel(chapter, "adaptation")
     press(chapter, explorer, "diverges")
     explorer.get_by_text("2/λ_max").first.wait_for(timeout=10_000)
 
 
+@chapter_3
 def test_moving_beta_trains_again_and_keeps_the_earlier_curve_and_stop_stops(chapter, pictures):
     explorer = panel(chapter, "meta-training")
     press(chapter, explorer, "Reset")
@@ -128,12 +155,14 @@ def test_moving_beta_trains_again_and_keeps_the_earlier_curve_and_stop_stops(cha
     explorer.screenshot(path=pictures / "meta-training_finished.png")
 
 
-def test_it_fits_a_projector(chapter, pictures):
+@each_explorer
+def test_it_fits_a_projector(chapter, pictures, title):
     chapter.set_viewport_size({"width": 1024, "height": 768})
-    for title in ("adaptation", "meta-training"):
+    try:
         explorer = panel(chapter, title)
         box, picture = explorer.bounding_box(), explorer.locator("img").bounding_box()
         assert picture["x"] + picture["width"] <= 1024
         assert box["x"] >= 0
         chapter.screenshot(path=pictures / f"{title}_projector.png")
-    chapter.set_viewport_size({"width": 1280, "height": 800})
+    finally:
+        chapter.set_viewport_size({"width": 1280, "height": 800})

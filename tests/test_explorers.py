@@ -17,7 +17,7 @@ from PIL import Image
 from mapping_lib.explorers import adaptation, landscape, meta_training
 from mapping_lib.explorers.canvas import Label, apart
 from mapping_lib.explorers.landscape_canvas import LandscapeCanvas
-from mapping_lib.explorers.landscape_frame import LANDSCAPES, OUTER_STEPS, Trail, end, start, surface, walk
+from mapping_lib.explorers.landscape_frame import LANDSCAPES, OUTER_STEPS, STARTS, Trail, end, start, surface, walk
 from mapping_lib.families import landscapes
 from mapping_lib.inner_loop import adapt, support_objective
 from mapping_lib.task import Batch
@@ -52,17 +52,19 @@ def random_training(rng: random.Random) -> meta_training.State:
 
 
 def random_landscape(rng: random.Random) -> landscape.State:
-    tasks = rng.choice(list(LANDSCAPES))
-    theta1, theta2 = (rng.uniform(*limits) for limits in LANDSCAPES[tasks].limits)
+    starts = {
+        name: rng.uniform(*limits)
+        for tasks, names in STARTS.items()
+        for name, limits in zip(names, LANDSCAPES[tasks].limits, strict=True)
+    }
     return landscape.State(
-        tasks=tasks,
+        **starts,
+        tasks=rng.choice(list(LANDSCAPES)),
         background=rng.choice(landscape.BACKGROUNDS),
         follow=rng.choice(landscape.METHODS),
         alpha=round(rng.uniform(0, landscape.MAX_ALPHA), 2),
         beta=10 ** rng.uniform(-2, 1),
         steps=rng.randint(0, landscape.MAX_STEPS),
-        theta1=theta1,
-        theta2=theta2,
     )
 
 
@@ -281,7 +283,10 @@ def test_settings_leave_theta_where_it_is_and_a_new_start_or_method_begins_again
     assert panel.trail.thetas.tolist() == [[2.0, pytest.approx(3.2)]]
     panel.controls["tasks"].value = "sines"
     assert panel.earlier == {}
-    assert (panel.controls["theta1"].min, panel.controls["theta1"].max) == LANDSCAPES["sines"].limits[0]
+    assert panel.trail.thetas.tolist() == [[pytest.approx(0.9), pytest.approx(0.3)]]
+    assert panel.controls["theta1"].layout.display == "none"
+    panel.controls["phase"].value = 2.0
+    assert panel.trail.thetas[0, 1] == 2.0
     panel.buttons["Reset"].click()
     assert panel.state == landscape.State()
     assert panel.controls["theta2"].value == 3.2

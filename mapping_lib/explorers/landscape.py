@@ -40,14 +40,13 @@ class LandscapePanel(PlayingPanel):
         super().__init__(*args, **kwargs)
 
     def place(self, state: State) -> None:
-        """Put the controls where ``state`` says; the start's sliders span the tasks' plane."""
-        self._quiet = True
-        limits = LANDSCAPES[state.tasks].limits
-        for name, (low, high) in zip(("theta1", "theta2"), limits, strict=True):
-            control = self.controls[name]
-            control.min, control.max = min(low, control.min), max(high, control.max)
-            control.value = getattr(state, name)
-            control.min, control.max = low, high
+        """Put the controls where ``state`` says, and show those of the tasks' plane only.
+
+        One pair of sliders whose ends move would not do: the browser answers each new end with the old value.
+        """
+        for tasks, names in STARTS.items():
+            for name in names:
+                self.controls[name].layout.display = None if tasks == state.tasks else "none"
         super().place(state)
 
     def refresh(self) -> None:
@@ -57,10 +56,9 @@ class LandscapePanel(PlayingPanel):
             return
         known, self._known = self._known, self.state
         if self.state.tasks != known.tasks:
-            theta1, theta2 = STARTS[self.state.tasks]
-            self.begin(replace(self.state, theta1=theta1, theta2=theta2))
+            self.begin(self.state)
             return
-        if (self.state.follow, self.state.theta1, self.state.theta2) != (known.follow, known.theta1, known.theta2):
+        if self.state.follow != known.follow or (start(self.state).thetas != start(known).thetas).any():
             if len(self.trail.thetas) > 1 and self.state.follow != self.trail.method:
                 self.earlier[self.trail.method] = self.trail
             self.earlier.pop(self.state.follow, None)
@@ -119,7 +117,7 @@ PRESETS = {
     "first order reverses": asdict(State(alpha=0.45, steps=1, follow="FOMAML", theta1=-0.5, theta2=0.8)),
     "α too large": asdict(State(alpha=0.55, theta1=-1.8, theta2=0.5)),
     "m = 20: F is flat": asdict(State(steps=20)),
-    "sines": asdict(State(tasks="sines", theta1=STARTS["sines"][0], theta2=STARTS["sines"][1])),
+    "sines": asdict(State(tasks="sines")),
 }
 
 
@@ -145,9 +143,7 @@ def explorer() -> LandscapePanel:
 
 
 def _controls(state: State) -> dict[str, widgets.Widget]:
-    (left, right), (bottom, top) = LANDSCAPES[state.tasks].limits
-    tasks = [("four bowls", "bowls"), ("four sine waves", "sines")]
-    wide = {"step": 0.05, "readout_format": ".2f", **LOOK}
+    planes = [("four bowls", "bowls"), ("four sine waves", "sines")]
     log = {"min": -2, "max": 1, "step": 0.05, "readout_format": ".2g"}
     return {
         "alpha": widgets.FloatSlider(
@@ -155,9 +151,15 @@ def _controls(state: State) -> dict[str, widgets.Widget]:
         ),
         "steps": widgets.IntSlider(value=state.steps, min=0, max=MAX_STEPS, description="inner steps m", **LOOK),
         "beta": widgets.FloatLogSlider(value=state.beta, description="β", **log, **LOOK),
-        "theta1": widgets.FloatSlider(value=state.theta1, min=left, max=right, description="start: first", **wide),
-        "theta2": widgets.FloatSlider(value=state.theta2, min=bottom, max=top, description="start: second", **wide),
+        **{name: _start_slider(state, tasks, i) for tasks, names in STARTS.items() for i, name in enumerate(names)},
         "follow": widgets.Dropdown(options=METHODS, value=state.follow, description="θ follows", **LOOK),
         "background": widgets.Dropdown(options=BACKGROUNDS, value=state.background, description="map of", **LOOK),
-        "tasks": widgets.Dropdown(options=tasks, value=state.tasks, description="tasks", **LOOK),
+        "tasks": widgets.Dropdown(options=planes, value=state.tasks, description="tasks", **LOOK),
     }
+
+
+def _start_slider(state: State, tasks: str, i: int) -> widgets.FloatSlider:
+    (low, high), name, field = LANDSCAPES[tasks].limits[i], LANDSCAPES[tasks].names[i], STARTS[tasks][i]
+    style = {"step": 0.05, "readout_format": ".2f", "description": f"start {name}", "style": LOOK["style"]}
+    layout = LOOK["layout"] | ({} if tasks == state.tasks else {"display": "none"})
+    return widgets.FloatSlider(value=getattr(state, field), min=low, max=high, layout=layout, **style)

@@ -19,7 +19,9 @@ from mapping_lib.families.landscapes import (
 
 OUTER_STEPS = 60
 LANDSCAPES = {"bowls": bowls(), "sines": sines()}
-STARTS = {"bowls": (-3.2, 3.2), "sines": (0.9, 0.3)}
+STARTS = {"bowls": ("theta1", "theta2"), "sines": ("amplitude", "phase")}
+"""The parts of the state that say where a trail begins, in each plane."""
+
 BACKGROUNDS = ("F(θ)", "E[L(θ)]")
 CELLS = 61
 """Points of the map in each direction where the loss is computed; between them it is interpolated."""
@@ -27,7 +29,10 @@ CELLS = 61
 
 @dataclass(frozen=True)
 class State:
-    """The values of the controls: ``alpha`` 0 ... 0.7, ``beta`` 0.01 ... 10, (theta1, theta2) where a trail begins."""
+    """The values of the controls: ``alpha`` 0 ... 0.7, ``beta`` 0.01 ... 10, ``steps`` 0 ... 20.
+
+    A trail begins at (theta1, theta2), for sines at (amplitude, phase).
+    """
 
     tasks: str = "bowls"
     background: str = "F(θ)"
@@ -37,6 +42,8 @@ class State:
     steps: int = 3
     theta1: float = -3.2
     theta2: float = 3.2
+    amplitude: float = 0.9
+    phase: float = 0.3
 
 
 class Trail(NamedTuple):
@@ -111,7 +118,8 @@ def compute(state: State, trails: tuple[Trail, ...] = ()) -> Frame:
 
 def start(state: State) -> Trail:
     """The trail that has only its beginning."""
-    return Trail(state.follow, np.array([[state.theta1, state.theta2]], dtype=np.float32))
+    theta = [getattr(state, name) for name in STARTS[state.tasks]]
+    return Trail(state.follow, np.array([theta], dtype=np.float32))
 
 
 def walk(state: State) -> Trail:

@@ -122,12 +122,14 @@ METHODS = ("MAML", "FOMAML", "Reptile", "joint training")
 """The methods of `direction`."""
 
 
-def direction(landscape: Landscape, theta: Tensor, method: str, *, alpha: float, steps: int) -> Tensor:
+def direction(
+    landscape: Landscape, theta: Tensor, method: str, *, alpha: float, steps: int, phi: Tensor | None = None
+) -> Tensor:
     """What ``method`` descends at one theta ``(2,)``; without inner steps, the joint gradient for all.
 
     MAML: grad F. FOMAML: the mean over tasks of the gradient at phi. Joint training: that at theta. Reptile:
     (theta - phi) / (alpha * steps), which makes it the mean of the gradients met on the way, so that the
-    same beta suits all four.
+    same beta suits all four. Who knows ``phi`` already may give it.
 
     >>> direction(bowls(), torch.zeros(2), "Reptile", alpha=0.1, steps=1).allclose(
     ...     direction(bowls(), torch.zeros(2), "joint training", alpha=0.1, steps=1), atol=1e-5)
@@ -139,7 +141,8 @@ def direction(landscape: Landscape, theta: Tensor, method: str, *, alpha: float,
         return gradient(lambda t: meta_loss(landscape, t, alpha=alpha, steps=0))(theta)
     if method == "MAML":
         return gradient(lambda t: meta_loss(landscape, t, alpha=alpha, steps=steps))(theta)
-    phi = adapted(landscape, theta, alpha=alpha, steps=steps)
+    if phi is None:
+        phi = adapted(landscape, theta, alpha=alpha, steps=steps)
     if method == "FOMAML":
         return gradient(lambda points: landscape.loss(points).mean())(phi).sum(0)
     return (theta - phi.mean(0)) / (alpha * steps)
@@ -151,7 +154,8 @@ def directions(landscape: Landscape, theta: Tensor, *, alpha: float, steps: int)
     >>> list(directions(bowls(), torch.zeros(2), alpha=0.1, steps=1))
     ['MAML', 'FOMAML', 'Reptile', 'joint training']
     """
-    return {method: direction(landscape, theta, method, alpha=alpha, steps=steps) for method in METHODS}
+    phi = adapted(landscape, theta, alpha=alpha, steps=steps)
+    return {method: direction(landscape, theta, method, alpha=alpha, steps=steps, phi=phi) for method in METHODS}
 
 
 def curvatures(landscape: Landscape, theta: Tensor) -> Tensor:

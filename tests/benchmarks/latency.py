@@ -1,7 +1,7 @@
 """How long a reader waits, in JupyterLab in Chromium: ``python tests/benchmarks/latency.py``.
 
-Three panels in one notebook: an empty one (a slider that swaps two blank pictures, the floor of what any
-picture can do) and the two explorers. Measured from the key press to the loaded new picture, interleaved.
+Four panels in one notebook: an empty one (a slider that swaps two blank pictures, the floor of what any
+picture can do) and the three explorers. Measured from the key press to the loaded new picture, interleaved.
 """
 
 import argparse
@@ -33,6 +33,7 @@ ONE_THREAD = "import torch; torch.set_num_threads(1)\n"
 CELLS = {
     "floor": BLANK,
     "adaptation": ONE_THREAD + "from mapping_lib.explorers import adaptation; adaptation.explorer()",
+    "landscape": "from mapping_lib.explorers import landscape; landscape.explorer()",
     "meta-training": "from mapping_lib.explorers import meta_training; meta_training.explorer()",
 }
 
@@ -62,17 +63,40 @@ def row(name: str, ms: list[float]) -> str:
     return f"{name:34s} median {statistics.median(ms):5.0f}   p95 {ordered[int(0.95 * (len(ms) - 1))]:5.0f} ms"
 
 
-def moves(page, rounds: int) -> None:
-    """Adaptation against the floor: every slider in turn, there and back."""
-    floor, ours = [], []
+SLIDERS = {"adaptation": 6, "landscape": 5}
+
+
+def moves(page, title: str, rounds: int) -> None:
+    """One explorer against the floor: every slider in turn, there and back."""
+    floor, ours, n = [], [], SLIDERS[title]
     for i in range(rounds):
-        key = "ArrowRight" if (i // 6) % 2 == 0 else "ArrowLeft"
+        key = "ArrowRight" if (i // n) % 2 == 0 else "ArrowLeft"
         floor.append(press(page, "floor", 0, "ArrowRight"))
-        ours.append(press(page, "adaptation", i % 6, key))
+        ours.append(press(page, title, i % n, key))
     print(row("floor: an empty picture", floor))
-    print(row("adaptation: any slider", ours))
+    print(row(f"{title}: any slider", ours))
     ratio = [f(ours) / f(floor) for f in (statistics.median, lambda ms: sorted(ms)[int(0.95 * (len(ms) - 1))])]
     print(f"ratio to the floor: median {ratio[0]:.2f}, p95 {ratio[1]:.2f} (goals 2 and 1.5)")
+
+
+def playing(page, rounds: int) -> None:
+    """Landscape: pictures a second while it plays, and how fast Stop acts."""
+    rates, stops = [], []
+    panel = page.locator(".explorer-landscape")
+    for _ in range(rounds):
+        panel.get_by_role("button", name="Reset", exact=True).click()
+        page.wait_for_timeout(400)
+        page.evaluate(WATCH, "landscape")
+        panel.get_by_role("button", name="Play", exact=True).click()
+        page.wait_for_timeout(1500)
+        panel.get_by_role("button", name="Stop", exact=True).click()
+        page.wait_for_timeout(600)
+        news, clicked = page.evaluate("() => [window.news, window.clicked]")
+        before = [t for t in news if t <= clicked]
+        rates.append(1000 * (len(before) - 1) / (before[-1] - before[0]))
+        stops.append(max(0, news[-1] - clicked))
+    print(f"landscape plays: median {statistics.median(rates):.0f} pictures a second (goal 15)")
+    print(row("landscape: last picture after Stop", stops) + "   (goal 150)")
 
 
 def training(page, rounds: int) -> None:
@@ -98,7 +122,7 @@ def training(page, rounds: int) -> None:
 
 
 def main() -> None:
-    """Open JupyterLab with one notebook of three panels, and measure."""
+    """Open JupyterLab with one notebook of four panels, and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moves", type=int, default=60)
     parser.add_argument("--runs", type=int, default=8)
@@ -113,7 +137,9 @@ def main() -> None:
             lab.open_notebook(page, address, "panels.ipynb")
             lab.run_all(page)
             page.wait_for_selector(".explorer-meta-training img")
-            moves(page, arguments.moves)
+            for title in SLIDERS:
+                moves(page, title, arguments.moves)
+            playing(page, arguments.runs)
             training(page, arguments.runs)
 
 
