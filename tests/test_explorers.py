@@ -263,7 +263,7 @@ def test_one_outer_step_is_theta_minus_beta_times_the_direction():
     panel.buttons["outer step"].click()
     before, after = panel.trail.thetas
     slope = landscapes.direction(landscapes.bowls(), torch.from_numpy(before), "MAML", alpha=0.2, steps=3)
-    assert after == pytest.approx(before - 0.7 * slope.numpy(), abs=1e-6)
+    assert after == pytest.approx(before - slope.numpy(), abs=1e-6)
     assert "outer step 1 of" in panel.words.value
 
 
@@ -314,11 +314,12 @@ def test_every_preset_plays_to_an_end(label: str):
 def test_divergence_on_the_map_is_said_with_its_limit():
     state = landscape.State(**landscape.PRESETS["α too large"])
     words = landscape.compute(state, (walk(state),)).words
-    assert "Diverged: θ left the map at outer step 5; α = 0.55 is above 2/λ_max = 0.5 of the steepest task" in words
+    assert "Diverged: α = 0.55 is above 2/λ_max = 0.5 of the steepest task" in words
     reversed_state = landscape.State(**landscape.PRESETS["first order reverses"])
-    assert "FOMAML's arrow points up F" in landscape.compute(reversed_state, (walk(reversed_state),)).words
-    hasty = landscape.State(beta=3.0, follow="joint training")
-    assert "β is too large" in landscape.compute(hasty, (walk(hasty),)).words
+    assert "Diverged: FOMAML's arrow points up F" in landscape.compute(reversed_state, (walk(reversed_state),)).words
+    for alpha in (0.2, 0.6):  # joint training takes no inner steps: alpha is not to blame
+        hasty = landscape.State(alpha=alpha, beta=3.0, follow="joint training")
+        assert "Diverged: β is too large" in landscape.compute(hasty, (walk(hasty),)).words
 
 
 def test_inner_steps_that_make_a_task_worse_are_named():
@@ -334,7 +335,7 @@ def test_theta_that_is_not_a_number_is_drawn_and_said(tasks: str, theta: list[fl
     trail = Trail("MAML", np.vstack([start(state).thetas, np.array([theta], dtype=np.float32)]))
     frame = landscape.compute(state, (trail,))
     canvas.draw(frame)
-    assert "Diverged: θ left the map at outer step 1" in frame.words
+    assert "Diverged" in frame.words
 
 
 def test_on_an_event_loop_the_trail_plays_in_steps_and_stops_at_once():

@@ -114,8 +114,8 @@ class LandscapePanel(PlayingPanel):
 PRESETS = {
     "MAML or joint?": asdict(State()),
     "small α: as joint": asdict(State(alpha=0.02, steps=1)),
-    "first order reverses": asdict(State(alpha=0.45, steps=1, follow="FOMAML", theta1=-0.5, theta2=0.8)),
-    "α too large": asdict(State(alpha=0.55, theta1=-1.8, theta2=0.5)),
+    "first order reverses": asdict(State(alpha=0.45, steps=1, beta=0.5, follow="FOMAML", theta1=-0.5, theta2=0.8)),
+    "α too large": asdict(State(alpha=0.55, theta1=-2.3, theta2=0.0)),
     "m = 20: F is flat": asdict(State(steps=20)),
     "sines": asdict(State(tasks="sines")),
 }
@@ -160,6 +160,11 @@ def _controls(state: State) -> dict[str, widgets.Widget]:
 
 def _start_slider(state: State, tasks: str, i: int) -> widgets.FloatSlider:
     (low, high), name, field = LANDSCAPES[tasks].limits[i], LANDSCAPES[tasks].names[i], STARTS[tasks][i]
-    style = {"step": 0.05, "readout_format": ".2f", "description": f"start {name}", "style": LOOK["style"]}
+    style = {
+        "step": 0.05,
+        "readout_format": ".2f",
+        "description": f"start {name}" if len(name) < 6 else name,
+        "style": LOOK["style"],
+    }
     layout = LOOK["layout"] | ({} if tasks == state.tasks else {"display": "none"})
     return widgets.FloatSlider(value=getattr(state, field), min=low, max=high, layout=layout, **style)

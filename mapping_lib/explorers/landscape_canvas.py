@@ -91,7 +91,7 @@ class LandscapeCanvas(Canvas):
             figure.text(0.565, y, f"➤ {method}", color=METHOD_COLOURS[method], weight="bold", fontsize=12, va="center")
         width, height = figure.bbox.size
         self._cells = {
-            method: [self.label(at=(x * width, y * height), align="right") for x in columns.values()]
+            method: [self.label(at=(x * width, y * height + 2), align="right") for x in columns.values()]
             for method, y in zip(METHODS, tops, strict=True)
         }
 
@@ -214,6 +214,7 @@ class LandscapeCanvas(Canvas):
         for method, (length, cosine, after) in self._cells.items():
             arrow = frame.arrows[method]
             length.text = number(arrow.length)
+            cosine.colour = ALARM if arrow.cosine < 0 else "black"
             cosine.text = "–" if np.isnan(arrow.cosine) else f"{arrow.cosine:+.2f}".replace("-", "−")
             rises, falls = not arrow.after <= 1.0005 * now, arrow.after < 0.9995 * now
             after.text = f"{number(arrow.after)} {'↓' if falls else '↑' if rises else '='}"
@@ -225,9 +226,10 @@ class LandscapeCanvas(Canvas):
         self._floor.set_ydata([floor, floor])
         self._floor_name.at = _pixel(self._chart, (0.6, floor), (0, -10))
         errors = [_clip(error, low, high) for error in frame.errors]
-        shown = [*zip(frame.trails, errors, strict=True)][::-1]  # the present one first: its name stays in place
-        ends = [(len(error) - 1, float(error[-1])) for _, error in shown]
-        heights = apart(ends, width=22, factor=(high / low) ** 0.085)
+        shown = [*zip(frame.trails, errors, strict=True)][::-1]
+        upwards = sorted(shown, key=lambda pair: pair[1][-1])
+        ends = [(len(error) - 1, float(error[-1])) for _, error in upwards]
+        heights = dict(zip((trail.method for trail, _ in upwards), apart(ends, 22, (high / low) ** 0.085), strict=True))
         for i, (line, point, name) in enumerate(self._curves[::-1]):
             for artist in (line, point):
                 artist.set_visible(i < len(shown))
@@ -236,7 +238,7 @@ class LandscapeCanvas(Canvas):
                 trail, error = shown[i]
                 line.set_data(range(len(error)), error)
                 point.set_data([len(error) - 1], error[-1:])
-                name.at = _pixel(self._chart, (len(error) - 1, heights[i]), (8, 9))
+                name.at = _pixel(self._chart, (len(error) - 1, heights[trail.method]), (8, 9))
                 name.colour = METHOD_COLOURS[trail.method]
                 line.set_color(name.colour)
                 point.set_color(name.colour)
@@ -328,7 +330,7 @@ def _band_scale(ax: Any) -> None:
 def _map_key(ax: Any) -> None:
     style = {"linestyle": "none"}
     ax.plot([], [], "o", color="white", mec="black", mew=2.2, ms=10, label="θ", **style)
-    ax.plot([], [], "o", ls=DOTS, color=COLOURS["after"], ms=6, lw=1.6, label="φ after the inner steps")
-    ax.plot([], [], "X", color=COLOURS["truth"], ms=8, label="a task's best point", **style)
+    ax.plot([], [], "o", ls=DOTS, color=COLOURS["after"], ms=6, lw=1.6, label="φ after m steps")
+    ax.plot([], [], "X", color=COLOURS["truth"], ms=8, label="best for a task; ring: its loss is 0.1", **style)
     where = {"loc": "lower left", "bbox_to_anchor": (-0.02, 0.985), "borderaxespad": 0.2}
-    ax.legend(ncols=3, handlelength=1.3, columnspacing=1.0, handletextpad=0.4, **where)
+    ax.legend(ncols=3, handlelength=1.2, columnspacing=0.9, handletextpad=0.3, fontsize=10.5, **where)

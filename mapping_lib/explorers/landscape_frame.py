@@ -38,7 +38,7 @@ class State:
     background: str = "F(θ)"
     follow: str = "MAML"
     alpha: float = 0.2
-    beta: float = 0.7
+    beta: float = 1.0
     steps: int = 3
     theta1: float = -3.2
     theta2: float = 3.2
@@ -202,22 +202,21 @@ def in_words(frame: Frame) -> str:
     joint = float(meta_loss(LANDSCAPES[state.tasks], theta, alpha=0, steps=0))
     where = f"outer step {k} of {OUTER_STEPS}" if k else "at the start"
     where += ", hardly moving any more" if why == "still" else ""
-    began = f", it began at {F[0]:.3g}" if k else ""
-    F_now = f"F(θ) = {number(F[-1])}{began}; the lowest on the map is {frame.F_surface.lowest:.3g}"
-    notes = [_divergence(frame)] if why == "left" else [_inner_divergence(frame), _uphill(frame) * (why != "still")]
-    odd = " ".join(note for note in notes if note)
-    return f"<b>{trail.method}</b>, {where}: {F_now}. E[L(θ)] = {number(joint)}. <b>{odd}</b>"
+    began = f"at the start {number(F[0])}, " if k else ""
+    F_now = f"F(θ) = {number(F[-1])} ({began}lowest on the map {number(frame.F_surface.lowest)})"
+    odd = _departure(frame) if why == "left" else _inner_divergence(frame) or _uphill(frame) * (why != "still")
+    return f"<b>{trail.method}</b>, {where}: {F_now}; E[L(θ)] = {number(joint)}. <b>{odd}</b>"
 
 
-def _divergence(frame: Frame) -> str:
+def _departure(frame: Frame) -> str:
     """Why theta left the map: only a rising F is divergence."""
     trail, F, state = frame.trails[-1], frame.errors[-1], frame.state
-    left = f"θ left the map at outer step {len(trail.thetas) - 1}"
     if F[-1] <= F[0]:
-        return f"{left}."
+        return "θ left the map."
     if frame.arrows[trail.method].cosine < 0:
-        return f"Diverged: {left}; {trail.method}'s arrow points up F."
-    return f"Diverged: {left}; {_above_limit(state, trail.thetas[0]) or 'β is too large'}."
+        return f"Diverged: {trail.method}'s arrow points up F."
+    why = "" if trail.method == "joint training" else _above_limit(state, trail.thetas[0])  # it takes no inner steps
+    return f"Diverged: {why or 'β is too large'}."
 
 
 def _inner_divergence(frame: Frame) -> str:
@@ -239,9 +238,9 @@ def _above_limit(state: State, theta: np.ndarray) -> str:
 
 
 def _uphill(frame: Frame) -> str:
-    """Which methods' next step would point up F."""
-    names = [name for name, arrow in frame.arrows.items() if arrow.cosine < -0.01]
-    return f"Here {_list(names)} point{'s' * (len(names) == 1)} up F." if names else ""
+    """Whether the next step of the method that is followed would point up F."""
+    method = frame.trails[-1].method
+    return f"Here {method}'s arrow points up F." if frame.arrows[method].cosine < -0.01 else ""
 
 
 def _list(names: list[str]) -> str:
