@@ -47,15 +47,15 @@ class TaskFamily(Protocol):
         ...
 
 
-def join(first: Batch, second: Batch) -> Batch:
-    """Put the examples of two batches of the same tasks one after the other.
+def join(first: Batch, second: Batch, *, dim: int = 0) -> Batch:
+    """Put the examples of two batches one after the other; ``dim`` is theirs: 0 for one task, 1 for several.
 
     >>> import torch
-    >>> ten, five = Batch(torch.zeros(10, 1), torch.zeros(10, 1)), Batch(torch.ones(5, 1), torch.ones(5, 1))
-    >>> join(ten, five).x.shape
-    torch.Size([15, 1])
+    >>> ten, five = Batch(torch.zeros(10, 1), torch.zeros(10)), Batch(torch.ones(5, 1), torch.ones(5))
+    >>> join(ten, five).x.shape, join(ten, five).y.shape
+    (torch.Size([15, 1]), torch.Size([15]))
     """
-    return Batch(cat([first.x, second.x], dim=-2), cat([first.y, second.y], dim=-2))
+    return Batch(cat([first.x, second.x], dim), cat([first.y, second.y], dim))
 
 
 def each(tasks: Task) -> Iterator[Task]:

@@ -19,7 +19,7 @@ def joint(network: nn.Module, loss: Loss, *, alpha: float = 0.01, steps: int = 1
     without_steps = maml(network, loss, steps=0)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-        return without_steps.meta_grad(theta, tasks._replace(query=join(tasks.support, tasks.query)))
+        return without_steps.meta_grad(theta, tasks._replace(query=join(tasks.support, tasks.query, dim=1)))
 
     return fine_tuned._replace(meta_grad=meta_grad, claims="no gradient")
 
