@@ -16,6 +16,7 @@ WITHOUT_EXAMPLES = {
     "mapping_lib.weights.__main__",  # trains for minutes
     "mapping_lib.doctor.patient",  # the doctor's tools: `diagnose` shows them at work
     "mapping_lib.doctor.checks",
+    "mapping_lib.doctor.slopes",
 }
 
 

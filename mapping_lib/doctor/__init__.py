@@ -35,10 +35,10 @@ def diagnose(
 ) -> Diagnosis:
     """Examine a learner on tasks of a family, and its ``evaluate`` if you give it.
 
-    ``theta`` defaults to ``learner.init``. ``evaluate(theta, tasks)`` is your own measure of error, one
-    number or one a task. ``loss(y_hat, y)`` is the loss that the learner descends. Everything is done in
-    float64. ``n_tasks`` >= 2; raises ValueError for counts out of range. What the learner's own code raises
-    becomes a finding.
+    ``theta`` defaults to ``learner.init``; give a trained one to see whether adaptation helps it.
+    ``evaluate(theta, tasks)`` is your own measure of error, one number or one a task. ``loss(y_hat, y)`` is
+    the loss that the learner descends. Everything is done in float64. ``n_tasks`` >= 2; raises ValueError for
+    counts out of range. What the learner's own code raises becomes a finding.
 
     >>> from mapping_lib.families.sinusoid import Sinusoids
     >>> from mapping_lib.learners.gradient import maml
@@ -51,28 +51,38 @@ def diagnose(
     check_count("k_shot", k_shot, at_least=1)
     check_count("n_query", n_query, at_least=1)
     generator = torch.Generator().manual_seed(0) if generator is None else generator
-    theta = learner.init(generator=generator) if theta is None else theta
-    tasks, others = (family.sample(n_tasks, k_shot, n_query, generator=generator) for _ in range(2))
-    many = family.sample(50, k_shot, n_query, generator=generator)
-    probes = [
-        {name: torch.randn(p.shape, generator=generator, dtype=torch.float64) for name, p in theta.items()}
-        for _ in range(7)
-    ]
-    theta = {name: wide(p) for name, p in theta.items()}
-    tasks, others, many = (map_tasks(wide, drawn) for drawn in (tasks, others, many))
-    patient = Patient(learner, theta, tasks, others, many, loss, evaluate, probes)
-    examined = [*checks.ALWAYS, checks.evaluation] if evaluate else checks.ALWAYS
-    findings = []
-    for check in examined:
-        findings.append(_examine(check, patient))
-        if "does not run" in findings[-1].faults:
-            break
+    tasks, many = (family.sample(n, k_shot, n_query, generator=generator) for n in (n_tasks, max(n_tasks, 30)))
+    tasks, many = map_tasks(wide, tasks), map_tasks(wide, many)
+    examined = checks.ALWAYS | (checks.OF_EVALUATION if evaluate else {})
+    findings, is_trained = [], theta is not None
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        try:
+            theta = learner.init(generator=generator) if theta is None else theta
+        except Exception as problem:
+            return Diagnosis(learner.claims, (_stopped("it runs", problem),))
+        theta = {name: wide(p) for name, p in theta.items()}
+        patient = Patient(learner, theta, tasks, many, loss, evaluate, _probes(theta, generator), is_trained)
+        for name, check in examined.items():
+            findings.append(_examine(name, check, patient))
+            if "does not run" in findings[-1].faults:
+                break
     return Diagnosis(learner.claims, tuple(findings))
 
 
-def _examine(check: Callable[[Patient], Finding], patient: Patient) -> Finding:
+def _probes(theta: Params, generator: Generator) -> list[Params]:
+    """Five directions in which theta is moved; the median over them is safe from a kink of the network."""
+    return [{name: torch.randn(p.shape, generator=generator).double() for name, p in theta.items()} for _ in range(5)]
+
+
+def _examine(name: str, check: Callable[[Patient], checks.Seen], patient: Patient) -> Finding:
     try:
-        return check(patient)
+        return Finding(name, *check(patient))
     except Exception as problem:  # the learner's own code failed: that is a finding, not the doctor's end
-        name = check.__name__.replace("_", " ")
-        return Finding(name, f"stopped with {type(problem).__name__}: {problem}", ("does not run",))
+        return _stopped(name, problem)
+
+
+def _stopped(name: str, problem: Exception) -> Finding:
+    line = (str(problem).strip() or "without a word").splitlines()[0]
+    if "dtype" in line or "Double" in line:
+        line += " (the doctor asks in float64: call .double() on models and tensors of your own)"
+    return Finding(name, f"stopped with {type(problem).__name__}: {line}", ("does not run",))

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 FAULTS = {
-    "does not run": "the code stopped with an error: read what it says, above",
+    "does not run": "the code stopped, or gave no usable answer: read what it says, above",
     "θ is changed in place": "adaptation writes into the meta-parameters: give it parameters of its own",
     "tasks leak": "one task's adaptation depends on the tasks before it: begin each at θ, with a fresh optimiser",
     "only the last task counts": "the other tasks' query losses are lost: collect them all, then differentiate",
@@ -47,5 +47,5 @@ class Diagnosis(NamedTuple):
         lines = [f"claims: {self.claims}"]
         for check, seen, faults in self.findings:
             lines.append(f"{'✗' if faults else '✓'} {check:30s} {seen}")
-        lines += [f"→ {fault.upper()}: {FAULTS[fault]}" for fault in self.faults]
+        lines += [f"→ {fault}: {FAULTS[fault]}" for fault in self.faults]
         return "\n".join(lines if self.faults else [*lines, "→ no fault found"])

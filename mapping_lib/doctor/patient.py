@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mapping_lib.params import copied, difference, norm
-from mapping_lib.task import Batch, Params, Task, join
+from mapping_lib.task import Batch, Params, Task, each, join
 
 TOLERANCE = 1e-4
 """Relative error up to which two float64 results count as equal; central differences are good to about 1e-8."""
@@ -16,15 +16,18 @@ TOLERANCE = 1e-4
 class Patient:
     """A learner with the tasks it is examined on. Every question starts from a fresh copy of theta."""
 
-    def __init__(self, learner, theta, tasks, others, many, loss, evaluate, probes) -> None:
+    def __init__(self, learner, theta, tasks, many, loss, evaluate, probes, is_trained) -> None:
         self.learner, self.theta, self.loss, self.evaluate = learner, theta, loss, evaluate
-        self.tasks, self.others, self.many, self.probes = tasks, others, many, probes
+        self.tasks, self.many, self.probes, self.is_trained = tasks, many, probes, is_trained
         self.claims, self.n_tasks = learner.claims, len(tasks.query.x)
+        self.others = map_tasks(lambda t: t[: self.n_tasks], many)
 
     def meta_grad(self, tasks: Task | None = None, theta: Params | None = None) -> tuple[float, Params]:
         """The learner's meta-loss, as a number, and its direction."""
         theta = copied(self.theta if theta is None else theta)
         meta_loss, direction = self.learner.meta_grad(theta, self.tasks if tasks is None else tasks)
+        if self.claims != "no gradient":
+            _check_wide({"the meta-loss": meta_loss} | direction)
         return float(meta_loss), copied(direction)
 
     def adapt(self, task: Task) -> Params:
@@ -61,8 +64,9 @@ class Patient:
     @cached_property
     def drift(self) -> float:
         """How much the meta-loss changes when nothing has: above 0, the learner remembers."""
-        again = [self.meta_grad()[0] for _ in range(3)]
-        return max(abs(value - self.answer[0]) / max(abs(self.answer[0]), 1e-300) for value in again)
+        first, scale = self.answer[0], max(abs(self.answer[0]), 1e-300)
+        drift = abs(self.meta_grad()[0] - first) / scale
+        return max([drift, *(abs(self.meta_grad()[0] - first) / scale for _ in range(3 if drift > 0 else 0))])
 
     @cached_property
     def remembers(self) -> bool:
@@ -76,25 +80,63 @@ class Patient:
         """The tasks whose query changes nothing, or nothing beyond what changes by itself."""
         return [i for i in range(self.n_tasks) if not self._query_counts(i)]
 
+    @property
+    def some_left_out(self) -> bool:
+        """Whether some tasks count and some do not."""
+        return 0 < len(self.left_out) < self.n_tasks
+
     def _query_counts(self, i: int) -> bool:
+        """Whether another query for task i is noticed; a mere count of mistakes may stay the same: try several."""
+        tries = 8 if self.remembers or self.claims == "no gradient" else 1
+        return any(self._notices_query(i, other) for other in range(tries))
+
+    def _notices_query(self, i: int, other: int) -> bool:
         x, y = (part.clone() for part in self.tasks.query)
-        x[i], y[i] = self.others.query.x[i], self.others.query.y[i]
-        if self.remembers and y.is_floating_point():
-            y[i] *= 30.0  # loud enough to be heard above the drift
-        answer = self.meta_grad(self.tasks._replace(query=Batch(x, y)))
+        x[i], y[i] = self.many.query.x[other], self.many.query.y[other]
         if not self.remembers:
-            return not same_answer(answer, self.answer)
-        return abs(answer[0] - self.answer[0]) > 5 * self.drift * abs(self.answer[0])
+            return self.notices(self.tasks._replace(query=Batch(x, y)))
+        if y.is_floating_point():
+            y[i] *= 1e6  # loud enough to be heard above the drift
+        value = self.meta_grad(self.tasks._replace(query=Batch(x, y)))[0]
+        return abs(value - self.answer[0]) > 5 * self.drift * abs(self.answer[0])
+
+    def notices(self, tasks: Task) -> bool:
+        """Whether these tasks change what is descended: the direction, or any part where it is no gradient."""
+        answer = self.meta_grad(tasks)
+        if self.claims != "no gradient" and float(norm(self.answer[1])) > 0:
+            return not same(answer[1], self.answer[1])
+        return not same_answer(answer, self.answer, 1e-12)
+
+    @cached_property
+    def leak(self) -> str:
+        """How it is seen that the answer for one task depends on other tasks; empty where it does not."""
+        if self.remembers:
+            return "the same call, made again, gave another answer"
+        if not self.some_left_out:
+            reverse = self.meta_grad(map_tasks(lambda t: t.flip(0), self.tasks))
+            return "" if same_answer(reverse, self.answer, 1e-6) else "their order changes the answer"
+        x, y = (part.clone() for part in self.tasks.support)  # their order chooses who counts: ask otherwise
+        for i in self.left_out:
+            x[i], y[i] = self.others.support.x[i], self.others.support.y[i]
+        other = self.tasks._replace(support=Batch(x, y))
+        return "a support changes the answer, though its query does not count" * self.notices(other)
+
+    def single(self, i: int) -> Task:
+        """Task i by itself; as often as there are tasks where some are left out: then one of them counts."""
+        return map_tasks(lambda t: t[[i] * (self.n_tasks if self.some_left_out and not self.leak else 1)], self.tasks)
 
     @cached_property
     def measure(self) -> tuple[str, str, tuple[str, ...]]:
-        """What the meta-loss of a single task is: its name, the batch judged after adaptation, the fault."""
-        tasks = [only(self.tasks, i) for i in range(self.n_tasks)]
-        values = torch.tensor([self.meta_grad(task)[0] for task in tasks], dtype=torch.float64)
+        """What the meta-loss of a single task is: its name, the batch judged after adaptation, the fault.
+
+        A constant factor is allowed: a sum in place of a mean, or one half of the squared error.
+        """
+        values = torch.tensor([self.meta_grad(self.single(i))[0] for i in range(self.n_tasks)], dtype=torch.float64)
         for name, role, faults, losses in self._known_losses():
-            for times in (1, 2):  # 2: two batches of a task, summed
-                if bool((values - times * losses).abs().max() <= TOLERANCE * values.abs().max()):
-                    return name, role, faults
+            factor = (values / losses).median()
+            room = TOLERANCE * values.abs() + 1e-9 * values.abs().max()
+            if factor > 0 and bool(((values - factor * losses).abs() <= room).all()):
+                return name + ("" if abs(factor - 1) <= TOLERANCE else f", times {factor:.3g}"), role, faults
         return "", "", ()
 
     def _known_losses(self) -> Iterator[tuple[str, str, tuple[str, ...], Tensor]]:
@@ -125,26 +167,22 @@ def one(tasks: Task, i: int) -> Task:
     return map_tasks(lambda t: t[i], tasks)
 
 
-def only(tasks: Task, i: int) -> Task:
-    """Task i alone, with the task dimension."""
-    return map_tasks(lambda t: t[i : i + 1], tasks)
-
-
-def each(tasks: Task) -> Iterator[Task]:
-    """The tasks one by one, without the task dimension."""
-    return (one(tasks, i) for i in range(len(tasks.support.x)))
-
-
 def wide(t: Tensor) -> Tensor:
     """Floating numbers in float64; whole numbers as they are."""
     return t.detach().double() if t.is_floating_point() else t
 
 
+def _check_wide(named: dict[str, Tensor | float]) -> None:
+    for name, t in named.items():
+        if isinstance(t, Tensor) and t.is_floating_point() and t.dtype != torch.float64:
+            raise TypeError(f"{name} came back in {t.dtype}, too coarse to be measured: keep the dtype of θ")
+
+
 def same(a: Params, b: Params, tolerance: float = 1e-12) -> bool:
-    """Equal but for rounding."""
-    return bool(norm(difference(a, b)) <= tolerance * norm(b))
+    """Equal names, and values equal but for rounding."""
+    return a.keys() == b.keys() and bool(norm(difference(a, b)) <= tolerance * norm(b))
 
 
-def same_answer(a: tuple[float, Params], b: tuple[float, Params]) -> bool:
+def same_answer(a: tuple[float, Params], b: tuple[float, Params], tolerance: float) -> bool:
     """Equal meta-loss and equal direction, but for rounding."""
-    return abs(a[0] - b[0]) <= 1e-9 * abs(b[0]) and same(a[1], b[1], 1e-9)
+    return abs(a[0] - b[0]) <= tolerance * abs(b[0]) and same(a[1], b[1], tolerance)

@@ -1,6 +1,7 @@
 """Ordinary PyTorch code under the contract: a model that is changed in place, and `.grad` as the result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -23,9 +24,10 @@ def from_module(
 
     ``backward(model, tasks)`` returns the meta-loss and leaves the direction in the parameters' ``.grad``
     (a missing one counts as zero). ``adapt(model, support)`` returns the adapted model, or its parameters
-    by name; it decides the number of inner steps itself. theta is *lent* to the model, not copied: what
-    the code does to the model in place, it does to theta, and the doctor will see it. So never run two
-    such learners of one model at a time.
+    by name (those it leaves out stay as in theta); it decides the number of inner steps itself. theta is
+    *lent* to the model, not copied: what the code does to the model in place, it does to theta, and the
+    doctor will see it. Afterwards the model has its own parameters back. So never run two such learners of
+    one model at a time.
 
     >>> model = nn.Linear(1, 1)
     >>> def backward(model, tasks):
@@ -39,21 +41,34 @@ def from_module(
     """
     fresh = functional(model).init
 
-    def lend(theta: Params) -> None:
-        for name, p in model.named_parameters():
+    @contextmanager
+    def lent(theta: Params) -> Iterator[None]:
+        own = {name: (p, p.data, p.grad) for name, p in model.named_parameters()}
+        for name, (p, _, _) in own.items():
             p.data, p.grad = theta[name], None
+        try:
+            yield
+        finally:
+            for name, (p, data, grad) in own.items():
+                left, p.grad, p.data = p.data, None, data
+                p.grad = grad
+                theta[name].copy_(left)  # where code gave the parameter new memory, theta has not seen it yet
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-        lend(theta)
-        meta_loss = torch.as_tensor(backward(model, tasks)).detach()
-        grads = {name: p.grad for name, p in model.named_parameters()}
-        return meta_loss, {name: torch.zeros_like(theta[name]) if g is None else g for name, g in grads.items()}
+        with lent(theta):
+            meta_loss = backward(model, tasks)
+            grads = {name: p.grad for name, p in model.named_parameters()}
+        if not isinstance(meta_loss, Tensor):  # a Python number has the precision of float64
+            meta_loss = torch.tensor(meta_loss, dtype=torch.float64)
+        return meta_loss.detach(), {n: torch.zeros_like(theta[n]) if g is None else g for n, g in grads.items()}
 
     def adapt_lent(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
-        lend(theta)
-        phi = adapt(model, support)
-        phi = dict(phi.named_parameters()) if isinstance(phi, nn.Module) else phi
-        return {name: p.detach().clone() for name, p in phi.items()}
+        with lent(theta):
+            phi = adapt(model, support)
+            phi = dict(phi.named_parameters()) if isinstance(phi, nn.Module) else phi
+            if strange := phi.keys() - theta.keys():
+                raise ValueError(f"adapt gave parameters named {sorted(strange)}; allowed: {sorted(theta)}")
+            return {name: phi.get(name, p).detach().clone() for name, p in theta.items()}
 
     def predict(phi: Params, x: Tensor) -> Tensor:
         return functional_call(model, phi, (x,))
