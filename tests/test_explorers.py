@@ -16,7 +16,7 @@ from PIL import Image
 
 from mapping_lib.explorers import adaptation, landscape, meta_training
 from mapping_lib.explorers.canvas import Label, apart
-from mapping_lib.explorers.landscape_canvas import LandscapeCanvas
+from mapping_lib.explorers.landscape_canvas import LandscapeCanvas, _rings
 from mapping_lib.explorers.landscape_frame import LANDSCAPES, OUTER_STEPS, STARTS, Trail, end, start, surface, walk
 from mapping_lib.families import landscapes
 from mapping_lib.inner_loop import adapt, support_objective
@@ -376,3 +376,10 @@ def test_labels_stay_inside_the_picture_and_have_their_colour():
     dark = pixels[..., :3].reshape(-1, 3)[pixels[..., 0].ravel() < 40]
     assert len(dark) > 50
     assert np.abs(dark.mean(0) - [0, 0x72, 0xB2]).max() < 15
+
+
+@pytest.mark.parametrize("tasks", list(LANDSCAPES))
+def test_on_a_ring_the_tasks_loss_is_a_tenth(tasks: str):
+    for i, ring in enumerate(_rings(tasks)):
+        loss = LANDSCAPES[tasks].loss(torch.from_numpy(ring)[:, None].expand(-1, 4, 2))[:, i]
+        assert loss.numpy() == pytest.approx(0.1, rel=1e-3)

@@ -163,7 +163,7 @@ def _start_slider(state: State, tasks: str, i: int) -> widgets.FloatSlider:
     style = {
         "step": 0.05,
         "readout_format": ".2f",
-        "description": f"start {name}" if len(name) < 6 else name,
+        "description": f"start {name}" if len(name) < 3 else name,
         "style": LOOK["style"],
     }
     layout = LOOK["layout"] | ({} if tasks == state.tasks else {"display": "none"})

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from mapping_lib.explorers.canvas import ALARM, DPI, Canvas, apart
 from mapping_lib.explorers.landscape_frame import LANDSCAPES, OUTER_STEPS, Frame, Surface, number
-from mapping_lib.families.landscapes import METHODS, curvatures
+from mapping_lib.families.landscapes import METHODS
 from mapping_lib.plots import COLOURS
 from mapping_lib.plots import METHODS as METHOD_COLOURS
 
@@ -293,14 +293,13 @@ def _bands(surface: Surface) -> np.ndarray:
 
 
 def _rings(tasks: str, level: float = 0.1) -> list[np.ndarray]:
-    """Around each task's best point, where its loss is ``level`` (to second order): a steep task has a small ring."""
-    landscape, angle = LANDSCAPES[tasks], np.linspace(0, 2 * np.pi, 60)
-    circle = np.column_stack([np.cos(angle), np.sin(angle)])
-    rings = []
-    for i, best in enumerate(landscape.minima):
-        values, vectors = np.linalg.eigh(curvatures(landscape, best)[i].numpy())
-        rings.append(best.numpy() + (circle * np.sqrt(2 * level / values)) @ vectors.T)
-    return rings
+    """Around each task's best point, where its loss is ``level``: a steep task has a small ring."""
+    landscape, angle = LANDSCAPES[tasks], torch.linspace(0, 2 * np.pi, 60)
+    ways = torch.stack([angle.cos(), angle.sin()], dim=-1)[:, None]
+    reach = torch.full((len(angle), len(landscape.minima), 1), 0.1)
+    for _ in range(30):  # were the loss quadratic, once would be enough
+        reach = reach * (level / landscape.loss(landscape.minima + reach * ways)[..., None]).sqrt()
+    return list((landscape.minima + reach * ways).transpose(0, 1).numpy())
 
 
 def _arrow_shape(way: np.ndarray, width: float) -> np.ndarray:

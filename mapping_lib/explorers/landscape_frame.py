@@ -254,4 +254,4 @@ def _list(names: list[str]) -> str:
 
 def number(value: float) -> str:
     """Three digits: 0.0123, 1.23, 123, 1.2e+04; a dash for what is not a number."""
-    return f"{value:.3g}" if np.isfinite(value) else "–"
+    return f"{value:.3g}".replace("-", "−") if np.isfinite(value) else "–"
