@@ -32,7 +32,7 @@ class LandscapePanel(PlayingPanel):
     trail at the start; other methods' last trails stay until they are cleared. Other tasks clear everything.
     """
 
-    pause = 0.03
+    period = 0.055
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.earlier: dict[str, Trail] = {}

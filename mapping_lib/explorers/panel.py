@@ -10,6 +10,7 @@ import asyncio
 import base64
 import math
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -135,8 +136,8 @@ class PlayingPanel(Panel):
     Subclasses say in ``advance`` what one slice does.
     """
 
-    pause = 0.004
-    """Seconds between two slices: here the kernel hears Stop, and the sliders."""
+    period = 0.0
+    """Seconds from one slice to the next, if a slice takes less."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.running = False
@@ -163,9 +164,12 @@ class PlayingPanel(Panel):
         self.running = False
 
     async def _play(self, turn: object) -> None:
+        begun = time.perf_counter()
         while self._slice(turn):
-            for _ in range(4):  # a message takes several turns of the loop
-                await asyncio.sleep(self.pause / 4)
+            pause = max(0.004, begun + self.period - time.perf_counter())
+            for _ in range(4):  # here the kernel hears Stop, and the sliders; a message takes several turns
+                await asyncio.sleep(pause / 4)
+            begun = time.perf_counter()
 
     def _slice(self, turn: object) -> bool:
         """Advance for a moment, unless stopped or overtaken; return whether to go on."""
