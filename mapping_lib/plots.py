@@ -147,7 +147,7 @@ def plot_means(ax: Axes, errors: Mapping[str, ErrorByStep], step: int) -> Axes:
     finite = [float(e.high[step]) for e in errors.values() if e.mean[step].isfinite()]
     edge = 1.08 * max(finite)
     for row, (label, e) in enumerate(errors.items()):
-        colour, mean = METHODS.get(label, COLOURS["before"]), float(e.mean[step])
+        colour, mean = METHODS.get(label, COLOURS["truth"]), float(e.mean[step])
         if not np.isfinite(mean):
             ax.plot([edge], [row], ">", ms=11, color=colour, clip_on=False)
             ax.text(0.97 * edge, row, "diverged", ha="right", va="center", color=colour)
@@ -158,6 +158,59 @@ def plot_means(ax: Axes, errors: Mapping[str, ErrorByStep], step: int) -> Axes:
         ax.text(float(e.high[step]) + 0.015 * edge, row, f"{mean:.2f}", va="center", color=colour)
     ax.set_yticks(range(len(errors)), list(errors))
     ax.set(xlim=(0, edge), ylim=(len(errors) - 0.5, -0.5), xlabel=f"mean squared error after {step} inner steps")
+    return ax
+
+
+def plot_plane(ax: Axes, values: Tensor, limits: Sequence[tuple[float, float]], minima: Tensor) -> Axes:
+    """A loss ``(row, column)`` over a plane of two parameters, in grey bands, with numbered minima ``(task, 2)``.
+
+    White is low. The bands are equal steps of the square root of what lies above the lowest value.
+    """
+    above = (values - values.min()).sqrt()
+    (left, right), (bottom, top) = limits
+    shades = mpl.colors.ListedColormap(np.linspace(1.0, 0.55, 14)[:, None].repeat(3, 1))
+    ax.imshow(above, origin="lower", extent=(left, right, bottom, top), cmap=shades, interpolation="bilinear")
+    ax.plot(minima[:, 0], minima[:, 1], "X", ms=9, color=COLOURS["truth"], mec="white")
+    for number, (x, y) in enumerate(minima.tolist(), start=1):
+        ax.text(x + 0.03 * (right - left), y, str(number), weight="bold", va="bottom")
+    ax.grid(False)
+    return ax
+
+
+def plot_field(ax: Axes, points: Tensor, directions: Tensor) -> Axes:
+    """Arrows of one length at ``points (..., 2)`` along ``directions (..., 2)``."""
+    unit = directions / directions.norm(dim=-1, keepdim=True).clamp_min(1e-30)
+    (x, y), (u, v) = points.flatten(0, -2).unbind(-1), unit.flatten(0, -2).unbind(-1)
+    ax.quiver(x, y, u, v, color=COLOURS["truth"], scale=22, width=0.006)
+    return ax
+
+
+def plot_band(ax: Axes, x: Sequence[float], values: Tensor, label: str, color: str) -> Axes:
+    """The median of ``values (x, repetition)`` as a line, from the smallest to the largest as a band.
+
+    Where a value is not a number the line and the band have a gap.
+    """
+    ax.plot(x, values.quantile(0.5, dim=1), "o-", ms=4, color=color, label=label)
+    ax.fill_between(x, values.amin(1), values.amax(1), color=color, alpha=0.18, lw=0)
+    return ax
+
+
+def plot_blocks(ax: Axes, matrix: Tensor, names: Sequence[str], ends: Sequence[int]) -> Axes:
+    """A symmetric matrix in colours (red positive, blue negative), with lines between named blocks.
+
+    ``ends`` are the rows where each block ends.
+    """
+    bound = float(matrix.abs().max())
+    # the square root lets small entries be seen
+    shown = matrix.sign() * (matrix.abs() / bound).sqrt()
+    ax.imshow(shown, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+    for end in ends[:-1]:
+        ax.axhline(end - 0.5, color=COLOURS["truth"], lw=0.7)
+        ax.axvline(end - 0.5, color=COLOURS["truth"], lw=0.7)
+    middles = [(a + b) / 2 - 0.5 for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+    ax.set_xticks(middles, names, rotation=45, ha="right", fontsize=10)
+    ax.set_yticks(middles, names, fontsize=10)
+    ax.grid(False)
     return ax
 
 

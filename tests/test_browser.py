@@ -13,6 +13,7 @@ pytestmark = pytest.mark.browser
 
 
 CHAPTERS = {
+    "02_maml_math.ipynb": ("landscape",),
     "03_maml_code.ipynb": ("adaptation", "meta-training"),
 }
 """The explorers of each chapter, by the titles of their panels."""

@@ -19,12 +19,14 @@ import torch
 from torch.func import functional_call, grad, vmap
 from mapping_lib import exercises
 from mapping_lib.networks import mlp
+from mapping_lib.task import each
 
+mse = torch.nn.functional.mse_loss
 network = mlp((1, 40, 40, 1))
 
 
 def loss_at(params, batch):
-    return torch.nn.functional.mse_loss(functional_call(network, params, (batch.x,)), batch.y)
+    return mse(functional_call(network, params, (batch.x,)), batch.y)
 """
 
 
@@ -67,9 +69,43 @@ def fails(*arguments):
     raise KeyError("0.weight")
 
 
+def first_order_formula(theta, h, c, alpha, m):
+    return (1 - alpha * h) ** m * h * (theta - c)
+
+
+def hessian_times_v(loss, phi, v, alpha):
+    return torch.func.grad(lambda p: torch.func.grad(loss)(p) @ v)(phi)
+
+
+def joint_recipe(model, tasks):
+    loss = (model(tasks.query.x) - tasks.query.y).square().mean()
+    loss.backward()
+    return loss
+
+
+def error_before(learner, theta, task):
+    return (learner.predict(theta, task.query.x) - task.query.y).square().mean()
+
+
+def error_on_support(learner, theta, task):
+    phi = learner.adapt(theta, task.support)
+    return (learner.predict(phi, task.support.x) - task.support.y).square().mean()
+
+
 @pytest.mark.parametrize(
     ("check", "answer", "said"),
     [
+        (exercises.check_pencil, first_order_formula, "that is FOMAML's"),
+        (exercises.check_pencil, lambda theta, h, c, alpha, m: theta, "pencil(1.0, 1.0, 3.0, 0.25, 1) is 1.0000"),
+        (exercises.check_one_link, hessian_times_v, "that is H v"),
+        (exercises.check_one_link, lambda loss, phi, v, alpha: v, "this is not (I - alpha H) v"),
+        (exercises.check_one_link, lambda loss, phi, v, alpha: 0.0, "a vector as long as v"),
+        (exercises.check_best_alpha, lambda low, high: 1 / high, "is possible"),
+        (exercises.check_best_alpha, lambda low, high: 2 / low, "does not shrink every direction"),
+        (exercises.check_recipe, joint_recipe, "judged before adaptation"),
+        (exercises.check_recipe, fails, "your code stopped with KeyError"),
+        (exercises.check_error, error_before, "the error of theta on the query"),
+        (exercises.check_error, error_on_support, "the error of phi on the support"),
         (exercises.check_descend, ascend, "Not yet: descend(0.0, 0.5, 1) is"),
         (exercises.check_descend, one_big_step, "Not yet: descend(1.0, 0.1, 5) is"),
         (exercises.check_descend, no_return, "is a `return` missing?"),

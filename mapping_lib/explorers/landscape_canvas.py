@@ -211,11 +211,12 @@ class LandscapeCanvas(Canvas):
 
     def _draw_table(self, frame: Frame) -> None:
         now = frame.errors[-1][-1]
+        rests = frame.arrows["MAML"].length <= STILL  # an angle with next to nothing says nothing
         for method, (length, cosine, after) in self._cells.items():
             arrow = frame.arrows[method]
             length.text = number(arrow.length)
-            cosine.colour = ALARM if arrow.cosine < 0 else "black"
-            cosine.text = "–" if np.isnan(arrow.cosine) else f"{arrow.cosine:+.2f}".replace("-", "−")
+            cosine.colour = ALARM if arrow.cosine < 0 and not rests else "black"
+            cosine.text = "–" if rests or np.isnan(arrow.cosine) else f"{arrow.cosine:+.2f}".replace("-", "−")
             rises, falls = not arrow.after <= 1.0005 * now, arrow.after < 0.9995 * now
             after.text = f"{number(arrow.after)} {'↓' if falls else '↑' if rises else '='}"
             after.colour = ALARM if rises else "black"
