@@ -166,7 +166,7 @@ def plot_plane(ax: Axes, values: Tensor, limits: Sequence[tuple[float, float]], 
 
     White is low. The bands are equal steps of the square root of what lies above the lowest value.
     """
-    above = (values - values.min()).sqrt()
+    above = (values - values.min()).sqrt().numpy()
     (left, right), (bottom, top) = limits
     shades = mpl.colors.ListedColormap(np.linspace(1.0, 0.55, 14)[:, None].repeat(3, 1))
     ax.imshow(above, origin="lower", extent=(left, right, bottom, top), cmap=shades, interpolation="bilinear")
@@ -202,7 +202,7 @@ def plot_blocks(ax: Axes, matrix: Tensor, names: Sequence[str], ends: Sequence[i
     """
     bound = float(matrix.abs().max())
     # the square root lets small entries be seen
-    shown = matrix.sign() * (matrix.abs() / bound).sqrt()
+    shown = (matrix.sign() * (matrix.abs() / bound).sqrt()).numpy()
     ax.imshow(shown, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
     for end in ends[:-1]:
         ax.axhline(end - 0.5, color=COLOURS["truth"], lw=0.7)

@@ -54,7 +54,7 @@ class LandscapeCanvas(Canvas):
     def _build_map(self) -> None:
         ax = self._map
         ax.grid(False)
-        ax.yaxis.set_label_coords(-0.125, 0.5)
+        ax.yaxis.set_label_coords(-0.115, 0.5)
         self._title = self.label(size=13, at=(MAP[0], MAP[1] + MAP[3] + 40))
         self._picture = np.zeros((MAP[3], MAP[2], 3), np.uint8)
         self._rings = self.keep(LineCollection([], colors=COLOURS["truth"], linewidths=1.0, linestyles=(0, (4, 3))))
@@ -101,7 +101,7 @@ class LandscapeCanvas(Canvas):
         ax.set_xticks(range(0, OUTER_STEPS + 1, 10))
         ax.set_yticks([])
         ax.minorticks_off()
-        ax.yaxis.set_label_coords(-0.125, 0.5)
+        ax.yaxis.set_label_coords(-0.115, 0.5)
         self._grid = self.keep(LineCollection([], colors="#E6E6E6", linewidths=0.8))
         ax.add_collection(self._grid, autolim=False)
         self._ticks = [self.label(align="right") for _ in range(8)]
