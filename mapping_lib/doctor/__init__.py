@@ -64,7 +64,7 @@ def diagnose(
         patient = Patient(learner, theta, tasks, many, loss, evaluate, _probes(theta, generator), is_trained)
         for name, check in examined.items():
             findings.append(_examine(name, check, patient))
-            if "does not run" in findings[-1].faults:
+            if "does not run" in (findings[-1].faults or ()):
                 break
     return Diagnosis(learner.claims, tuple(findings))
 

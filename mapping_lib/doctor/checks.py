@@ -10,8 +10,8 @@ from mapping_lib.doctor.slopes import distance_from_first_order, error_against_c
 from mapping_lib.params import copied, difference, dot, norm
 from mapping_lib.task import Params, Task, each
 
-Seen = tuple[str, tuple[str, ...]]
-"""What was seen, in words, and the names of the faults that it shows."""
+Seen = tuple[str, tuple[str, ...] | None]
+"""What was seen, in words, and the names of the faults that it shows; None where it allows no verdict."""
 
 UNMEASURABLE = "cannot be measured while the same call gives other answers"
 
@@ -54,7 +54,7 @@ def queries_count(patient: Patient) -> Seen:
     n, out = patient.n_tasks, patient.left_out
     seen = f"{n - len(out)} of {n} queries change the answer"
     if len(out) == n:  # where the meta-loss is known, its name says what is judged in place of the query
-        return seen, () if patient.measure[0] else ("the query is not judged",)
+        return seen, None if patient.measure[0] else ("the query is not judged",)
     last = out == list(range(n - 1))
     return seen, (("only the last task counts" if last else "tasks are left out"),) * bool(out)
 
@@ -68,7 +68,7 @@ def adapts(patient: Patient) -> Seen:
     if patient.stands_still:
         return "φ is θ, for every task", ("no inner loop",)
     if patient.remembers:
-        return UNMEASURABLE, ()
+        return UNMEASURABLE, None
     tasks = list(each(patient.tasks))
     cosines = []
     for phi, task in zip(patient.phis, tasks, strict=True):
@@ -89,18 +89,18 @@ def meta_loss(patient: Patient) -> Seen:
         return name or "a number of its own, as its claim allows", ()
     if not name:
         named = patient.remembers or len(patient.left_out) == patient.n_tasks
-        return "none of the losses it could be", ("not the query loss after adaptation",) * (not named)
+        return "none of the losses it could be", None if named else ("not the query loss after adaptation",)
     return name, () if patient.stands_still else faults  # without an "after": that is named already
 
 
 def direction(patient: Patient) -> Seen:
     """The direction is what the learner claims it is, up to its length."""
     if patient.claims == "no gradient":
-        return "claims to be no gradient, and is not held to one", ()
+        return "claims to be no gradient, and is not held to one", None
     if float(norm(patient.answer[1])) == 0:
         return "is zero", ("no gradient reaches θ",)
     if patient.remembers:
-        return UNMEASURABLE, ()
+        return UNMEASURABLE, None
     # what tasks do to each other has its own name: then judge the direction of one
     chosen = [patient.n_tasks - 1] if patient.leak or patient.some_left_out else list(range(patient.n_tasks))
     tasks = patient.single(chosen[0]) if len(chosen) == 1 else patient.tasks
@@ -108,7 +108,7 @@ def direction(patient: Patient) -> Seen:
     from_first = distance_from_first_order(patient, chosen, direction)
     if patient.claims == "first order":
         if from_first is None:
-            return "cannot be compared: the meta-loss is not known to be one at φ", ()
+            return "cannot be compared: the meta-loss is not known to be one at φ", None
         seen = f"relative distance {_small(from_first)} from the mean query gradient at φ"
         return seen, ("not first order",) * (not from_first <= TOLERANCE)
     error, length = error_against_central_differences(patient, tasks, direction)
@@ -128,9 +128,9 @@ def query_error_falls(patient: Patient) -> Seen:
     to generalise. There, only an inner step that raises the support error too is at fault.
     """
     if patient.before is None:
-        return "φ has other parameters than θ: nothing to compare with", ()
+        return "φ has other parameters than θ: nothing to compare with", None
     if patient.remembers:
-        return UNMEASURABLE, ()
+        return UNMEASURABLE, None
     tasks = list(each(patient.many))
     phis, thetas = [patient.adapt(task) for task in tasks], [patient.before] * len(tasks)
     batches = ([task.support for task in tasks], [task.query for task in tasks])

@@ -25,11 +25,14 @@ FAULTS = {
 
 
 class Finding(NamedTuple):
-    """One check: what was looked at, what was seen, and the faults found (names of `FAULTS`)."""
+    """One check: what was looked at, what was seen, and the faults found (names of `FAULTS`).
+
+    ``faults`` is None where what was seen allows no verdict.
+    """
 
     check: str
     seen: str
-    faults: tuple[str, ...] = ()
+    faults: tuple[str, ...] | None = ()
 
 
 class Diagnosis(NamedTuple):
@@ -41,11 +44,12 @@ class Diagnosis(NamedTuple):
     @property
     def faults(self) -> tuple[str, ...]:
         """The names of all faults, each once."""
-        return tuple(dict.fromkeys(fault for finding in self.findings for fault in finding.faults))
+        return tuple(dict.fromkeys(fault for finding in self.findings for fault in finding.faults or ()))
 
     def __str__(self) -> str:
         lines = [f"claims: {self.claims}"]
         for check, seen, faults in self.findings:
-            lines.append(f"{'✗' if faults else '✓'} {check:30s} {seen}")
+            mark = "–" if faults is None else "✗" if faults else "✓"
+            lines.append(f"{mark} {check:30s} {seen}")
         lines += [f"→ {fault}: {FAULTS[fault]}" for fault in self.faults]
         return "\n".join(lines if self.faults else [*lines, "→ no fault found"])
