@@ -16,7 +16,7 @@ from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.gradient import fomaml, maml
 from mapping_lib.learners.module import from_module
 from mapping_lib.networks import mlp
-from mapping_lib.params import copied
+from mapping_lib.params import copied, difference, norm
 from mapping_lib.task import each
 
 _mse = torch.nn.functional.mse_loss
@@ -171,8 +171,10 @@ def check_recipe(recipe: Callable) -> str:
     diagnosis = diagnose(learner._replace(adapt=healthy.adapt), Sinusoids(), theta=theta)
     found = "; ".join(f"{name} ({FAULTS[name]})" for name in diagnosis.faults)
     _need(not diagnosis.faults, f"the doctor finds: {found}.")
-    difference = float(healthy.meta_grad(theta, tasks)[0] - learner.meta_grad(copied(theta), tasks)[0])
-    _need(abs(difference) < 1e-4, "the meta-loss is not the mean query loss after one step with alpha = 0.01.")
+    (wanted, slope), (got, direction) = (maker.meta_grad(copied(theta), tasks) for maker in (healthy, learner))
+    _need(abs(float(got - wanted)) < 1e-4, "the meta-loss is not the mean query loss after one step with alpha = 0.01.")
+    apart = float(norm(difference(direction, slope)) / norm(slope))
+    _need(apart < 1e-3, "the direction is right, and its length is not: leave the gradient of the meta-loss itself.")
     return "The doctor finds no fault."
 
 
@@ -183,13 +185,17 @@ def check_error(error: Callable) -> str:
     theta = learner.init(generator=torch.Generator().manual_seed(1))
     tasks = Sinusoids().sample(1, 5, 5, generator=torch.Generator().manual_seed(0))
     task = next(each(tasks))
-    phi = learner.adapt(theta, task.support)
+    phi, peeked = learner.adapt(theta, task.support), learner.adapt(theta, task.query)
     losses = {
         (name, of): float(_mse(learner.predict(params, batch.x), batch.y))
         for name, params in (("theta", theta), ("phi", phi))
         for of, batch in (("support", task.support), ("query", task.query))
     }
-    got = float(_answered(error(learner, theta, task)))
+    got = _answered(error(learner, theta, task))
+    _need(torch.as_tensor(got).numel() == 1, "the error should be one number: take the mean.")
+    got = float(got)
+    at_peeked = float(_mse(learner.predict(peeked, task.query.x), task.query.y))
+    _need(abs(got - at_peeked) > 1e-6, "that phi has adapted on the query, which it is judged on.")
     for (params, of), value in losses.items():
         right = (params, of) == ("phi", "query")
         _need(right or abs(got - value) > 1e-6, f"that is the error of {params} on the {of}.")

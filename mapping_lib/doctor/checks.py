@@ -133,11 +133,13 @@ def query_error_falls(patient: Patient) -> Seen:
         return UNMEASURABLE, None
     tasks = list(each(patient.many))
     phis, thetas = [patient.adapt(task) for task in tasks], [patient.before] * len(tasks)
-    batches = ([task.support for task in tasks], [task.query for task in tasks])
-    (s_before, s_after), (before, after) = ((patient.losses(thetas, b), patient.losses(phis, b)) for b in batches)
+    before, after = (patient.losses(params, [task.query for task in tasks]) for params in (thetas, phis))
     rise = after - before
-    both_rise = not s_after.mean() <= s_before.mean() and not rise.mean() <= 0
     beyond_chance = patient.is_trained and bool(rise.mean() > 3 * rise.std() / len(tasks) ** 0.5)
+    both_rise = False
+    if not rise.mean() <= 0:
+        s_before, s_after = (patient.losses(params, [task.support for task in tasks]) for params in (thetas, phis))
+        both_rise = not s_after.mean() <= s_before.mean()
     seen = f"query error {_number(before.mean())} before, {_number(after.mean())} after, {len(tasks)} tasks"
     return seen, ("adaptation raises the query error",) * (both_rise or beyond_chance)
 
@@ -170,7 +172,7 @@ def evaluation(patient: Patient) -> Seen:
 
     found = {
         "θ is changed in place": not same(thetas[0], patient.theta),
-        "tasks leak": not (unchanged(tasks) and unchanged(map_tasks(lambda t: t.flip(0), tasks))),
+        "tasks leak": not unchanged(map_tasks(lambda t: t.flip(0), tasks)),
         "judged on the support": unchanged(tasks._replace(query=others.query)),
         "judged before adaptation": unchanged(others._replace(query=tasks.query)),
     }
