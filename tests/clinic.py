@@ -16,7 +16,7 @@ from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.module import from_module
 from mapping_lib.networks import functional
-from mapping_lib.task import Batch, Params, Task, each
+from mapping_lib.task import Batch, Params, Task, each, join
 
 ALPHA, STEPS = 0.02, 2
 
@@ -193,6 +193,13 @@ def no_inner_loop(mended: bool) -> MetaLearner:
     if mended:
         return maml_with(inner)
     return recipe(lambda model, task: loss_of(model, task.query), lambda model, support: model)
+
+
+def no_inner_loop_and_one_heap(mended: bool) -> MetaLearner:
+    """Support and query alike are examples to fit."""
+    if mended:
+        return maml_with(inner)
+    return recipe(lambda model, task: loss_of(model, join(task.support, task.query)), lambda model, support: model)
 
 
 def inner_loop_at_test_time_only(mended: bool) -> MetaLearner:
@@ -442,6 +449,7 @@ RECIPES: dict[str, tuple[Callable[[bool], MetaLearner], set[str]]] = {
     "last task differentiated": (last_task_differentiated, {"only the last task counts"}),
     "loop ends too early": (loop_ends_too_early, {"tasks are left out"}),
     "no inner loop": (no_inner_loop, {"no inner loop"}),
+    "no inner loop and one heap": (no_inner_loop_and_one_heap, {"no inner loop"}),
     "inner loop at test time only": (inner_loop_at_test_time_only, {"judged before adaptation"}),
     "gradient added": (gradient_added, {"the gradient is added", "adaptation raises the query error"}),
     "gradient detached": (gradient_detached, {CUT}),
