@@ -25,6 +25,14 @@ def pytest_configure(config: pytest.Config) -> None:
     import_module("matplotlib.font_manager")  # builds the font cache here; a kernel would say so in its first cell
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the browser tests in the order of their chapters, so that each chapter is opened and run once."""
+    places = [i for i, item in enumerate(items) if item.get_closest_marker("browser")]
+    by_chapter = sorted((items[i] for i in places), key=lambda item: item.callspec.params["chapter"])
+    for i, item in zip(places, by_chapter, strict=True):
+        items[i] = item
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test marked `browser` where there is no browser, but fail it where one was promised."""
     if item.get_closest_marker("browser") and not lab.CHROMIUM:
