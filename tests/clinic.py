@@ -18,7 +18,7 @@ from mapping_lib.learners.module import from_module
 from mapping_lib.networks import functional
 from mapping_lib.task import Batch, Params, Task, each, join
 
-ALPHA, STEPS = 0.02, 2
+ALPHA, STEPS = 0.02, 1
 
 
 def small() -> nn.Module:
