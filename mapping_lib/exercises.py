@@ -10,7 +10,6 @@ from functools import wraps
 import torch
 from torch import Tensor
 
-from mapping_lib.curvature import hessian_vector_product
 from mapping_lib.doctor import FAULTS, diagnose
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.gradient import fomaml, maml
@@ -134,7 +133,7 @@ def check_one_link(one_link: Callable) -> str:
 
     got = _answered(one_link(loss, phi, v, 0.1))
     _need(isinstance(got, Tensor) and got.shape == v.shape, "the result should be a vector as long as v.")
-    Hv = hessian_vector_product(lambda p: loss(p["v"]), {"v": phi}, {"v": v})["v"]
+    Hv = torch.func.hessian(loss)(phi) @ v
     _need(not torch.allclose(got, Hv), "that is H v; the link is v - alpha * H v.")
     _need(not torch.allclose(got, v + 0.1 * Hv), "the sign: a step goes down, so alpha H v is taken away.")
     _need(torch.allclose(got, v - 0.1 * Hv), "this is not (I - alpha H) v.")

@@ -4,7 +4,7 @@ Shapes are named by their dimensions, in this order: ``task, example, feature``.
 on one task sees ``(example, feature)``; `torch.func.vmap` adds the leading ``task`` dimension.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from torch import Generator, Tensor, cat
@@ -67,5 +67,16 @@ def each(tasks: Task) -> Iterator[Task]:
     [torch.Size([10, 1])]
     """
     for i in range(len(tasks.support.x)):
-        support, query = (Batch(batch.x[i], batch.y[i]) for batch in (tasks.support, tasks.query))
-        yield Task(support, query, tasks.description[i])
+        yield map_tasks(lambda t, i=i: t[i], tasks)
+
+
+def map_tasks(change: Callable[[Tensor], Tensor], tasks: Task) -> Task:
+    """Apply one change to every tensor of the tasks.
+
+    >>> import torch
+    >>> many = Batch(torch.zeros(4, 10, 1), torch.zeros(4, 10, 1))
+    >>> map_tasks(lambda t: t[:2], Task(many, many, torch.zeros(4, 2))).description.shape
+    torch.Size([2, 2])
+    """
+    support, query = (Batch(change(batch.x), change(batch.y)) for batch in (tasks.support, tasks.query))
+    return Task(support, query, change(tasks.description))

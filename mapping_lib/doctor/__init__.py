@@ -13,10 +13,10 @@ from torch import Generator, Tensor
 from mapping_lib.checks import check_count
 from mapping_lib.doctor import checks
 from mapping_lib.doctor.findings import FAULTS, Diagnosis, Finding
-from mapping_lib.doctor.patient import Patient, map_tasks, wide
+from mapping_lib.doctor.patient import Patient, wide
 from mapping_lib.inner_loop import mean_squared_error
 from mapping_lib.learners import MetaLearner
-from mapping_lib.task import Params, Task, TaskFamily
+from mapping_lib.task import Params, Task, TaskFamily, map_tasks
 
 __all__ = ["FAULTS", "Diagnosis", "Finding", "diagnose"]
 

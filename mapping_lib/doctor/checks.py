@@ -5,10 +5,10 @@ import math
 import torch
 from torch import Tensor
 
-from mapping_lib.doctor.patient import TOLERANCE, Patient, map_tasks, one, same
+from mapping_lib.doctor.patient import TOLERANCE, Patient, one, same
 from mapping_lib.doctor.slopes import distance_from_first_order, error_against_central_differences, gradient
 from mapping_lib.params import copied, difference, dot, norm
-from mapping_lib.task import Params, Task, each
+from mapping_lib.task import Params, Task, each, map_tasks
 
 Seen = tuple[str, tuple[str, ...] | None]
 """What was seen, in words, and the names of the faults that it shows; None where it allows no verdict."""
@@ -78,8 +78,8 @@ def adapts(patient: Patient) -> Seen:
     cosine = sum(cosines) / len(cosines)
     supports = [task.support for task in tasks]
     after, at_theta = (patient.losses(params, supports).mean() for params in (patient.phis, [before] * len(tasks)))
-    uphill = cosine < 0 and bool(after > at_theta)  # a learned rule may lie aslant, as long as it helps
-    return f"from θ to φ: cosine {cosine:.2f} with −∇L_S(θ)", ("the gradient is added",) * uphill
+    climbs = cosine < 0 and bool(after > at_theta)  # a learned rule may lie aslant, as long as it helps
+    return f"from θ to φ: cosine {cosine:.2f} with −∇L_S(θ)", ("the gradient is added",) * climbs
 
 
 def meta_loss(patient: Patient) -> Seen:

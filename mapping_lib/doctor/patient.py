@@ -1,13 +1,13 @@
 """A learner under examination: what it is asked, each time from a fresh copy of theta."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from mapping_lib.params import copied, difference, norm
-from mapping_lib.task import Batch, Params, Task, each, join
+from mapping_lib.task import Batch, Params, Task, each, join, map_tasks
 
 TOLERANCE = 1e-4
 """Relative error up to which two float64 results count as equal; central differences are good to about 1e-8."""
@@ -154,12 +154,6 @@ class Patient:
     def losses(self, params: list[Params], batches: list[Batch]) -> Tensor:
         """One loss a task: every phi on its batch, ``(task,)``."""
         return torch.stack([self.error(p, b) for p, b in zip(params, batches, strict=True)]).double()
-
-
-def map_tasks(change: Callable[[Tensor], Tensor], tasks: Task) -> Task:
-    """Apply one change to every tensor of the tasks."""
-    support, query = (Batch(change(batch.x), change(batch.y)) for batch in (tasks.support, tasks.query))
-    return Task(support, query, change(tasks.description))
 
 
 def one(tasks: Task, i: int) -> Task:
