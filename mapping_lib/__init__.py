@@ -11,8 +11,9 @@ The house has floors, and imports point downwards only (`tests/test_floors.py` p
            weights/, doctor/                     trained theta with its recipes; is it really MAML?
     3      learners/                             MAML and its siblings, and the honest baselines
     2      families/                             distributions of tasks
-    1      networks.py, inner_loop.py,           functional networks; one inner step, many inner steps;
-           curvature.py, batched_mlp.py          Hessian products; the fast path for a batched MLP
+    1      networks.py, set_networks.py,         functional networks; modules that read a set of examples;
+           inner_loop.py, curvature.py,          one inner step, many inner steps; Hessian products;
+           batched_mlp.py                        the fast path for a batched MLP
     0      task.py, params.py, checks.py         Params, Batch, Task, TaskFamily; arithmetic; checks of arguments
 
 `recording.py` stands beside the house: it executes the notebooks and stores what they print. `data/` holds

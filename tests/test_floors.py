@@ -16,6 +16,7 @@ FLOORS = {
     "checks": 0,
     "params": 0,
     "networks": 1,
+    "set_networks": 1,
     "inner_loop": 1,
     "curvature": 1,
     "batched_mlp": 1,

@@ -3,6 +3,7 @@
 learner                            theta                         the mapping it is
 maml, fomaml, anil, reptile        initial weights               (theta, S) -> phi
 meta_sgd                           weights and per-weight alpha  (theta, alpha, S) -> phi
+in_context                         a transformer's weights       (S, x) -> y, phi is theta and the support
 joint, from_scratch                initial weights               the honest baselines
 nearest_neighbour                  nothing                       S -> phi, the support itself
 """
