@@ -14,6 +14,8 @@ from mapping_lib.task import Batch, Params, TaskFamily
 DIVERGED_TIMES = 10.0
 """A task has diverged where its error exceeds this many times the median error before adaptation."""
 
+TASKS_AT_ONCE = 100
+"""How many tasks are judged in one go. More is no faster, and a transformer's layers fill the memory."""
 
 Error = Callable[[Tensor, Tensor], Tensor]
 """(y_hat, y) of one task -> a tensor without dimensions."""
@@ -110,6 +112,8 @@ def adaptation_path(learner: MetaLearner, theta: Params, support: Batch, descrip
         return torch.func.vmap(one)(support, description)
 
     phis = [adapt(i) for i in range(steps + 1)]
+    if steps == 0:  # a view: what all tasks have in common (a transformer's weights) is not copied for each
+        return {name: p[None] for name, p in phis[0].items()}
     return {name: torch.stack([phi[name] for phi in phis]) for name in phis[0]}
 
 
@@ -119,7 +123,7 @@ def query_errors(learner: MetaLearner, path: Params, query: Batch, error: Error 
     def one_task(phi: Params, query: Batch) -> Tensor:
         return error(learner.predict(phi, query.x), query.y)
 
-    # one step at a time: all at once would not fit the processor's cache
+    # one step and some tasks at a time: all at once would not fit the processor's cache
     n_steps = len(next(iter(path.values())))
-    judge = torch.func.vmap(one_task)
+    judge = torch.func.vmap(one_task, chunk_size=TASKS_AT_ONCE)
     return torch.stack([judge({name: p[step] for name, p in path.items()}, query) for step in range(n_steps)])

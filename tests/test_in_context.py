@@ -8,7 +8,7 @@ from torch.func import functional_call, vmap
 from torch.nn.functional import cross_entropy, gelu, mse_loss, one_hot
 from torch.testing import assert_close
 
-from mapping_lib.evaluation import evaluate_by_step
+from mapping_lib.evaluation import adaptation_path, evaluate_by_step
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.in_context import in_context
 from mapping_lib.meta_training import meta_train
@@ -221,6 +221,13 @@ def test_the_evaluation_equals_a_plain_loop(n_tasks: int):
         for s, q in each(FAMILY.sample(n_tasks, 4, 6, generator=seeded(0)))
     ]
     assert_close(found.per_task, torch.stack(expected)[:, None], **FLOAT64)
+
+
+def test_an_evaluation_does_not_copy_theta_for_every_task():
+    many = tasks()
+    path = adaptation_path(LEARNER, THETA, many.support, many.description, steps=0)
+    assert all(path[name].shape == (1, 3, *p.shape) for name, p in THETA.items())
+    assert all(path[name].data_ptr() == p.data_ptr() for name, p in THETA.items())
 
 
 def test_it_learns_to_use_examples():
