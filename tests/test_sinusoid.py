@@ -106,3 +106,48 @@ def test_noise_changes_neither_x_nor_the_task():
     assert torch.equal(quiet.support.x, noisy.support.x)
     assert torch.equal(quiet.description, noisy.description)
     assert not torch.equal(quiet.support.y, noisy.support.y)
+
+
+# Examples of given tasks ------------------------------------------------------------------------------
+
+
+def sample_in_one_piece(family: Sinusoids, n_tasks: int, k_shot: int, n_query: int, g: torch.Generator) -> list:
+    """How `sample` drew before `examples` was cut out of it: every recorded number depends on this order."""
+
+    def draw(low: float, high: float, *shape: int) -> torch.Tensor:
+        return torch.rand(shape, generator=g, dtype=family.dtype) * (high - low) + low
+
+    amplitude, phase = draw(*family.amplitude, n_tasks, 1), draw(*family.phase, n_tasks, 1)
+    x = draw(*family.x, n_tasks, k_shot + n_query, 1)
+    y = amplitude[:, None] * torch.sin(x - phase[:, None])
+    if family.noise > 0:
+        y = y + family.noise * torch.randn(y.shape, generator=g, dtype=family.dtype)
+    return [x[:, :k_shot], y[:, :k_shot], x[:, k_shot:], y[:, k_shot:], torch.cat([amplitude, phase], 1)]
+
+
+@pytest.mark.parametrize("family", [Sinusoids(), Sinusoids(noise=0.3), Sinusoids((1, 2), (0, 1), (0, 9), 1.0)], ids=str)
+@pytest.mark.parametrize(("k_shot", "n_query"), [(10, 15), (1, 1), (0, 3), (3, 0)])
+def test_the_same_generator_gives_the_same_bits_as_ever(family: Sinusoids, k_shot: int, n_query: int):
+    g, other = seeded(3), seeded(3)
+    for _ in range(2):  # the second call shows that the first left the generator where it should
+        found = tensors(family.sample(7, k_shot, n_query, generator=g))
+        expected = sample_in_one_piece(family, 7, k_shot, n_query, other)
+        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert torch.equal(g.get_state(), other.get_state())
+
+
+def test_examples_are_of_the_waves_described_and_new_each_time():
+    family, waves, g = Sinusoids(dtype=torch.float64), torch.tensor([[2.0, 0.5], [9.0, -1.0]]).double(), seeded(0)
+    first, second = (family.examples(waves, 4, 5, generator=g) for _ in range(2))
+    for task in (first, second):
+        assert torch.equal(task.description, waves)
+        for x, y in (task.support, task.query):
+            assert_close(y, torch.stack([2 * torch.sin(x[0] - 0.5), 9 * torch.sin(x[1] + 1)]), rtol=0, atol=1e-12)
+    assert not (first.support.x == second.support.x).any()
+
+
+def test_examples_have_the_noise_of_the_family():
+    waves = torch.zeros(2000, 2)
+    task = Sinusoids(noise=0.3).examples(waves, 5, 5, generator=seeded(0))
+    assert task.support.y.std().item() == pytest.approx(0.3, rel=0.03)
+    assert task.query.y.std().item() == pytest.approx(0.3, rel=0.03)

@@ -1,1 +1,5 @@
-"""Floor 2: families of tasks, each a distribution p(T) with one method, ``sample``."""
+"""Floor 2: families of tasks, each a distribution p(T) with a method ``sample``.
+
+Where a description says all about a task, ``examples`` makes tasks of given descriptions. `derived` holds
+families made of families.
+"""

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.checks import check_count, check_generator, check_number, check_range
-from mapping_lib.task import Batch, Task
+from mapping_lib.checks import check_number, check_range
+from mapping_lib.families.drawing import check_description, check_draw, check_floating, noisy, split, uniform
+from mapping_lib.task import Task
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,7 @@ class Sinusoids:
         for name in ("amplitude", "phase", "x"):
             check_range(name, getattr(self, name))
         check_number("noise", self.noise, at_least=0)
-        if not self.dtype.is_floating_point:
-            raise ValueError(f"dtype is {self.dtype}; allowed: a floating dtype, such as torch.float32")
+        check_floating(self.dtype)
 
     def sample(self, n_tasks: int, k_shot: int, n_query: int, *, generator: Generator) -> Task:
         """Draw tasks; support and query are different points of the same wave.
@@ -42,23 +42,25 @@ class Sinusoids:
         Shapes: support ``(n_tasks, k_shot, 1)``, query ``(n_tasks, n_query, 1)``, description
         ``(n_tasks, 2)``, which is (amplitude, phase). Zero examples are legal in either part.
         """
-        check_count("n_tasks", n_tasks, at_least=1)
-        check_count("k_shot", k_shot, at_least=0)
-        check_count("n_query", n_query, at_least=0)
-        check_generator(generator)
-        description = torch.cat(
-            [
-                self._uniform(self.amplitude, (n_tasks, 1), generator),
-                self._uniform(self.phase, (n_tasks, 1), generator),
-            ],
-            dim=1,
-        )
-        x = self._uniform(self.x, (n_tasks, k_shot + n_query, 1), generator)
-        y = self.truth(description, x)
-        if self.noise > 0:
-            y = y + self.noise * torch.randn(y.shape, generator=generator, dtype=self.dtype)
-        support = Batch(x[:, :k_shot], y[:, :k_shot])
-        return Task(support, Batch(x[:, k_shot:], y[:, k_shot:]), description)
+        check_draw(n_tasks, k_shot, n_query, generator)
+        settings = {"generator": generator, "dtype": self.dtype}
+        drawn = [uniform(bounds, (n_tasks, 1), **settings) for bounds in (self.amplitude, self.phase)]
+        return self.examples(torch.cat(drawn, dim=1), k_shot, n_query, generator=generator)
+
+    def examples(self, description: Tensor, k_shot: int, n_query: int, *, generator: Generator) -> Task:
+        """Draw fresh examples of given tasks, ``description (task, 2)`` of the family's dtype.
+
+        Shapes as for `sample`. The description need not lie in the family's ranges.
+
+        >>> waves = torch.tensor([[2.0, 0.0], [2.0, 3.0], [0.1, 0.0]])
+        >>> Sinusoids().examples(waves, 10, 5, generator=torch.Generator().manual_seed(0)).query.y.shape
+        torch.Size([3, 5, 1])
+        """
+        check_description(description, 2, self.dtype)
+        check_draw(len(description), k_shot, n_query, generator)
+        x = uniform(self.x, (len(description), k_shot + n_query, 1), generator=generator, dtype=self.dtype)
+        y = noisy(self.truth(description, x), self.noise, generator=generator)
+        return split(x, y, k_shot, description)
 
     @staticmethod
     def truth(description: Tensor, x: Tensor) -> Tensor:
@@ -69,7 +71,3 @@ class Sinusoids:
         """
         amplitude, phase = description[..., None, :1], description[..., None, 1:]
         return amplitude * torch.sin(x - phase)
-
-    def _uniform(self, bounds: tuple[float, float], shape: tuple[int, ...], generator: Generator) -> Tensor:
-        low, high = bounds
-        return torch.rand(shape, generator=generator, dtype=self.dtype).mul_(high - low).add_(low)
