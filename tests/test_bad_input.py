@@ -10,7 +10,7 @@ from torch.nn.functional import mse_loss
 
 from mapping_lib.evaluation import evaluate_by_step
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.learners.baselines import from_scratch, joint
+from mapping_lib.learners.baselines import bayes_ridge, from_scratch, joint
 from mapping_lib.learners.gradient import ALPHA_PREFIX, anil, fomaml, maml, meta_sgd, reptile
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import functional, mlp
@@ -113,6 +113,15 @@ def sample(n_tasks=3, k_shot=2, n_query=2, **kwargs):
     return Sinusoids().sample(n_tasks, k_shot, n_query, **{"generator": seeded(0), **kwargs})
 
 
+def waves(*shape: int, dtype=torch.float32, k_shot=2, n_query=2, **kwargs):
+    description = zeros(*shape, dtype=dtype)
+    return Sinusoids().examples(description, k_shot, n_query, **{"generator": seeded(0), **kwargs})
+
+
+def ridge(x: torch.Tensor, y: torch.Tensor):
+    return bayes_ridge(weight=1.0, intercept=1.0, noise=1.0).adapt({}, Batch(x, y))
+
+
 NO_GENERATOR = "generator is None; allowed: a torch.Generator"
 A_SEED = "generator is 0; allowed: a torch.Generator"
 ABOVE_ZERO = "a finite number above 0"
@@ -143,6 +152,37 @@ CALLS = [
     (lambda: sample(k_shot=-1), "k_shot is -1; allowed: a whole number, 0 or more"),
     (lambda: sample(n_query=-1), "n_query is -1; allowed: a whole number, 0 or more"),
     (lambda: sample(generator=None), NO_GENERATOR),
+    (lambda: waves(2), "description has shape (2,); allowed: (task, 2), 1 task or more"),
+    (lambda: waves(4, 3), "description has shape (4, 3); allowed: (task, 2), 1 task or more"),
+    (lambda: waves(0, 2), "description has shape (0, 2); allowed: (task, 2), 1 task or more"),
+    (lambda: waves(4, 2, dtype=torch.float64), "description has dtype torch.float64; allowed: torch.float32, the"),
+    (lambda: Sinusoids().examples([[1.0, 0.0]], 1, 1, generator=seeded(0)), "description is a list; allowed: a tensor"),
+    (lambda: waves(4, 2, k_shot=-1), "k_shot is -1; allowed: a whole number, 0 or more"),
+    (lambda: waves(4, 2, n_query=1.0), "n_query is 1.0; allowed: a whole number, 0 or more"),
+    (lambda: waves(4, 2, generator=None), NO_GENERATOR),
+    (lambda: bayes_ridge(weight=-1.0, intercept=1.0, noise=1.0), "weight is -1.0; allowed: a finite number, 0 or more"),
+    (
+        lambda: bayes_ridge(weight=1.0, intercept=math.nan, noise=1.0),
+        "intercept is nan; allowed: a finite number, 0 or",
+    ),
+    (lambda: bayes_ridge(weight=1.0, intercept=1.0, noise=None), "noise is None; allowed: a finite number, 0 or more"),
+    (
+        lambda: ridge(zeros(4, 1), zeros(4, 2)),
+        "support.y has shape (4, 2) and dtype torch.float32; allowed: (example, 1)",
+    ),
+    (
+        lambda: ridge(zeros(4, 1), zeros(4).long()),
+        "support.y has shape (4,) and dtype torch.int64; allowed: (example, 1)",
+    ),
+    (lambda: ridge(zeros(4, 1), zeros(3, 1)), "support.x has shape (4, 1) and support.y (3, 1); allowed: as many"),
+    (
+        lambda: ridge(zeros(4, 2, 2), zeros(4, 1)),
+        "support.x has shape (4, 2, 2) and dtype torch.float32; allowed: (exam",
+    ),
+    (
+        lambda: ridge(zeros(4, 1).long(), zeros(4, 1).long()),
+        "support.x has shape (4, 1) and dtype torch.int64; allowed:",
+    ),
     (lambda: maml(NETWORK, mse_loss).init(generator=None), NO_GENERATOR),
     (lambda: meta_sgd(NETWORK, mse_loss).init(generator=0), A_SEED),
     (lambda: Sinusoids(amplitude=(5.0, 0.1)), "amplitude is (5.0, 0.1); allowed: a pair with low not above high"),
@@ -240,6 +280,12 @@ def test_an_empty_query_has_no_meta_loss(make):
         empty = tasks(batch(3, 0, 1), batch(3, 0, 1))
     with pytest.raises(ValueError, match=r"tasks\.query is empty; allowed: at least one query example"):
         learner.meta_grad(theta, empty)
+
+
+def test_nor_has_the_bayes_answer_without_a_query():
+    learner = bayes_ridge(weight=1.0, intercept=1.0, noise=1.0)
+    with pytest.raises(ValueError, match=r"tasks\.query is empty; allowed: at least one query example"):
+        learner.meta_grad({}, tasks(batch(3, 4, 1), batch(3, 0, 1)))
 
 
 @pytest.mark.parametrize(("supports", "queries"), [(3, 2), (0, 0)])

@@ -6,6 +6,7 @@ meta_sgd                           weights and per-weight alpha  (theta, alpha, 
 in_context                         a transformer's weights       (S, x) -> y, phi is theta and the support
 joint, from_scratch                initial weights               the honest baselines
 nearest_neighbour                  nothing                       S -> phi, the support itself
+bayes_ridge                        nothing                       S -> phi, Bayes' rule for noisy linear functions
 """
 
 from collections.abc import Callable
