@@ -9,11 +9,11 @@ The house has floors, and imports point downwards only (`tests/test_floors.py` p
     5      plots.py                              plot_*(ax, data) -> ax: draws, never computes
     4      meta_training.py, evaluation.py,      the outer loop; error by inner step, with intervals;
            weights/, doctor/                     trained theta with its recipes; is it really MAML?
-    3      learners/                             MAML and its siblings, and the honest baselines
+    3      learners/                             MAML and its siblings, the other mappings, the baselines
     2      families/                             distributions of tasks
     1      networks.py, set_networks.py,         functional networks; modules that read a set of examples;
-           inner_loop.py, curvature.py,          one inner step, many inner steps; Hessian products;
-           batched_mlp.py                        the fast path for a batched MLP
+           inner_loop.py, flow.py,               one inner step, many inner steps, steps without a size;
+           curvature.py, batched_mlp.py          Hessian products; the fast path for a batched MLP
     0      task.py, params.py, checks.py         Params, Batch, Task, TaskFamily; arithmetic; checks of arguments
 
 `recording.py` stands beside the house: it executes the notebooks and stores what they print. `data/` holds

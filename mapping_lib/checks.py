@@ -6,11 +6,11 @@ on them.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from torch import Generator, Tensor, dtype
+from torch import Generator, Size, Tensor, dtype
 
-from mapping_lib.task import Batch
+from mapping_lib.task import Batch, Params, Task
 
 
 def check_count(name: str, value: int, *, at_least: int) -> int:
@@ -106,6 +106,27 @@ def check_batch(name: str, batch: Batch, *, dtype: dtype, ndim: int = 2, whole_x
     for part, tensor, whole in (("x", batch.x, whole_x), ("y", batch.y, True)):
         if tensor.dtype != dtype and (tensor.is_floating_point() or not whole):
             raise ValueError(f"{name}.{part} has dtype {tensor.dtype}; allowed: {dtype}, the dtype of theta")
+
+
+def check_tasks(tasks: Task, *, dtype: dtype, whole_x: bool = False) -> None:
+    """Raise unless ``tasks`` holds a support and a query for each of several tasks, and no query is empty."""
+    for name, batch in (("tasks.support", tasks.support), ("tasks.query", tasks.query)):
+        check_batch(name, batch, dtype=dtype, ndim=3, whole_x=whole_x)
+    n_supports, n_queries = len(tasks.support.x), len(tasks.query.x)
+    if not 0 < n_supports == n_queries:
+        raise ValueError(f"tasks has {n_supports} supports and {n_queries} queries; allowed: one of each a task")
+    if tasks.query.x.shape[1] == 0:
+        raise ValueError("tasks.query is empty; allowed: at least one query example, which the meta-loss is made of")
+
+
+def check_theta(theta: Params, shapes: Mapping[str, Size]) -> dtype:
+    """Raise unless ``theta`` has the names and shapes of ``shapes``; return its dtype."""
+    if theta.keys() != shapes.keys():
+        raise ValueError(f"theta has the names {sorted(theta)}; allowed: {sorted(shapes)}")
+    for name, tensor in theta.items():
+        if tensor.shape != shapes[name]:
+            raise ValueError(f"theta[{name!r}] has shape {tuple(tensor.shape)}; allowed: {tuple(shapes[name])}")
+    return tensor.dtype
 
 
 def _check_shapes(name: str, batch: Batch, ndim: int, dims: str) -> None:

@@ -1,4 +1,9 @@
-"""Floor 0: parameters as one vector, without flattening them."""
+"""Floor 0: arithmetic with parameters, and parameters as one vector."""
+
+import math
+from collections.abc import Mapping
+
+from torch import Tensor, cat
 
 from mapping_lib.task import Params
 
@@ -37,3 +42,29 @@ def norm(a: Params):
 def difference(a: Params, b: Params) -> Params:
     """a - b, on the names of ``a``."""
     return {name: p - b[name] for name, p in a.items()}
+
+
+def flat(params: Params) -> Tensor:
+    """All tensors one after the other, as one vector.
+
+    >>> import torch
+    >>> flat({"w": torch.ones(2, 2), "b": torch.zeros(1)})
+    tensor([1., 1., 1., 1., 0.])
+    """
+    return cat([p.flatten() for p in params.values()])
+
+
+def as_params(vector: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> Params:
+    """The inverse of `flat`: cut a vector into tensors of these names and shapes.
+
+    Raises ValueError where the vector has another length.
+
+    >>> import torch
+    >>> as_params(torch.arange(5.0), {"w": (2, 2), "b": (1,)})["w"]
+    tensor([[0., 1.],
+            [2., 3.]])
+    """
+    sizes = [math.prod(shape) for shape in shapes.values()]
+    if len(vector) != sum(sizes):
+        raise ValueError(f"vector has {len(vector)} numbers; allowed: {sum(sizes)}, as many as the parameters have")
+    return {n: part.view(s) for (n, s), part in zip(shapes.items(), vector.split(sizes), strict=True)}

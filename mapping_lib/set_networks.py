@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from mapping_lib.checks import check_count
+from mapping_lib.networks import mlp
 
 
 class ContextTransformer(nn.Module):
@@ -65,6 +66,28 @@ class ContextTransformer(nn.Module):
         for (name, shape), tensor in zip(wanted.items(), (support_x, support_y, x), strict=True):
             if tensor.ndim < 2 or tensor.shape != shape:
                 raise ValueError(f"{name} has shape {tuple(tensor.shape)}; allowed: {shape}, (..., example, feature)")
+
+
+class DeepSet(nn.Module):
+    """A network from a set of examples to one vector: rho(mean of e(x_i, y_i)) (Zaheer et al. 2017, theorem 2).
+
+    ``n_in`` is the number of features of x and y together, ``n_out`` the length of the vector, ``width`` that
+    of all layers but the ``last`` hidden one (by default ``width`` too). The mean of no example is zero.
+
+    >>> deep_set = DeepSet(2, 5)
+    >>> deep_set(torch.zeros(10, 1), torch.zeros(10, 1)).shape, deep_set(torch.zeros(0, 1), torch.zeros(0, 1)).shape
+    (torch.Size([5]), torch.Size([5]))
+    """
+
+    def __init__(self, n_in: int, n_out: int, *, width: int = 64, last: int | None = None) -> None:
+        super().__init__()
+        self.each = mlp((n_in, width, width, width))
+        self.together = mlp((width, width, width if last is None else last, n_out))
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Read x ``(..., example, feature)`` and y ``(..., example, feature)``; return ``(..., n_out)``."""
+        seen = self.each(torch.cat([x, y], -1))
+        return self.together(seen.sum(-2) / max(seen.shape[-2], 1))
 
 
 def _two_layers(n_in: int, width: int) -> nn.Sequential:

@@ -18,6 +18,7 @@ FLOORS = {
     "networks": 1,
     "set_networks": 1,
     "inner_loop": 1,
+    "flow": 1,
     "curvature": 1,
     "batched_mlp": 1,
     "families": 2,

@@ -67,7 +67,7 @@ FAULTS = {
         "batched_mlp.py", "v = [u - h for u, h in zip(v, product, strict=True)]", "v = [-h for h in product]", FAST
     ),
     "last task only": Fault(
-        "learners/gradient.py",
+        "learners/many_tasks.py",
         "{name: d.mean(0) for name, d in direction.items()}",
         "{name: d[-1] for name, d in direction.items()}",
         GENERAL,
@@ -85,8 +85,8 @@ FAULTS = {
         "theta_is_unchanged and general and not reptile",
     ),
     "every task starts where the last one ended": Fault(
-        "learners/gradient.py",
-        "    direction, value = per_task(_one_each(theta, len(tasks.query.x)), tasks.support, tasks.query)\n",
+        "learners/many_tasks.py",
+        "    direction, value = per_task(one_each(theta, len(tasks.query.x)), tasks.support, tasks.query)\n",
         "    starts = [theta]\n"
         "    for x, y in zip(*tasks.support, strict=True):\n"
         "        starts.append(theta | adapt(starts[-1], Batch(x, y)))\n"

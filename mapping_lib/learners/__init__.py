@@ -3,6 +3,10 @@
 learner                            theta                         the mapping it is
 maml, fomaml, anil, reptile        initial weights               (theta, S) -> phi
 meta_sgd                           weights and per-weight alpha  (theta, alpha, S) -> phi
+hypernetwork                       weights of h                  d -> phi
+set_network                        weights of G                  S -> phi
+learned_rule                       the rule's weights, a start   (phi, gradient) -> phi', unrolled
+gradient_flow                      initial weights, a time tau   tau -> phi(tau)
 in_context                         a transformer's weights       (S, x) -> y, phi is theta and the support
 joint, from_scratch                initial weights               the honest baselines
 nearest_neighbour                  nothing                       S -> phi, the support itself

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from mapping_lib import batched_mlp, inner_loop
-from mapping_lib.checks import check_batch, check_count, check_number
+from mapping_lib.checks import check_batch, check_count, check_number, check_tasks, check_theta
 from mapping_lib.inner_loop import StepSize, mean_squared_error, support_objective
 from mapping_lib.learners import MetaLearner
+from mapping_lib.learners.many_tasks import one_each, through_adaptation
 from mapping_lib.networks import FunctionalNetwork, functional
 from mapping_lib.task import Batch, Params, Task
 
@@ -170,7 +171,7 @@ def _gradient_learner(rule: _Rule, split, *, alpha_too: bool = False, shapes=Non
 
     def adapt(theta: Params, support, *, description=None, steps: int | None = None) -> Params:
         steps = check_count("steps", rule.steps if steps is None else steps, at_least=0)
-        dtype = _check_theta(theta, shapes)
+        dtype = check_theta(theta, shapes)
         params, alpha = split(theta)
         if not callable(support):
             rule.check("support", support, dtype, ndim=2)
@@ -181,41 +182,22 @@ def _gradient_learner(rule: _Rule, split, *, alpha_too: bool = False, shapes=Non
 
     def adapt_path(theta: Params, support: Batch, *, steps: int) -> Params:
         check_count("steps", steps, at_least=0)
-        rule.check("support", support, _check_theta(theta, shapes), ndim=3)
+        rule.check("support", support, check_theta(theta, shapes), ndim=3)
         params, alpha = split(theta)
         return (_fast_path if rule.fast else _general_path)(rule, params, alpha, support, steps)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-        dtype = _check_theta(theta, shapes)
+        dtype = check_theta(theta, shapes)
+        check_tasks(tasks, dtype=dtype, whole_x=rule.model.reads_tokens)
         for name, batch in (("tasks.support", tasks.support), ("tasks.query", tasks.query)):
             rule.check(name, batch, dtype, ndim=3)
-        n_supports, n_queries = len(tasks.support.x), len(tasks.query.x)
-        if not 0 < n_supports == n_queries:
-            raise ValueError(f"tasks has {n_supports} supports and {n_queries} queries; allowed: one of each a task")
-        if tasks.query.x.shape[1] == 0:
-            raise ValueError(
-                "tasks.query is empty; allowed: at least one query example, which the meta-loss is made of"
-            )
         if not rule.fast:
-            return _general_meta_grad(adapt, model.predict, loss, theta, tasks)
+            return through_adaptation(adapt, model.predict, loss, theta, tasks)
         params, alpha = split(theta)
         return _fast_meta_grad(rule, params, alpha, tasks, alpha_too)
 
     claims = "first order" if rule.first_order else "exact"
     return MetaLearner(model.init, adapt, model.predict, meta_grad, claims, adapt_path)
-
-
-def _general_meta_grad(adapt, predict, loss: Loss, theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-    """Differentiate each task's query loss at phi by theta, and average: for any network."""
-
-    def task_loss(theta: Params, support: Batch, query: Batch) -> Tensor:
-        return loss(predict(adapt(theta, support), query.x), query.y)
-
-    # vmap stands outside of grad: with grad(vmap(...)) torch 2.13 gives wrong second derivatives of
-    # layer and batch normalisation, without a word
-    per_task = torch.func.vmap(torch.func.grad_and_value(task_loss))
-    direction, value = per_task(_one_each(theta, len(tasks.query.x)), tasks.support, tasks.query)
-    return value.mean(), {name: d.mean(0) for name, d in direction.items()}
 
 
 def _general_path(rule: _Rule, params: Params, alpha: StepSize, support: Batch, steps: int) -> Params:
@@ -226,12 +208,7 @@ def _general_path(rule: _Rule, params: Params, alpha: StepSize, support: Batch, 
         return inner_loop.adapt_path(params, objective, alpha=alpha, steps=steps)
 
     with torch.no_grad():
-        return torch.func.vmap(one_task, out_dims=1)(_one_each(params, len(support.x)), support)
-
-
-def _one_each(params: Params, n_tasks: int) -> Params:
-    """Give every task its own view of ``params``: under vmap an LSTM refuses weights shared by all tasks."""
-    return {name: p.expand(n_tasks, *p.shape) for name, p in params.items()}
+        return torch.func.vmap(one_task, out_dims=1)(one_each(params, len(support.x)), support)
 
 
 def _fast_path(rule: _Rule, params: Params, alpha: StepSize, support: Batch, steps: int) -> Params:
@@ -241,7 +218,7 @@ def _fast_path(rule: _Rule, params: Params, alpha: StepSize, support: Batch, ste
 
 
 def _fast_meta_grad(rule: _Rule, params: Params, alpha: StepSize, tasks: Task, alpha_too: bool):
-    """As `_general_meta_grad`, by `batched_mlp`."""
+    """As `through_adaptation`, by `batched_mlp`."""
     result = batched_mlp.meta_gradient(
         *rule.in_order(params, alpha),
         tasks.support,
@@ -254,13 +231,3 @@ def _fast_meta_grad(rule: _Rule, params: Params, alpha: StepSize, tasks: Task, a
     if alpha_too:
         direction |= {ALPHA_PREFIX + name: d for name, d in zip(rule.model.shapes, result.alpha, strict=True)}
     return result.loss, direction
-
-
-def _check_theta(theta: Params, shapes: dict[str, torch.Size]) -> torch.dtype:
-    """Raise unless ``theta`` has the names and shapes of ``shapes``; return its dtype."""
-    if theta.keys() != shapes.keys():
-        raise ValueError(f"theta has the names {sorted(theta)}; allowed: {sorted(shapes)}")
-    for name, tensor in theta.items():
-        if tensor.shape != shapes[name]:
-            raise ValueError(f"theta[{name!r}] has shape {tuple(tensor.shape)}; allowed: {tuple(shapes[name])}")
-    return tensor.dtype

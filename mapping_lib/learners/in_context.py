@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from mapping_lib.checks import check_batch, check_count
+from mapping_lib.checks import check_batch, check_count, check_tasks, check_theta
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.gradient import Loss, _check_theta
+from mapping_lib.learners.gradient import Loss
 from mapping_lib.networks import functional
 from mapping_lib.task import Batch, Params, Task
 
@@ -41,7 +41,7 @@ def in_context(transformer: nn.Module, loss: Loss) -> MetaLearner:
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
         if check_count("steps", 0 if steps is None else steps, at_least=0):
             raise ValueError(f"steps is {steps}; allowed: 0 or None, as an in-context learner takes no steps")
-        check_batch("support", support, dtype=_check_theta(theta, model.shapes), whole_x=model.reads_tokens)
+        check_batch("support", support, dtype=check_theta(theta, model.shapes), whole_x=model.reads_tokens)
         return theta | dict(zip(EVIDENCE, support, strict=True))
 
     def predict(phi: Params, x: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ def in_context(transformer: nn.Module, loss: Loss) -> MetaLearner:
         return answer(theta, Batch(*(phi[name] for name in EVIDENCE)), x)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-        _check_tasks(tasks, _check_theta(theta, model.shapes), model.reads_tokens)
+        _check_tasks(tasks, check_theta(theta, model.shapes), model.reads_tokens)
 
         def meta_loss(theta: Params) -> Tensor:
             y_hat = answer(theta, tasks.support, tasks.query.x)  # all tasks in one call
@@ -63,13 +63,8 @@ def in_context(transformer: nn.Module, loss: Loss) -> MetaLearner:
 
 def _check_tasks(tasks: Task, dtype: torch.dtype, reads_tokens: bool) -> None:
     """Raise unless every task has a support and a query of one kind; what a loss would broadcast is looked at here."""
+    check_tasks(tasks, dtype=dtype, whole_x=reads_tokens)
     support, query = tasks.support, tasks.query
-    for name, batch in (("tasks.support", support), ("tasks.query", query)):
-        check_batch(name, batch, dtype=dtype, ndim=3, whole_x=reads_tokens)
-    if not 0 < len(support.x) == len(query.x):
-        raise ValueError(f"tasks has {len(support.x)} supports and {len(query.x)} queries; allowed: one of each a task")
-    if query.x.shape[1] == 0:
-        raise ValueError("tasks.query is empty; allowed: at least one query example, which the meta-loss is made of")
     if query.y.shape[2:] != support.y.shape[2:]:
         shown = f"{tuple(query.y.shape)} and tasks.support.y {tuple(support.y.shape)}"
         raise ValueError(f"tasks.query.y has shape {shown}; allowed: targets of one length")

@@ -6,18 +6,20 @@ import time
 import torch
 
 from mapping_lib.weights import save_theta, shipped_path
-from mapping_lib.weights.recipes import RECIPES, SEEDS
+from mapping_lib.weights.mappings import MAPPINGS
+from mapping_lib.weights.recipes import RECIPES
 
 
 def main(names: list[str]) -> None:
     """Train the named recipes (all without names) with every seed, and store what comes out."""
     torch.set_num_threads(1)  # small tensors: a second thread only costs
-    for name in names or [name for name, recipe in RECIPES.items() if recipe.outer_steps]:
-        recipe = RECIPES[name]
-        for seed in SEEDS:
+    recipes = {**RECIPES, **MAPPINGS}
+    for name in names or [name for name, recipe in recipes.items() if recipe.outer_steps]:
+        recipe = recipes[name]
+        for seed in recipe.seeds:
             began = time.perf_counter()
             for progress in recipe.train(seed):
-                if progress.step % 1000 == 0:
+                if progress.step % 100 == 0:
                     print(f"\r{name} seed {seed}: {progress.step:6d} / {recipe.outer_steps}", end="", flush=True)
             path = save_theta(shipped_path(name, seed), progress.theta, seed=seed, **recipe.settings())
             print(f"\r{name} seed {seed}: {time.perf_counter() - began:.0f} s -> {path.name}")

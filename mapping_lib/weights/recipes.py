@@ -14,6 +14,7 @@ from mapping_lib.meta_training import Progress, meta_train
 from mapping_lib.networks import mlp
 from mapping_lib.task import Params
 from mapping_lib.weights import load_theta, shipped_path
+from mapping_lib.weights.mappings import MAPPINGS
 
 SEEDS = (0, 1, 2)
 """Fixed before any result was seen."""
@@ -34,6 +35,8 @@ class Recipe(NamedTuple):
     k_shot: int = 10
     n_query: int = 10
     optimiser: str = "adam"
+
+    seeds = SEEDS
 
     def learner(self) -> MetaLearner:
         """The learner on the paper's network, with mean squared error."""
@@ -72,7 +75,7 @@ moves a share beta of the way from theta to phi, as its paper does. Adam in its 
 
 
 def shipped(name: str, seed: int = 0) -> tuple[MetaLearner, Params]:
-    """Give a learner and its shipped theta; "scratch" gives a fresh, untrained theta.
+    """Give a learner and its shipped theta, of `RECIPES` or `MAPPINGS`; "scratch" gives a fresh, untrained theta.
 
     Raises ValueError for an unknown name, FileNotFoundError for a seed that was not shipped.
 
@@ -80,7 +83,8 @@ def shipped(name: str, seed: int = 0) -> tuple[MetaLearner, Params]:
     >>> theta["2.weight"].shape
     torch.Size([40, 40])
     """
-    learner = RECIPES[check_choice("name", name, RECIPES)].learner()
+    recipes = {**RECIPES, **MAPPINGS}
+    learner = recipes[check_choice("name", name, recipes)].learner()
     fresh = learner.init(generator=torch.Generator().manual_seed(seed))
     if name == "scratch":
         return learner, fresh

@@ -1,0 +1,67 @@
+"""Adaptation in continuous time: (theta, tau, S) -> phi(tau), with the time tau learned."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mapping_lib import flow
+from mapping_lib.checks import check_batch, check_count, check_number, check_tasks, check_theta
+from mapping_lib.inner_loop import support_objective
+from mapping_lib.learners import MetaLearner
+from mapping_lib.learners.gradient import Loss
+from mapping_lib.learners.many_tasks import iterates_of_all, through_adaptation
+from mapping_lib.networks import functional
+from mapping_lib.task import Batch, Params, Task
+
+LOG_TAU = "log_tau"
+"""The name under which theta holds the logarithm of the adaptation time."""
+
+
+def gradient_flow(network: nn.Module, loss: Loss, *, tau: float = 0.1, steps: int = 10) -> MetaLearner:
+    """Follow the gradient flow of the support loss for a time tau; learn where to begin, and for how long.
+
+    phi(0) = theta, d phi / d t = - grad L_S(phi), phi = phi(tau). theta holds the network's weights and
+    ``log_tau``, which begins at log(``tau``). ``steps`` >= 1 Runge-Kutta steps follow the flow; adapting with
+    ``steps=k`` stops at k / ``steps`` of the time. MAML's m inner steps are Euler's method for tau = alpha m.
+    The network should be smooth (tanh). Raises ValueError for a value out of range or an unfit network.
+
+    >>> from mapping_lib.networks import mlp
+    >>> learner = gradient_flow(mlp((1, 8, 1), nn.Tanh), nn.functional.mse_loss, tau=0.5)
+    >>> theta = learner.init(generator=torch.Generator().manual_seed(0))
+    >>> round(float(theta["log_tau"].exp()), 3)
+    0.5
+    """
+    model, log_tau = functional(network), math.log(check_number("tau", tau, above=0))
+    whole = check_count("steps", steps, at_least=1)
+    if LOG_TAU in model.shapes:
+        raise ValueError(f"network has a parameter named {LOG_TAU!r}; allowed: any other name")
+    shapes = model.shapes | {LOG_TAU: torch.Size()}
+
+    def init(*, generator: torch.Generator) -> Params:
+        return model.init(generator=generator) | {LOG_TAU: torch.tensor(log_tau, dtype=model.dtype)}
+
+    def path(theta: Params, support: Batch, steps: int) -> list[Params]:
+        weights = {name: theta[name] for name in model.shapes}
+        objective = support_objective(model.predict, loss, support)
+        iterates, length = [weights], theta[LOG_TAU].exp() / whole
+        for _ in range(steps):
+            here = iterates[-1]
+            iterates.append(flow.flow_step(here, objective, length) if len(support.x) else here)
+        return iterates
+
+    def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
+        steps = check_count("steps", whole if steps is None else steps, at_least=0)
+        check_batch("support", support, dtype=check_theta(theta, shapes))
+        return path(theta, support, steps)[-1]
+
+    def adapt_path(theta: Params, support: Batch, *, steps: int) -> Params:
+        check_count("steps", steps, at_least=0)
+        check_batch("support", support, dtype=check_theta(theta, shapes), ndim=3)
+        return iterates_of_all(path, theta, support, steps)
+
+    def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
+        check_tasks(tasks, dtype=check_theta(theta, shapes))
+        return through_adaptation(adapt, model.predict, loss, theta, tasks)
+
+    return MetaLearner(init, adapt, model.predict, meta_grad, "exact", adapt_path)

@@ -1,0 +1,82 @@
+"""From one task to many: the exact meta-gradient of a learner, and the iterates of all tasks at once."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from mapping_lib.task import Batch, Params, Task
+
+
+def through_adaptation(adapt, predict, loss: Callable, theta: Params, tasks: Task) -> tuple[Tensor, Params]:
+    """Differentiate each task's query loss at phi = adapt(theta, support) by theta, and average.
+
+    Returns (meta_loss, direction). Finn et al. 2017, algorithm 1, line 8.
+
+    >>> support, query = (Batch(torch.ones(4, 1, 1), torch.full((4, 1, 1), y)) for y in (2.0, 3.0))
+    >>> adapt = lambda theta, support: {"w": theta["w"] + support.y.mean()}
+    >>> predict, loss = (lambda phi, x: phi["w"] * x), torch.nn.functional.mse_loss
+    >>> through_adaptation(adapt, predict, loss, {"w": torch.tensor(0.0)}, Task(support, query, torch.zeros(4, 1)))
+    (tensor(1.), {'w': tensor(-2.)})
+    """
+
+    def task_loss(theta: Params, support: Batch, query: Batch) -> Tensor:
+        return loss(predict(adapt(theta, support), query.x), query.y)
+
+    # vmap stands outside of grad: with grad(vmap(...)) torch 2.13 gives wrong second derivatives of
+    # layer and batch normalisation, without a word
+    per_task = torch.func.vmap(torch.func.grad_and_value(task_loss))
+    direction, value = per_task(one_each(theta, len(tasks.query.x)), tasks.support, tasks.query)
+    return value.mean(), {name: d.mean(0) for name, d in direction.items()}
+
+
+def through_writing(write, finish, predict, loss: Callable, theta: Params, tasks: Task) -> tuple[Tensor, Params]:
+    """The same for a learner that first *writes* parameters, phi = finish(write(theta, task), support).
+
+    By the chain rule: each task's gradient by the written parameters, pulled back through ``write``. theta,
+    which may be a hundred times as large as phi, is then not differentiated once for every task.
+
+    >>> support, query = (Batch(torch.ones(4, 1, 1), torch.full((4, 1, 1), y)) for y in (2.0, 3.0))
+    >>> write = lambda theta, task: {"w": theta["v"] * task.description.sum()}
+    >>> stay, predict = (lambda phi, support: phi), (lambda phi, x: phi["w"] * x)
+    >>> tasks = Task(support, query, torch.ones(4, 2))
+    >>> through_writing(write, stay, predict, torch.nn.functional.mse_loss, {"v": torch.tensor(1.0)}, tasks)
+    (tensor(1.), {'v': tensor(-4.)})
+    """
+
+    def task_loss(written: Params, support: Batch, query: Batch) -> Tensor:
+        return loss(predict(finish(written, support), query.x), query.y)
+
+    written, pull_back = torch.func.vjp(lambda theta: torch.func.vmap(lambda task: write(theta, task))(tasks), theta)
+    slopes, value = torch.func.vmap(torch.func.grad_and_value(task_loss))(written, tasks.support, tasks.query)
+    (direction,) = pull_back({name: s / len(value) for name, s in slopes.items()})
+    return value.mean(), direction
+
+
+def iterates_of_all(iterates: Callable, theta: Params, support: Batch, steps: int) -> Params:
+    """Every tensor of phi after 0 ... ``steps`` steps, for several tasks: ``(steps + 1, task, ...)``.
+
+    ``iterates(theta, support, steps)`` gives one task's phis as a list. No gradient is kept.
+
+    >>> halve = lambda theta, support, steps: [{"w": theta["w"] / 2**i} for i in range(steps + 1)]
+    >>> iterates_of_all(halve, {"w": torch.tensor(8.0)}, Batch(torch.ones(2, 1, 1), torch.ones(2, 1, 1)), 2)
+    {'w': tensor([[8., 8.],
+            [4., 4.],
+            [2., 2.]])}
+    """
+
+    def one_task(theta: Params, support: Batch) -> Params:
+        path = iterates(theta, support, steps)
+        return {name: torch.stack([phi[name] for phi in path]) for name in path[0]}
+
+    with torch.no_grad():
+        return torch.func.vmap(one_task, out_dims=1)(one_each(theta, len(support.x)), support)
+
+
+def one_each(params: Params, n_tasks: int) -> Params:
+    """Give every task its own view of ``params``: under vmap an LSTM refuses weights shared by all tasks.
+
+    >>> one_each({"w": torch.zeros(2)}, 25)["w"].shape
+    torch.Size([25, 2])
+    """
+    return {name: p.expand(n_tasks, *p.shape) for name, p in params.items()}
