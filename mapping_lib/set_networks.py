@@ -15,9 +15,9 @@ class ContextTransformer(nn.Module):
     is known before any example, so that the support may be empty. In each of the ``layers`` the tokens of the
     support attend to each other, those of the queries attend to the support and never to a query: no answer
     depends on what else is asked. This is the attention of Müller et al. 2022 (Transformers can do Bayesian
-    inference, section 3) and of Nguyen & Grover 2022 (Transformer neural processes, section 3.2, the diagonal
-    model). No token knows its place: the order of examples plays no part, unlike in Garg et al. 2022 (What
-    can transformers learn in-context?), where a prompt is read from left to right.
+    inference) and of Nguyen & Grover 2022 (Transformer neural processes, the model TNP-D). No token knows its
+    place: the order of examples plays no part, unlike in Garg et al. 2022 (What can transformers learn
+    in-context?), where a prompt is read from left to right.
 
     ``n_x`` and ``n_y`` are the features of x and y. ``width``, a multiple of the number of ``heads``, is the
     length of a token. Layers are pre-norm (Xiong et al. 2020), with GELU. Raises ValueError for a count below

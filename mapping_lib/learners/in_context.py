@@ -15,7 +15,7 @@ EVIDENCE = ("support.x", "support.y")
 
 
 def in_context(transformer: nn.Module, loss: Loss) -> MetaLearner:
-    """One forward pass reads the support and answers the query (Garg et al. 2022, section 2; Müller et al. 2022).
+    """One forward pass reads the support and answers the query (Garg et al. 2022, Müller et al. 2022).
 
     theta is the transformer's weights, and phi is theta with the support beside it: nothing is computed
     before a query comes, and there are no inner steps (``steps`` may be None or 0). What is learned is
