@@ -1,6 +1,6 @@
 """Floor 4: how good is a learner? Error by inner step, over many tasks, with intervals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -98,6 +98,55 @@ def evaluate_by_step(
         return summarise(query_errors(learner, path, tasks.query, error).T)
 
 
+def evaluate_by_shots(
+    learner: MetaLearner,
+    theta: Params,
+    family: TaskFamily,
+    *,
+    shots: Sequence[int],
+    n_tasks: int,
+    generator: Generator,
+    steps: int | None = None,
+    n_query: int = 100,
+    error: Error = mean_squared_error,
+) -> ErrorByStep:
+    """Adapt ``theta`` to fresh tasks and measure the query error with each number of examples in ``shots``.
+
+    Columns are numbers of examples where `evaluate_by_step` has numbers of steps. The tasks are the same in all
+    columns, and of their examples the first K are shown. ``steps`` is given to the learner's ``adapt``; None
+    leaves it to the learner. Raises ValueError for counts out of range.
+
+    >>> from mapping_lib.families.sinusoid import Sinusoids
+    >>> from mapping_lib.learners.gradient import maml
+    >>> from mapping_lib.networks import mlp
+    >>> learner = maml(mlp((1, 40, 40, 1)), torch.nn.functional.mse_loss)
+    >>> g = torch.Generator().manual_seed(0)
+    >>> theta = learner.init(generator=g)
+    >>> evaluate_by_shots(learner, theta, Sinusoids(), shots=(0, 5, 10), n_tasks=9, generator=g).mean.shape
+    torch.Size([3])
+    """
+    for i, k_shot in enumerate(shots):
+        check_count(f"shots[{i}]", k_shot, at_least=0)
+    check_count("n_tasks", n_tasks, at_least=2)
+    check_count("n_query", n_query, at_least=1)
+    tasks = family.sample(n_tasks, max(shots), n_query, generator=check_generator(generator))
+    columns = []
+    with torch.no_grad():
+        for k_shot in shots:
+            support = Batch(*(part[:, :k_shot] for part in tasks.support))
+            phi = _adapted(learner, theta, support, tasks.description, steps)
+            columns.append(query_errors(learner, {name: p[None] for name, p in phi.items()}, tasks.query, error)[0])
+    return summarise(torch.stack(columns, 1))
+
+
+def _adapted(learner: MetaLearner, theta: Params, support: Batch, description: Tensor, steps: int | None) -> Params:
+    """phi for several tasks; by ``adapt_path`` where there is one and it is known how far, as it is faster."""
+    if learner.adapt_path is not None and steps is not None:
+        return {name: p[-1] for name, p in learner.adapt_path(theta, support, steps=steps).items()}
+    one = lambda support, description: learner.adapt(theta, support, description=description, steps=steps)  # noqa: E731
+    return torch.func.vmap(one)(support, description)
+
+
 def adaptation_path(learner: MetaLearner, theta: Params, support: Batch, description: Tensor, steps: int) -> Params:
     """phi after 0 ... ``steps`` steps for several tasks: tensors that lead with ``(steps + 1, task)``.
 
@@ -107,11 +156,7 @@ def adaptation_path(learner: MetaLearner, theta: Params, support: Batch, descrip
     if learner.adapt_path is not None:
         return learner.adapt_path(theta, support, steps=steps)
 
-    def adapt(steps: int) -> Params:
-        one = lambda support, description: learner.adapt(theta, support, description=description, steps=steps)  # noqa: E731
-        return torch.func.vmap(one)(support, description)
-
-    phis = [adapt(i) for i in range(steps + 1)]
+    phis = [_adapted(learner, theta, support, description, i) for i in range(steps + 1)]
     if steps == 0:  # a view: what all tasks have in common (a transformer's weights) is not copied for each
         return {name: p[None] for name, p in phis[0].items()}
     return {name: torch.stack([phi[name] for phi in phis]) for name in phis[0]}

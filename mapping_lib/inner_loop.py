@@ -4,7 +4,7 @@ This is the general path: any network, any loss, differentiable and vmappable. `
 the same for one kind of network, faster.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -99,3 +99,27 @@ def adapt_path(params: Params, objective: Objective, *, alpha: StepSize, steps: 
     for _ in range(steps):
         path.append(adapt(path[-1], objective, alpha=alpha, steps=1))
     return {name: torch.stack([params[name] for params in path]) for name in params}
+
+
+def train_each(
+    predict: Callable, loss: Callable, starts: Params, batch: Batch, *, steps: int, lr: float = 0.01
+) -> Iterator[Params]:
+    """Train a network of its own for every task, by Adam; yield all parameters after each of ``steps`` steps.
+
+    ``starts`` and ``batch`` lead with the task dimension. What is yielded shares memory with the next: copy
+    what you keep. Kingma & Ba 2015, algorithm 1, for each task by itself.
+
+    >>> batch = Batch(torch.ones(2, 1, 1), torch.tensor([2.0, -3.0]).view(2, 1, 1))
+    >>> line = lambda params, x: params["w"] * x
+    >>> *_, last = train_each(line, mean_squared_error, {"w": torch.zeros(2)}, batch, steps=300, lr=0.1)
+    >>> last["w"]
+    tensor([ 2.0000, -3.0000])
+    """
+    params = {name: p.detach().clone().requires_grad_() for name, p in starts.items()}
+    adam = torch.optim.Adam(params.values(), lr=lr, fused=True)
+    for _ in range(steps):
+        adam.zero_grad()
+        y_hat = torch.func.vmap(predict)(params, batch.x)
+        torch.func.vmap(loss)(y_hat, batch.y).sum().backward()
+        adam.step()
+        yield {name: p.detach() for name, p in params.items()}

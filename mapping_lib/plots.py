@@ -32,6 +32,10 @@ METHODS = {
     "Reptile": "#CC79A7",
     "ANIL": "#8C6510",
     "Meta-SGD": "#000000",
+    "hypernetwork": "#E0457B",
+    "learned rule": "#661100",
+    "gradient flow": "#4B0092",
+    "in-context": "#A0522D",
 }
 """One colour a method; orange and green stay with support and query."""
 
@@ -91,6 +95,19 @@ def plot_error_by_step(ax: Axes, errors: ErrorByStep, label: str) -> Axes:
     ax.fill_between(steps[fine], errors.low[fine], errors.high[fine], color=line.get_color(), alpha=0.18, lw=0)
     ax.plot(steps, errors.median, color=line.get_color(), ls="--", lw=1.2)
     ax.set(xlabel="inner steps m", ylabel="mean squared error")
+    return _log_scale(ax)
+
+
+def plot_error_by_shots(ax: Axes, shots: Sequence[int], errors: ErrorByStep, label: str) -> Axes:
+    """Mean error by number of examples, with its 95 % interval over tasks as a band; the method's colour.
+
+    An interval that is infinite has no band.
+    """
+    (line,) = ax.plot(shots, errors.mean, marker="o", ms=4, label=label, color=METHODS.get(label))
+    fine = np.asarray(errors.mean.isfinite())
+    low, high = (np.asarray(bound.clamp_min(1e-9))[fine] for bound in (errors.low, errors.high))
+    ax.fill_between(np.asarray(shots)[fine], low, high, color=line.get_color(), alpha=0.18, lw=0)
+    ax.set(xlabel="examples K", ylabel="mean squared error")
     return _log_scale(ax)
 
 

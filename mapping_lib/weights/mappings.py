@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from mapping_lib.families.derived import VaryingShots
+from mapping_lib.families.derived import NoisyDescriptions, VaryingShots
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
@@ -20,6 +20,9 @@ from mapping_lib.weights import load_theta, shipped_path
 
 SIZES = (1, 40, 40, 1)
 """The network F that is adapted or written: that of Finn et al. 2017, section 5.1."""
+
+MISHEARD = NoisyDescriptions(Sinusoids(), noise=(0.5, 0.3))
+"""Descriptions with noise of about a third of what amplitude and phase themselves spread (1.41 and 0.91)."""
 
 N_WEIGHTS = n_weights(mlp(SIZES))
 
@@ -74,6 +77,11 @@ def _hypernetwork() -> MetaLearner:
     return hypernetwork(mlp(SIZES), nn.functional.mse_loss, writer=mlp((2, 64, 32, N_WEIGHTS)))
 
 
+def _hypernetwork_tuned() -> MetaLearner:
+    writer = mlp((2, 64, 32, N_WEIGHTS))
+    return hypernetwork(mlp(SIZES), nn.functional.mse_loss, writer=writer, alpha=0.01, steps=1)
+
+
 def _set_network() -> MetaLearner:
     return set_network(mlp(SIZES), nn.functional.mse_loss, writer=DeepSet(2, N_WEIGHTS, width=64, last=32))
 
@@ -89,6 +97,9 @@ def _flow() -> MetaLearner:
 MAPPINGS = {
     "hypernetwork": MappingRecipe(
         "hypernetwork", "d ↦ φ", _hypernetwork, beta=0.002, outer_steps=4000, k_shot=0, n_query=20
+    ),
+    "hypernetwork_tuned": MappingRecipe(
+        "hypernetwork + steps", "(d, S) ↦ φ", _hypernetwork_tuned, beta=0.002, outer_steps=8000, family=MISHEARD
     ),
     "set_network": MappingRecipe(
         "set network",
