@@ -8,6 +8,7 @@ from torch.func import functional_call, vmap
 from torch.nn.functional import cross_entropy, gelu, mse_loss, one_hot
 from torch.testing import assert_close
 
+from mapping_lib.doctor import diagnose
 from mapping_lib.evaluation import adaptation_path, evaluate_by_step
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.in_context import in_context
@@ -206,6 +207,11 @@ def test_nothing_is_changed_in_place():
 def test_it_claims_an_exact_gradient_and_has_no_path():
     assert LEARNER.claims == "exact"
     assert LEARNER.adapt_path is None
+
+
+def test_the_doctor_finds_no_fault():
+    diagnosis = diagnose(in_context(ContextTransformer(width=4, heads=2, layers=1), mse_loss), Sinusoids(), k_shot=3)
+    assert diagnosis.faults == ()
 
 
 @pytest.mark.parametrize("n_tasks", [3, 230])
