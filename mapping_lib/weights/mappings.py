@@ -90,6 +90,10 @@ def _rule() -> MetaLearner:
     return learned_rule(mlp(SIZES), nn.functional.mse_loss, alpha=0.01, steps=5)
 
 
+def _rule_alone() -> MetaLearner:
+    return learned_rule(mlp(SIZES), nn.functional.mse_loss, alpha=0.01, steps=5, learn_start=False)
+
+
 def _flow() -> MetaLearner:
     return gradient_flow(mlp(SIZES, nn.Tanh), nn.functional.mse_loss, tau=0.1, steps=5)
 
@@ -117,6 +121,14 @@ MAPPINGS = {
         beta=0.003,
         outer_steps=3000,
         start=lambda: load_theta(shipped_path("maml")),
+    ),
+    "rule_alone": MappingRecipe(
+        "learned rule",
+        "(φ, ∇) ↦ φ′",
+        _rule_alone,
+        beta=0.003,
+        outer_steps=3000,
+        start=lambda: load_theta(shipped_path("joint")),
     ),
     "flow": MappingRecipe("gradient flow", "τ ↦ φ(τ)", _flow, beta=0.003, outer_steps=3000),
 }
