@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mapping_lib.checks import check_count, check_number
 from mapping_lib.inner_loop import Objective
+from mapping_lib.params import flat
 from mapping_lib.task import Params
 
 
@@ -63,10 +64,10 @@ def flow_to_tolerance(
     check_number("tolerance", tolerance, above=0)
     check_count("max_steps", max_steps, at_least=2)
     steps, coarse = 1, gradient_flow(params, objective, tau=tau, steps=1)
-    while steps < max_steps:
+    while 2 * steps <= max_steps:
         steps *= 2
         fine = gradient_flow(params, objective, tau=tau, steps=steps)
-        moved = max(float((fine[name] - coarse[name]).abs().max()) for name in params)
+        moved = float((flat(fine) - flat(coarse)).abs().max())  # nan where the flow was lost: that is no success
         if moved <= tolerance:
             return fine, steps
         coarse = fine

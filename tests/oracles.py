@@ -69,6 +69,25 @@ def copied(theta: Params) -> Params:
     return {name: p.detach().clone() for name, p in theta.items()}
 
 
+class Tokens(nn.Module):
+    """A network that reads whole numbers ``(example, token)``, of which there are five."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(5, 2), nn.Linear(2, 1)
+        self.double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.embedding(x).mean(-2))
+
+
+def token_tasks(n_tasks: int = 3) -> Task:
+    """Tasks for `Tokens`."""
+    parts = random_tasks(n_tasks)
+    x = torch.randint(5, (n_tasks, 9, 2), generator=seeded(0))
+    return Task(Batch(x[:, :5], parts.support.y), Batch(x[:, 5:], parts.query.y), parts.description)
+
+
 # A plain loop over tasks -------------------------------------------------------------------------------
 
 

@@ -10,15 +10,35 @@ from torch.nn.functional import mse_loss
 
 from mapping_lib.evaluation import evaluate_by_step
 from mapping_lib.families.sinusoid import Sinusoids
+from mapping_lib.flow import flow_to_tolerance
+from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
 from mapping_lib.learners.baselines import bayes_ridge, from_scratch, joint
+from mapping_lib.learners.flow import gradient_flow
 from mapping_lib.learners.gradient import ALPHA_PREFIX, anil, fomaml, maml, meta_sgd, reptile
+from mapping_lib.learners.rule import learned_rule
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import functional, mlp
+from mapping_lib.params import as_params
+from mapping_lib.set_networks import DeepSet
 from mapping_lib.task import Batch, Task
 
 NETWORK = mlp((1, 4, 1))
-MAKERS = [maml, fomaml, anil, meta_sgd, reptile, joint, from_scratch]
 THETA = maml(NETWORK, mse_loss).init(generator=seeded(0))
+
+
+def described(network: nn.Module, loss, *, steps: int = 1, **kwargs):
+    """A hypernetwork that takes one step after writing: otherwise it never looks at the support."""
+    return hypernetwork(network, loss, writer=mlp((2, n_weights(network))), steps=steps, **kwargs)
+
+
+def set_reader(network: nn.Module, loss, *, steps: int = 1, **kwargs):
+    n_out = list(network.parameters())[-1].shape[0]
+    return set_network(network, loss, writer=DeepSet(1 + n_out, n_weights(network), width=4), steps=steps, **kwargs)
+
+
+WRITER = nn.Linear(2, n_weights(NETWORK))
+WRITERS = [described, set_reader]
+MAKERS = [maml, fomaml, anil, meta_sgd, reptile, joint, from_scratch, learned_rule, *WRITERS]
 
 
 def zeros(*shape: int, dtype=torch.float32) -> torch.Tensor:
@@ -33,15 +53,16 @@ def tasks(support: Batch, query: Batch) -> Task:
     return Task(support, query, zeros(3, 2))
 
 
-def use(door: str, evidence, *, theta=THETA, network: nn.Module = NETWORK):
-    """Bring the evidence of one task to MAML by each way that there is; for all but `adapt`, three times."""
-    learner = maml(network, mse_loss)
+def use(door: str, evidence, *, theta=None, network: nn.Module = NETWORK, make=maml):
+    """Bring the evidence of one task to a learner by each way that there is; for all but `adapt`, three times."""
+    learner = make(network, mse_loss)
+    theta = learner.init(generator=seeded(0)) if theta is None else theta
     good = Batch(zeros(3, 4, 1), torch.func.vmap(network)(zeros(3, 4, 1)).detach())
     if door != "adapt" and isinstance(evidence, Batch):
         evidence = Batch(*(t.expand(3, *t.shape) if isinstance(t, torch.Tensor) else t for t in evidence))
     match door:
         case "adapt":
-            learner.adapt(theta, evidence)
+            learner.adapt(theta, evidence, description=zeros(2))
         case "adapt_path":
             learner.adapt_path(theta, evidence, steps=1)
         case "support":
@@ -78,12 +99,14 @@ def test_steps_is_a_whole_number_not_below_zero(make, value, shown: str):
 
 
 @pytest.mark.parametrize(("value", "shown"), BAD_STEPS, ids=str)
-def test_steps_is_checked_at_the_call_too(value, shown: str):
-    learner = maml(NETWORK, mse_loss)
-    for call in (
-        lambda: learner.adapt(THETA, batch(4, 1), steps=value),
-        lambda: learner.adapt_path(THETA, batch(3, 4, 1), steps=value),
-    ):
+@pytest.mark.parametrize("make", [maml, learned_rule, gradient_flow, *WRITERS])
+def test_steps_is_checked_at_the_call_too(make, value, shown: str):
+    learner = make(NETWORK, mse_loss)
+    theta = learner.init(generator=seeded(0))
+    calls = [lambda: learner.adapt(theta, batch(4, 1), description=zeros(2), steps=value)]
+    if learner.adapt_path:
+        calls.append(lambda: learner.adapt_path(theta, batch(3, 4, 1), steps=value))
+    for call in calls:
         with pytest.raises((ValueError, TypeError), match=f"steps is {shown}; allowed: a whole number"):
             call()
 
@@ -120,6 +143,31 @@ def waves(*shape: int, dtype=torch.float32, k_shot=2, n_query=2, **kwargs):
 
 def ridge(x: torch.Tensor, y: torch.Tensor):
     return bayes_ridge(weight=1.0, intercept=1.0, noise=1.0).adapt({}, Batch(x, y))
+
+
+def follow(**kwargs):
+    return flow_to_tolerance({"w": zeros(1)}, lambda params: params["w"].sum(), **({"tau": 1.0} | kwargs))
+
+
+def describe(description, writer: nn.Module | None = WRITER):
+    learner = hypernetwork(NETWORK, mse_loss, writer=writer)
+    return learner.adapt(learner.init(generator=seeded(0)), batch(4, 1), description=description)
+
+
+class Named(nn.Module):
+    """Has a layer of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.add_module(name, nn.Linear(1, 1))
+
+
+class LogTau(nn.Module):
+    """Has a parameter with the name under which a flow keeps its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_tau = nn.Parameter(torch.zeros(()))
 
 
 NO_GENERATOR = "generator is None; allowed: a torch.Generator"
@@ -183,6 +231,32 @@ CALLS = [
         lambda: ridge(zeros(4, 1).long(), zeros(4, 1).long()),
         "support.x has shape (4, 1) and dtype torch.int64; allowed:",
     ),
+    (lambda: learned_rule(NETWORK, mse_loss, width=0), "width is 0; allowed: a whole number, 1 or more"),
+    (lambda: learned_rule(NETWORK, mse_loss, width=8.0), "width is 8.0; allowed: a whole number, 1 or more"),
+    (lambda: learned_rule(Named("rule"), mse_loss), "network has a parameter named 'rule.weight'; allowed: no name"),
+    (lambda: learned_rule(None, mse_loss), "network is a NoneType; allowed: a torch.nn.Module"),
+    (lambda: gradient_flow(NETWORK, mse_loss, tau=0.0), f"tau is 0.0; allowed: {ABOVE_ZERO}"),
+    (lambda: gradient_flow(NETWORK, mse_loss, tau=math.nan), f"tau is nan; allowed: {ABOVE_ZERO}"),
+    (lambda: gradient_flow(NETWORK, mse_loss, tau="1"), f"tau is '1'; allowed: {ABOVE_ZERO}"),
+    (lambda: gradient_flow(NETWORK, mse_loss, steps=0), "steps is 0; allowed: a whole number, 1 or more"),
+    (lambda: gradient_flow(NETWORK, mse_loss, steps=2.0), "steps is 2.0; allowed: a whole number, 1 or more"),
+    (lambda: gradient_flow(NETWORK, mse_loss).init(generator=None), NO_GENERATOR),
+    (lambda: learned_rule(NETWORK, mse_loss).init(generator=0), A_SEED),
+    (lambda: described(NETWORK, mse_loss).init(generator=None), NO_GENERATOR),
+    (lambda: gradient_flow(LogTau(), mse_loss), "network has a parameter named 'log_tau'; allowed: any other name"),
+    (lambda: follow(tau=-1), "tau is -1.0; allowed: a finite number, 0 or more"),
+    (lambda: follow(tau=math.inf), "tau is inf; allowed: a finite number, 0 or more"),
+    (lambda: follow(tolerance=0), f"tolerance is 0.0; allowed: {ABOVE_ZERO}"),
+    (lambda: follow(max_steps=1), "max_steps is 1; allowed: a whole number, 2 or more"),
+    (lambda: follow(max_steps=8.0), "max_steps is 8.0; allowed: a whole number, 2 or more"),
+    (lambda: describe(None), "description is None; allowed: a vector that says which task it is, or a set_network"),
+    (lambda: describe(zeros(2), nn.Linear(2, 12)), "writer gives the shape (12,); allowed: (13,), one number a weight"),
+    (lambda: describe(zeros(3, 2)), "writer gives the shape (3, 13); allowed: (13,), one number a weight"),
+    (lambda: describe(zeros(2), None), "network is a NoneType; allowed: a torch.nn.Module"),
+    (lambda: DeepSet(0, 5), "sizes[0] is 0; allowed: a whole number, 1 or more"),
+    (lambda: DeepSet(2, 5, last=0), "sizes[2] is 0; allowed: a whole number, 1 or more"),
+    (lambda: as_params(zeros(5), {"w": (2, 3)}), "vector has 5 numbers; allowed: 6, as many as the parameters have"),
+    (lambda: as_params(zeros(7), {"w": (2, 3)}), "vector has 7 numbers; allowed: 6, as many as the parameters have"),
     (lambda: maml(NETWORK, mse_loss).init(generator=None), NO_GENERATOR),
     (lambda: meta_sgd(NETWORK, mse_loss).init(generator=0), A_SEED),
     (lambda: Sinusoids(amplitude=(5.0, 0.1)), "amplitude is (5.0, 0.1); allowed: a pair with low not above high"),
@@ -232,13 +306,19 @@ NAMES = {"adapt": "support", "adapt_path": "support", "support": "tasks.support"
 
 
 AT_EVERY_DOOR = pytest.mark.parametrize("door", NAMES)
+DOORS = [
+    (make, door)
+    for make in (maml, learned_rule, gradient_flow, *WRITERS)
+    for door in NAMES
+    if make not in WRITERS or door != "adapt_path"  # they have none
+]
 
 
-@AT_EVERY_DOOR
+@pytest.mark.parametrize(("make", "door"), DOORS)
 @pytest.mark.parametrize(("evidence", "message"), BATCHES, ids=[message for _, message in BATCHES])
-def test_a_wrong_batch_is_refused(door: str, evidence, message: str):
+def test_a_wrong_batch_is_refused(make, door: str, evidence, message: str):
     with pytest.raises((ValueError, TypeError), match=f"^{NAMES[door]}{message}"):
-        use(door, evidence)
+        use(door, evidence, make=make)
 
 
 WRONG_WIDTH = {
@@ -252,13 +332,12 @@ WRONG_WIDTH = {
 }
 
 
-@AT_EVERY_DOOR
+@pytest.mark.parametrize(("make", "door"), [(make, door) for make, door in DOORS if make is not set_reader])
 @pytest.mark.parametrize("kind", WRONG_WIDTH)
-def test_mean_squared_error_never_broadcasts(kind: str, door: str):
+def test_mean_squared_error_never_broadcasts(make, kind: str, door: str):
     network, evidence = WRONG_WIDTH[kind]
-    theta = maml(network, mse_loss).init(generator=seeded(0))
     with pytest.raises(ValueError, match=r"y has shape \(.*\); allowed: \("):
-        use(door, evidence, theta=theta, network=network)
+        use(door, evidence, network=network, make=make)
 
 
 @pytest.mark.parametrize("k_shot", [0, 3])
@@ -270,7 +349,7 @@ def test_the_evaluation_never_broadcasts(k_shot: int):
         evaluate_by_step(learner, theta, Sinusoids(), k_shot=k_shot, steps=1, n_tasks=2, generator=seeded(0))
 
 
-@pytest.mark.parametrize("make", [maml, anil, meta_sgd, joint, from_scratch])
+@pytest.mark.parametrize("make", [maml, anil, meta_sgd, joint, from_scratch, learned_rule, gradient_flow, *WRITERS])
 def test_an_empty_query_has_no_meta_loss(make):
     learner = make(NETWORK, mse_loss)
     theta = learner.init(generator=seeded(0))
@@ -314,6 +393,17 @@ BAD_THETAS = [
 def test_a_theta_of_another_network_is_refused(door: str, theta, message: str):
     with pytest.raises(ValueError, match=message):
         use(door, batch(4, 1), theta=theta)
+
+
+@pytest.mark.parametrize(("make", "door"), [(make, door) for make, door in DOORS if make is not maml])
+def test_a_theta_without_what_was_learned_is_refused(make, door: str):
+    theta = make(NETWORK, mse_loss).init(generator=seeded(0))
+    name = list(theta)[-1]  # of the rule, the time, the writer
+    few = {other: p for other, p in theta.items() if other != name}
+    with pytest.raises(ValueError, match=rf"theta has the names .*; allowed: .*'{name}'"):
+        use(door, batch(4, 1), theta=few, make=make)
+    with pytest.raises(ValueError, match=rf"theta\['{name}'\] has shape \(7, 7\); allowed: \("):
+        use(door, batch(4, 1), theta=theta | {name: zeros(7, 7)}, make=make)
 
 
 def test_meta_sgd_needs_its_alphas():

@@ -12,7 +12,7 @@ from mapping_lib.checks import check_batch, check_count, check_number, check_tas
 from mapping_lib.inner_loop import adapt as descend
 from mapping_lib.inner_loop import support_objective
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.gradient import Loss
+from mapping_lib.learners.gradient import Loss, strict
 from mapping_lib.learners.many_tasks import through_writing
 from mapping_lib.networks import functional
 from mapping_lib.params import as_params
@@ -75,7 +75,7 @@ def _writing_learner(network: nn.Module, loss: Loss, writer: nn.Module, read: Ca
     """Make a learner of a writer; ``read`` says what of (support, description) the writer is given."""
     check_number("alpha", alpha, at_least=0)
     default = check_count("steps", steps, at_least=0)
-    model, h = functional(network), functional(writer)
+    model, h, loss = functional(network), functional(writer), strict(loss)
     shapes = _prefixed(BASE, model.shapes) | _prefixed(WRITER, h.shapes)
 
     def init(*, generator: torch.Generator) -> Params:
@@ -96,12 +96,12 @@ def _writing_learner(network: nn.Module, loss: Loss, writer: nn.Module, read: Ca
         return descend(phi, support_objective(model.predict, loss, support), alpha=alpha, steps=steps)
 
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
-        check_batch("support", support, dtype=check_theta(theta, shapes))
+        check_batch("support", support, dtype=check_theta(theta, shapes), whole_x=model.reads_tokens)
         written = write(theta, support, description)
         return fine_tune(written, support, default if steps is None else check_count("steps", steps, at_least=0))
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-        check_tasks(tasks, dtype=check_theta(theta, shapes))
+        check_tasks(tasks, dtype=check_theta(theta, shapes), whole_x=model.reads_tokens)
 
         def write_one(theta: Params, task: Task) -> Params:
             return write(theta, task.support, task.description)

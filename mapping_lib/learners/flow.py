@@ -9,7 +9,7 @@ from mapping_lib import flow
 from mapping_lib.checks import check_batch, check_count, check_number, check_tasks, check_theta
 from mapping_lib.inner_loop import support_objective
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.gradient import Loss
+from mapping_lib.learners.gradient import Loss, strict
 from mapping_lib.learners.many_tasks import iterates_of_all, through_adaptation
 from mapping_lib.networks import functional
 from mapping_lib.task import Batch, Params, Task
@@ -32,7 +32,8 @@ def gradient_flow(network: nn.Module, loss: Loss, *, tau: float = 0.1, steps: in
     >>> round(float(theta["log_tau"].exp()), 3)
     0.5
     """
-    model, log_tau = functional(network), math.log(check_number("tau", tau, above=0))
+    model, loss = functional(network), strict(loss)
+    log_tau = math.log(check_number("tau", tau, above=0))
     whole = check_count("steps", steps, at_least=1)
     if LOG_TAU in model.shapes:
         raise ValueError(f"network has a parameter named {LOG_TAU!r}; allowed: any other name")
@@ -52,16 +53,16 @@ def gradient_flow(network: nn.Module, loss: Loss, *, tau: float = 0.1, steps: in
 
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
         steps = check_count("steps", whole if steps is None else steps, at_least=0)
-        check_batch("support", support, dtype=check_theta(theta, shapes))
+        check_batch("support", support, dtype=check_theta(theta, shapes), whole_x=model.reads_tokens)
         return path(theta, support, steps)[-1]
 
     def adapt_path(theta: Params, support: Batch, *, steps: int) -> Params:
         check_count("steps", steps, at_least=0)
-        check_batch("support", support, dtype=check_theta(theta, shapes), ndim=3)
+        check_batch("support", support, dtype=check_theta(theta, shapes), ndim=3, whole_x=model.reads_tokens)
         return iterates_of_all(path, theta, support, steps)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-        check_tasks(tasks, dtype=check_theta(theta, shapes))
+        check_tasks(tasks, dtype=check_theta(theta, shapes), whole_x=model.reads_tokens)
         return through_adaptation(adapt, model.predict, loss, theta, tasks)
 
     return MetaLearner(init, adapt, model.predict, meta_grad, "exact", adapt_path)

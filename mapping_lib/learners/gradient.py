@@ -26,6 +26,16 @@ ALPHA_PREFIX = "alpha."
 """Meta-SGD's theta holds the step size of parameter ``name`` under ``alpha.name``."""
 
 
+def strict(loss: Loss) -> Loss:
+    """PyTorch's mean squared error as one that raises where it would broadcast; any other loss as it is.
+
+    >>> strict(nn.MSELoss()).__name__, strict(nn.functional.l1_loss).__name__
+    ('mean_squared_error', 'l1_loss')
+    """
+    is_mse = loss is nn.functional.mse_loss or (type(loss) is nn.MSELoss and loss.reduction == "mean")
+    return mean_squared_error if is_mse else loss
+
+
 def maml(
     network: nn.Module, loss: Loss, *, alpha: float = 0.01, steps: int = 1, first_order: bool = False
 ) -> MetaLearner:
@@ -160,9 +170,9 @@ class _Rule(NamedTuple):
 
 def _rule(network: nn.Module, loss: Loss, steps: int, first_order: bool = False) -> _Rule:
     check_count("steps", steps, at_least=0)
-    is_mse = loss is nn.functional.mse_loss or (type(loss) is nn.MSELoss and loss.reduction == "mean")
-    fast = is_mse and batched_mlp.is_relu_mlp(network)
-    return _Rule(functional(network), mean_squared_error if is_mse else loss, steps, first_order, fast)
+    loss = strict(loss)
+    fast = loss is mean_squared_error and batched_mlp.is_relu_mlp(network)
+    return _Rule(functional(network), loss, steps, first_order, fast)
 
 
 def _gradient_learner(rule: _Rule, split, *, alpha_too: bool = False, shapes=None) -> MetaLearner:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from mapping_lib.checks import check_batch, check_count, check_number, check_tasks, check_theta
 from mapping_lib.inner_loop import support_objective
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.gradient import Loss
+from mapping_lib.learners.gradient import Loss, strict
 from mapping_lib.learners.many_tasks import iterates_of_all, through_adaptation
 from mapping_lib.networks import functional, mlp
 from mapping_lib.params import as_params, flat
@@ -47,7 +47,8 @@ def learned_rule(
     its gradient, and which tensor it belongs to (`features`). Its last layer begins at zero: e^0 = 1, b = 0, and
     the learner begins as gradient descent. Were b = 0 and a one learned number a weight, it would be Meta-SGD, its
     smallest case (with alpha above 0). It is trained through ``steps`` >= 0 unrolled steps, and the start of
-    adaptation with it, unless ``learn_start`` is False; adapting may take another number of steps.
+    adaptation with it, unless ``learn_start`` is False: then the direction is zero there, and so not the gradient
+    by all of theta, nor claimed to be. Adapting may take another number of steps.
     ``first_order`` takes the gradients that the rule reads for constants (Andrychowicz et al. 2016, section
     2.1). Raises ValueError for values out of range or an unfit network.
 
@@ -59,7 +60,7 @@ def learned_rule(
     alpha = check_number("alpha", alpha, at_least=0)
     horizon = check_count("steps", steps, at_least=0)
     check_count("width", width, at_least=1)
-    model = functional(network)
+    model, loss = functional(network), strict(loss)
     if clash := [name for name in model.shapes if name.startswith(RULE_PREFIX)]:
         raise ValueError(f"network has a parameter named {clash[0]!r}; allowed: no name that starts with 'rule.'")
     sizes = [shape.numel() for shape in model.shapes.values()]
@@ -77,7 +78,7 @@ def learned_rule(
     def step(theta: Params, phi: Params, gradient: Params) -> Params:
         own = {name: theta[RULE_PREFIX + name] for name in rule.shapes}
         weights, g = flat(phi), flat(gradient)
-        a, b = rule.predict(own, features(weights, g, tensor_of)).unbind(-1)
+        a, b = rule.predict(own, features(weights, g, tensor_of.to(weights))).unbind(-1)
         return as_params(weights - alpha * (a.exp() * g + b), model.shapes)
 
     def path(theta: Params, support: Batch, steps: int) -> list[Params]:
@@ -95,19 +96,21 @@ def learned_rule(
 
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
         steps = check_count("steps", horizon if steps is None else steps, at_least=0)
-        check_batch("support", support, dtype=check_theta(theta, shapes))
+        check_batch("support", support, dtype=check_theta(theta, shapes), whole_x=model.reads_tokens)
         return path(theta, support, steps)[-1]
 
     def adapt_path(theta: Params, support: Batch, *, steps: int) -> Params:
         check_count("steps", steps, at_least=0)
-        check_batch("support", support, dtype=check_theta(theta, shapes), ndim=3)
+        check_batch("support", support, dtype=check_theta(theta, shapes), ndim=3, whole_x=model.reads_tokens)
         return iterates_of_all(path, theta, support, steps)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-        check_tasks(tasks, dtype=check_theta(theta, shapes))
+        check_tasks(tasks, dtype=check_theta(theta, shapes), whole_x=model.reads_tokens)
         meta_loss, direction = through_adaptation(adapt, model.predict, loss, theta, tasks)
         if not learn_start:
             direction |= {name: torch.zeros_like(direction[name]) for name in model.shapes}
         return meta_loss, direction
 
-    return MetaLearner(init, adapt, model.predict, meta_grad, "first order" if first_order else "exact", adapt_path)
+    whole = "first order" if first_order else "exact"
+    claims = whole if learn_start else "no gradient"  # zero for the start, which the meta-loss does depend on
+    return MetaLearner(init, adapt, model.predict, meta_grad, claims, adapt_path)
