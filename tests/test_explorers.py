@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mapping_lib.explorers import adaptation, landscape, meta_training
+from mapping_lib.explorers import adaptation, five_mappings, landscape, meta_training
 from mapping_lib.explorers.canvas import Label, apart
 from mapping_lib.explorers.landscape_canvas import LandscapeCanvas, _rings
 from mapping_lib.explorers.landscape_frame import LANDSCAPES, OUTER_STEPS, STARTS, Trail, end, start, surface, walk
@@ -68,14 +68,26 @@ def random_landscape(rng: random.Random) -> landscape.State:
     )
 
 
+def random_five_mappings(rng: random.Random) -> five_mappings.State:
+    return five_mappings.State(
+        mapping=rng.choice(list(five_mappings.MAPPINGS)),
+        k_shot=rng.randint(0, five_mappings.MAX_SHOTS),
+        amplitude=rng.uniform(0.1, five_mappings.MAX_AMPLITUDE),
+        phase=rng.uniform(*five_mappings.PHASES),
+        noise=rng.choice([0.0, rng.random()]),
+        points=rng.randint(0, 10**6),
+    )
+
+
 @pytest.mark.parametrize(
     ("module", "canvas", "draw_state"),
     [
         (adaptation, adaptation.AdaptationCanvas, random_adaptation),
         (meta_training, meta_training.TrainingCanvas, random_training),
         (landscape, LandscapeCanvas, random_landscape),
+        (five_mappings, five_mappings.FiveMappingsCanvas, random_five_mappings),
     ],
-    ids=["adaptation", "meta-training", "landscape"],
+    ids=["adaptation", "meta-training", "landscape", "five-mappings"],
 )
 def test_a_thousand_random_states_draw_without_an_error_or_growth(module, canvas, draw_state):
     rng, canvas = random.Random(0), canvas()
@@ -135,7 +147,7 @@ def test_the_limit_in_words_is_two_over_the_largest_eigenvalue():
 
 
 def test_presets_name_only_what_the_state_has():
-    for module in (adaptation, meta_training, landscape):
+    for module in (adaptation, meta_training, landscape, five_mappings):
         for values in module.PRESETS.values():
             assert module.compute(module.State(**values)).words
 

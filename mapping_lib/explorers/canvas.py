@@ -26,17 +26,18 @@ DPI = 100
 ALARM = "#B00020"
 
 
-def _palette() -> Image.Image:
-    """The suite's colours in 24 shades each, from full to white: a palette for small, fast PNGs."""
-    full = [to_rgb(colour) for colour in (*COLOURS.values(), ALARM, "black")]
-    shares = [0.0, *np.linspace(0.08, 1, 23)]  # no shade so near to white that Pillow could take it for white
+def palette(*colours: str) -> Image.Image:
+    """Colours in at least 18 shades each, from full to white: a palette for small, fast PNGs. 14 at most."""
+    full = [to_rgb(colour) for colour in (*colours, ALARM, "black")]
+    # no shade so near to white that Pillow could take it for white
+    shares = [0.0, *np.linspace(0.08, 1, min(23, 256 // len(full) - 1))]
     shades = [[1 - share * (1 - c) for c in rgb] for rgb in full for share in shares]
     image = Image.new("P", (1, 1))
     image.putpalette([round(255 * c) for shade in shades for c in shade])
     return image
 
 
-PALETTE = _palette()
+PALETTE = palette(*COLOURS.values())
 
 
 @dataclass
@@ -98,6 +99,9 @@ class Canvas:
     size = (10.6, 4.6)
     """Inches; times `DPI` gives pixels."""
 
+    palette = PALETTE
+    """The colours of the PNG; a canvas that draws with others than those of all roles makes its own."""
+
     def __init__(self) -> None:
         self.figure = Figure(figsize=self.size, dpi=DPI, layout="none")
         self._agg = FigureCanvasAgg(self.figure)
@@ -158,7 +162,7 @@ class Canvas:
         width, height = self._agg.get_width_height()
         picture = Image.frombuffer("RGBA", (width, height), self._agg.buffer_rgba(), "raw", "RGBA", 0, 1)
         buffer = io.BytesIO()
-        indexed = picture.convert("RGB").quantize(palette=PALETTE, dither=Image.Dither.NONE)
+        indexed = picture.convert("RGB").quantize(palette=self.palette, dither=Image.Dither.NONE)
         indexed.save(buffer, format="png", compress_level=1)
         return buffer.getvalue()
 

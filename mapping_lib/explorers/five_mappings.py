@@ -1,0 +1,54 @@
+"""Explorer: one task and five mappings. What goes in, what comes out, and the function that it draws."""
+
+from dataclasses import asdict
+
+import ipywidgets as widgets
+
+from mapping_lib.explorers.five_mappings_canvas import FiveMappingsCanvas
+from mapping_lib.explorers.five_mappings_frame import MAPPINGS, MAX_SHOTS, State, compute
+from mapping_lib.explorers.panel import LOOK, Panel
+
+MAX_AMPLITUDE, PHASES = 8.0, (-3.1, 6.2)
+
+PRESETS = {
+    "no example": asdict(State(k_shot=0)),
+    "one example": asdict(State(k_shot=1)),
+    "noise": asdict(State(noise=1.0)),
+    "amplitude 8": asdict(State(amplitude=MAX_AMPLITUDE)),
+    "unlucky points": asdict(State(amplitude=MAX_AMPLITUDE, points=5)),
+    "upside down": asdict(State(mapping="in_context", phase=4.6)),
+    "a whole turn": asdict(State(mapping="hypernetwork", phase=6.2)),
+    "reset": asdict(State()),
+}
+"""With its unlucky points MAML diverges. A phase of 4.6 is the wave of phase 1.46 upside down; that of 6.2 is,
+but for 0.08, that of phase 0: to who reads points nothing new, to who reads d a number never seen."""
+
+
+def explorer() -> Panel:
+    """Open the panel: the last line of a notebook cell."""
+    state = State()
+    return Panel(
+        "five-mappings",
+        state,
+        _controls(state),
+        compute,
+        FiveMappingsCanvas(),
+        PRESETS,
+        actions={"new points": lambda panel: panel.set(points=panel.state.points + 1)},
+        marks={"amplitude": (5.0, "seen: up to 5"), "phase": (3.1, "seen: 0 to 3.1")},
+    )
+
+
+def _controls(state: State) -> dict[str, widgets.Widget]:
+    names = [(f"{mapping.label}:  {mapping.type}", name) for name, mapping in MAPPINGS.items()]
+    return {
+        "mapping": widgets.Dropdown(options=names, value=state.mapping, description="mapping", **LOOK),
+        "k_shot": widgets.IntSlider(value=state.k_shot, min=0, max=MAX_SHOTS, description="examples K", **LOOK),
+        "noise": _slider(state.noise, 0.0, 1.0, 0.05, "noise"),
+        "amplitude": _slider(state.amplitude, 0.1, MAX_AMPLITUDE, 0.1, "amplitude"),
+        "phase": _slider(state.phase, *PHASES, 0.1, "phase"),
+    }
+
+
+def _slider(value: float, low: float, high: float, step: float, label: str) -> widgets.FloatSlider:
+    return widgets.FloatSlider(value=value, min=low, max=high, step=step, description=label, **LOOK)
