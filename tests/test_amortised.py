@@ -22,6 +22,8 @@ from torch.func import functional_call, vmap
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
+from mapping_lib.doctor import diagnose
+from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.amortised import BASE, WRITER, hypernetwork, n_weights, set_network
 from mapping_lib.learners.baselines import joint
 from mapping_lib.learners.many_tasks import iterates_of_all, one_each, through_adaptation, through_writing
@@ -300,6 +302,14 @@ def test_one_hot_descriptions_let_one_theta_hold_two_tasks():
     best_untold = float(((1 + tasks.query.x**2) * 2).square().mean() / 4)
     assert errors["told"] < 0.02 * best_untold
     assert errors["not told"] > 0.9 * best_untold
+
+
+@MAKERS
+@STEPS
+def test_the_doctor_finds_no_fault(make, steps: int):
+    diagnosis = diagnose(make_learner(make, steps), Sinusoids(), n_tasks=3)
+    assert diagnosis.claims == "exact"
+    assert diagnosis.faults == ()
 
 
 # Many tasks -------------------------------------------------------------------------------------------

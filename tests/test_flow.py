@@ -25,6 +25,8 @@ from torch.func import functional_call, grad, jacrev, vmap
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
+from mapping_lib.doctor import diagnose
+from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.flow import flow_step, flow_to_tolerance, gradient_flow
 from mapping_lib.inner_loop import adapt as descend
 from mapping_lib.learners import flow
@@ -141,6 +143,14 @@ def test_the_tolerance_is_met_by_the_fewest_steps(tolerance: float):
     assert (flat(phi) - fine).abs().max() < tolerance / 4  # order 4: the error is about 1/15 of the last move
     assert (flat(phi) - half).abs().max() <= tolerance < (half - quarter).abs().max()
     assert_close(phi, gradient_flow(theta, objective, tau=2.0, steps=steps), rtol=0, atol=0)
+
+
+def test_the_last_doubling_moves_no_parameter_by_more_than_the_tolerance():
+    """From 4 to 8 steps a parameter moves by so much: a little more is a tolerance met, a little less is not."""
+    four, eight = (flat(gradient_flow(START, quadratic, tau=1.0, steps=n)) for n in (4, 8))
+    move = float((eight - four).abs().max())
+    for share, steps in ((1.001, 8), (0.999, 16)):
+        assert flow_to_tolerance(START, quadratic, tau=1.0, tolerance=share * move)[1] == steps
 
 
 def test_the_parameter_that_moves_most_decides():
@@ -337,3 +347,10 @@ def test_a_network_may_read_tokens():
         for phi in (learner.adapt(theta, support), {name: p[1, i] for name, p in path.items()}):
             assert_close(flat(phi) - flat(weights), expected.detach(), rtol=1e-5, atol=1e-11)
     assert learner.meta_grad(theta, tasks)[1]["embedding.weight"].any()
+
+
+def test_the_doctor_finds_no_fault():
+    network = nn.Sequential(nn.Linear(1, 4), nn.Tanh(), nn.Linear(4, 1))
+    diagnosis = diagnose(flow.gradient_flow(network, mse_loss, steps=2), Sinusoids(), n_tasks=2)
+    assert diagnosis.claims == "exact"
+    assert diagnosis.faults == ()

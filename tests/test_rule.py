@@ -26,6 +26,8 @@ from torch.func import functional_call, vmap
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
+from mapping_lib.doctor import diagnose
+from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.gradient import ALPHA_PREFIX, maml, meta_sgd
 from mapping_lib.learners.rule import RULE_PREFIX, features, learned_rule
 from mapping_lib.task import Batch, Params, Task
@@ -330,3 +332,21 @@ def test_any_network_will_do():
             sgd.adapt_path(weights, tasks.support, steps=2),
             **FLOAT64,
         )
+
+
+@pytest.mark.parametrize("settings", [{}, {"first_order": True}, {"learn_start": False}], ids=str)
+def test_the_doctor_finds_no_fault_in_a_fresh_rule(settings: dict):
+    network = nn.Sequential(nn.Linear(1, 4), nn.Tanh(), nn.Linear(4, 1))
+    assert diagnose(learned_rule(network, mse_loss, steps=2, **settings), Sinusoids(), n_tasks=2).faults == ()
+
+
+def test_nor_in_a_rule_that_has_learned_to_scale_every_gradient():
+    """Noise on the rule, with b = 0: e^a is above zero, and a step goes downhill."""
+    network = nn.Sequential(nn.Linear(1, 4), nn.Tanh(), nn.Linear(4, 1))
+    learner = learned_rule(network, mse_loss, steps=2)
+    theta = perturbed(learner.init(generator=seeded(0)))
+    for name in ("rule.2.weight", "rule.2.bias"):
+        theta[name][1] = 0.0
+    diagnosis = diagnose(learner, Sinusoids(), theta=theta, n_tasks=2)
+    assert diagnosis.claims == "exact"
+    assert diagnosis.faults == ()

@@ -5,8 +5,11 @@ import pytest
 import torch
 
 from mapping_lib.evaluation import evaluate_by_step
+from mapping_lib.families.derived import VaryingShots
 from mapping_lib.families.sinusoid import Sinusoids
+from mapping_lib.learners.baselines import bayes_ridge
 from mapping_lib.weights import load_settings, load_theta, save_theta, shipped_path
+from mapping_lib.weights.mappings import MAPPINGS
 from mapping_lib.weights.recipes import RECIPES, SEEDS, shipped
 
 TRAINED = [name for name, recipe in RECIPES.items() if recipe.outer_steps]
@@ -111,6 +114,88 @@ def test_every_shipped_theta_adapts(name, seed):
     errors = evaluate_by_step(learner, theta, Sinusoids(), steps=step, **settings)
     assert errors.median[step] < MEDIAN_BELOW[name]
     assert errors.median[step] < 0.9 * errors.median[0]
+
+
+# The mappings ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_every_shipped_mapping_was_made_by_its_recipe(name):
+    recipe, (learner, theta) = MAPPINGS[name], shipped(name)
+    for seed in recipe.seeds:
+        assert load_settings(shipped_path(name, seed)) == {"seed": seed, **recipe.settings()}
+    assert theta.keys() == learner.init(generator=torch.Generator().manual_seed(0)).keys()
+    assert {p.dtype for p in theta.values()} == {torch.float32}
+    assert all(bool(p.isfinite().all()) for p in theta.values())
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_as_many_files_are_shipped_as_there_are_seeds(name):
+    path = shipped_path(name)
+    found = {file.name for file in path.parent.glob(path.name.replace("_0.", "_[0-9]."))}
+    assert found == {shipped_path(name, seed).name for seed in MAPPINGS[name].seeds}
+
+
+def judged(name: str, k_shot: int, learner=None, theta=None, n_tasks: int = 300):
+    """Errors by step of a shipped mapping, or of another learner, on fresh tasks of the mapping's family."""
+    if learner is None:
+        learner, theta = shipped(name)
+    family = MAPPINGS[name].family
+    family = family.family if isinstance(family, VaryingShots) else family
+    settings = {"steps": STEPS_OF.get(name, 0), "n_tasks": n_tasks, "generator": torch.Generator().manual_seed(11)}
+    return evaluate_by_step(learner, theta, family, k_shot=k_shot, **settings)
+
+
+STEPS_OF = {"rule": 5, "rule_alone": 5, "flow": 5, "hypernetwork_tuned": 1}
+MAPPING_BELOW = {
+    "hypernetwork": {5: 0.003, 10: 0.003},
+    "hypernetwork_tuned": {5: 0.12, 10: 0.09},
+    "set_network": {5: 0.04, 10: 0.03},
+    "rule": {5: 0.15, 10: 0.06},
+    "rule_alone": {5: 1.4, 10: 1.05},
+    "flow": {5: 0.3, 10: 0.15},
+    "in_context": {5: 0.035, 10: 0.02},
+    "lines_in_context": {5: 0.39, 10: 0.33},
+}
+"""Of the median error, by K: about twice what was measured, less where the error is large."""
+
+
+@pytest.mark.parametrize("k_shot", [5, 10])
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_every_shipped_mapping_knows_its_task(name, k_shot: int):
+    steps, errors = STEPS_OF.get(name, 0), judged(name, k_shot)
+    assert errors.median[steps] < MAPPING_BELOW[name][k_shot]
+    if steps:
+        assert errors.median[steps] < 0.7 * errors.median[0]
+
+
+def test_a_rule_alone_keeps_its_start_and_beats_the_gradient_descent_that_it_began_as():
+    _, theta = shipped("rule_alone")
+    joint, start = shipped("joint")
+    assert all(torch.equal(theta[name], p) for name, p in start.items())
+    rule, descent = judged("rule_alone", 10), judged("rule_alone", 10, joint, start)
+    assert rule.median[0] == pytest.approx(float(descent.median[0]), rel=1e-5)
+    assert rule.median[5] < 0.9 * descent.median[5]
+
+
+@pytest.mark.parametrize("k_shot", [0, 1, 5, 10])
+def test_lines_in_context_come_near_the_bayes_answer_and_do_not_beat_it(k_shot: int):
+    family = MAPPINGS["lines_in_context"].family.family
+    bayes = bayes_ridge(weight=family.weight, intercept=family.intercept, noise=family.noise)
+    found, best = judged("lines_in_context", k_shot), judged("lines_in_context", k_shot, bayes, {})
+    assert 0.97 * best.mean[0] < found.mean[0] < 1.1 * best.mean[0]
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_a_mapping_begins_to_learn_by_its_recipe(name):
+    """Its first outer steps are those that made it: from the same start, with the same family and learner."""
+    recipe = MAPPINGS[name]
+    first, again = (next(recipe.train(seed=0)) for _ in range(2))
+    assert first.meta_loss == again.meta_loss
+    assert all(torch.equal(first.theta[n], again.theta[n]) for n in first.theta)
+    start = recipe.start() if recipe.start else {}
+    for n, p in start.items():
+        assert (first.theta[n] - p).abs().max() <= 1.01 * recipe.beta  # Adam's first step
 
 
 def test_a_recipe_trains_what_it_ships():
