@@ -36,8 +36,13 @@ METHODS = {
     "learned rule": "#661100",
     "gradient flow": "#4B0092",
     "in-context": "#A0522D",
+    "hypernetwork + steps": "#7A0F3F",
+    "set network": "#56B4E9",
+    "SGD": "#808080",
+    "Adam": "#D55E00",
+    "Bayes": "#000000",
 }
-"""One colour a method; orange and green stay with support and query."""
+"""One colour a method; orange and green stay with support and query. Methods that never meet may share one."""
 
 STYLE = {
     "figure.dpi": 100,
@@ -53,7 +58,7 @@ STYLE = {
     "axes.grid": True,
     "grid.color": "#E6E6E6",
     "lines.linewidth": 2.0,
-    "axes.prop_cycle": mpl.cycler(color=list(METHODS.values())),
+    "axes.prop_cycle": mpl.cycler(color=list(METHODS.values())[:7]),
 }
 
 

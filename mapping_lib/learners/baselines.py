@@ -4,9 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from mapping_lib.checks import check_batch, check_count, check_number
-from mapping_lib.inner_loop import mean_squared_error
+from mapping_lib.inner_loop import inner_step, mean_squared_error, support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import Loss, maml
+from mapping_lib.learners.many_tasks import iterates_of_all
 from mapping_lib.task import Batch, Params, Task, join
 
 
@@ -38,6 +39,36 @@ def from_scratch(network: nn.Module, loss: Loss, *, alpha: float = 0.01, steps: 
         return meta_loss, {name: torch.zeros_like(p) for name, p in theta.items()}
 
     return learner._replace(meta_grad=meta_grad, claims="no gradient")
+
+
+def joint_adam(network: nn.Module, loss: Loss, *, alpha: float = 0.01, steps: int = 1) -> MetaLearner:
+    """Joint training, then fine-tuning by Adam in place of plain gradient steps (Kingma & Ba 2015, algorithm 1).
+
+    A fresh Adam for every task, with the paper's 0.9 and 0.999. Meta-training is that of `joint`, so no gradient
+    need pass through Adam. Errors as for `gradient.maml`.
+    """
+    learner, default = joint(network, loss, alpha=alpha, steps=steps), steps
+
+    def iterates(theta: Params, support: Batch, steps: int) -> list[Params]:
+        gradient = torch.func.grad(support_objective(learner.predict, loss, support))
+        phis, mean, square = [dict(theta)], *({name: torch.zeros_like(p) for name, p in theta.items()} for _ in "mv")
+        for t in range(1, steps + 1):
+            g = gradient(phis[-1])
+            mean = {name: 0.9 * mean[name] + 0.1 * g[name] for name in g}
+            square = {name: 0.999 * square[name] + 0.001 * g[name].square() for name in g}
+            move = {n: mean[n] / (1 - 0.9**t) / ((square[n] / (1 - 0.999**t)).sqrt() + 1e-8) for n in g}
+            phis.append(inner_step(phis[-1], move, alpha) if len(support.x) else phis[-1])
+        return phis
+
+    def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
+        learner.adapt(theta, support, steps=0)  # for its checks
+        return iterates(theta, support, check_count("steps", default if steps is None else steps, at_least=0))[-1]
+
+    def adapt_path(theta: Params, support: Batch, *, steps: int) -> Params:
+        learner.adapt_path(theta, support, steps=0)
+        return iterates_of_all(iterates, theta, support, check_count("steps", steps, at_least=0))
+
+    return learner._replace(adapt=adapt, adapt_path=adapt_path)
 
 
 def nearest_neighbour(n_way: int) -> MetaLearner:

@@ -56,12 +56,13 @@ def load_settings(path: str | Path) -> dict:
 
 
 def shipped_path(name: str, seed: int = 0) -> Path:
-    """Where the shipped theta of a recipe lies; ``seed`` is 0, 1 or 2.
+    """Where the shipped theta of a recipe lies; ``seed`` is one of the recipe's: 0, 1, 2 for chapter 3, else 0.
 
     >>> shipped_path("maml", 1).name
     'sinusoid_maml_1.npz'
     """
-    return Path(__file__).parent / f"sinusoid_{name}_{seed}.npz"
+    family = "" if name.startswith("lines_") else "sinusoid_"
+    return Path(__file__).parent / f"{family}{name}_{seed}.npz"
 
 
 @contextmanager

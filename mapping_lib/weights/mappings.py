@@ -7,14 +7,16 @@ import torch
 from torch import nn
 
 from mapping_lib.families.derived import NoisyDescriptions, VaryingShots
+from mapping_lib.families.linear import LinearFunctions
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
 from mapping_lib.learners.flow import gradient_flow
+from mapping_lib.learners.in_context import in_context
 from mapping_lib.learners.rule import learned_rule
 from mapping_lib.meta_training import Progress, meta_train
 from mapping_lib.networks import mlp
-from mapping_lib.set_networks import DeepSet
+from mapping_lib.set_networks import ContextTransformer, DeepSet
 from mapping_lib.task import Params, TaskFamily
 from mapping_lib.weights import load_theta, shipped_path
 
@@ -98,6 +100,14 @@ def _flow() -> MetaLearner:
     return gradient_flow(mlp(SIZES, nn.Tanh), nn.functional.mse_loss, tau=0.1, steps=5)
 
 
+def _in_context() -> MetaLearner:
+    return in_context(ContextTransformer(width=48, heads=4, layers=4), nn.functional.mse_loss)
+
+
+def _lines_in_context() -> MetaLearner:
+    return in_context(ContextTransformer(width=32, heads=4, layers=3), nn.functional.mse_loss)
+
+
 MAPPINGS = {
     "hypernetwork": MappingRecipe(
         "hypernetwork", "d ↦ φ", _hypernetwork, beta=0.002, outer_steps=4000, k_shot=0, n_query=20
@@ -131,4 +141,24 @@ MAPPINGS = {
         start=lambda: load_theta(shipped_path("joint")),
     ),
     "flow": MappingRecipe("gradient flow", "τ ↦ φ(τ)", _flow, beta=0.003, outer_steps=3000),
+    "in_context": MappingRecipe(
+        "in-context",
+        "(S, x) ↦ y",
+        _in_context,
+        beta=0.002,
+        outer_steps=8000,
+        n_query=30,
+        tasks_per_step=32,
+        family=VaryingShots(Sinusoids()),
+    ),
+    "lines_in_context": MappingRecipe(
+        "in-context",
+        "(S, x) ↦ y",
+        _lines_in_context,
+        beta=0.003,
+        outer_steps=4000,
+        n_query=20,
+        tasks_per_step=64,
+        family=VaryingShots(LinearFunctions()),
+    ),
 }
