@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mapping_lib.explorers import adaptation, five_mappings, landscape, meta_training
+from mapping_lib.explorers import adaptation, description_or_data, five_mappings, landscape, meta_training
 from mapping_lib.explorers.canvas import Label, apart
 from mapping_lib.explorers.landscape_canvas import LandscapeCanvas, _rings
 from mapping_lib.explorers.landscape_frame import LANDSCAPES, OUTER_STEPS, STARTS, Trail, end, start, surface, walk
@@ -79,6 +79,18 @@ def random_five_mappings(rng: random.Random) -> five_mappings.State:
     )
 
 
+def random_description_or_data(rng: random.Random) -> description_or_data.State:
+    """A real reader's sliders stop at steps of 0.05: what a hundred tasks make of these is computed once."""
+    return description_or_data.State(
+        blur=0.05 * rng.randint(0, 20),
+        k_shot=rng.randint(0, description_or_data.MAX_SHOTS),
+        steps=rng.choice([0, 1, 5, description_or_data.MAX_STEPS]),
+        noise=rng.choice([0.0, 0.25, 1.0]),
+        writer=rng.choice(list(description_or_data.WRITERS)),
+        task=rng.randint(0, 10**6),
+    )
+
+
 @pytest.mark.parametrize(
     ("module", "canvas", "draw_state"),
     [
@@ -86,8 +98,9 @@ def random_five_mappings(rng: random.Random) -> five_mappings.State:
         (meta_training, meta_training.TrainingCanvas, random_training),
         (landscape, LandscapeCanvas, random_landscape),
         (five_mappings, five_mappings.FiveMappingsCanvas, random_five_mappings),
+        (description_or_data, description_or_data.DescriptionOrDataCanvas, random_description_or_data),
     ],
-    ids=["adaptation", "meta-training", "landscape", "five-mappings"],
+    ids=["adaptation", "meta-training", "landscape", "five-mappings", "description-or-data"],
 )
 def test_a_thousand_random_states_draw_without_an_error_or_growth(module, canvas, draw_state):
     rng, canvas = random.Random(0), canvas()
@@ -147,7 +160,7 @@ def test_the_limit_in_words_is_two_over_the_largest_eigenvalue():
 
 
 def test_presets_name_only_what_the_state_has():
-    for module in (adaptation, meta_training, landscape, five_mappings):
+    for module in (adaptation, meta_training, landscape, five_mappings, description_or_data):
         for values in module.PRESETS.values():
             assert module.compute(module.State(**values)).words
 

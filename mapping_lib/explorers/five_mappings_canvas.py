@@ -90,7 +90,7 @@ class FiveMappingsCanvas(Canvas):
         self._out = self.label(size=12, at=(OUT[0], OUT[1] + PICTURE + 11))
         self._how = self.label(size=11, colour="#555555", align="center", at=((IN[0] + PICTURE + OUT[0]) / 2, at + 18))
         self._moved = self.label(size=11, colour="#555555", at=(OUT[0], OUT[1] - 13))
-        self._most = self.label(size=11, at=(OUT[0] + 178, OUT[1] - 13))
+        self._most = self.label(size=11, at=(OUT[0] + 184, OUT[1] - 13))
         self._key = [
             self.label(text="■ up", size=11, colour=UP, at=(OUT[0], OUT[1] - 31)),
             self.label(text="■ down", size=11, colour=DOWN, at=(OUT[0] + 52, OUT[1] - 31)),
