@@ -14,7 +14,7 @@ from mapping_lib.doctor import FAULTS, diagnose
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.gradient import fomaml, maml
 from mapping_lib.learners.module import from_module
-from mapping_lib.networks import mlp
+from mapping_lib.networks import functional, mlp
 from mapping_lib.params import copied, difference, norm
 from mapping_lib.task import each
 
@@ -200,3 +200,79 @@ def check_error(error: Callable) -> str:
         _need(right or abs(got - value) > 1e-6, f"that is the error of {params} on the {of}.")
     _need(abs(got - losses["phi", "query"]) < 1e-6, f"your error is {got:.4f}, expected {losses['phi', 'query']:.4f}.")
     return "The error of phi on the query."
+
+
+@_check("a unit is a row of 2.weight, an entry of 2.bias, and a column of 4.weight: put all three in the new order.")
+def check_exchanged(exchanged: Callable) -> str:
+    """Chapter 3b, exercise 1: ``exchanged(phi, order)``, the second hidden layer's units in another order."""
+    network = functional(mlp((1, 40, 40, 1)))
+    phi = network.init(generator=torch.Generator().manual_seed(0))
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
+    before = copied(phi)
+    got = _answered(exchanged(phi, order))
+    _need(isinstance(got, dict) and got.keys() == phi.keys(), "the result should have the names of phi.")
+    _need(all(torch.equal(phi[name], before[name]) for name in phi), "phi itself was changed: make new tensors.")
+    x = torch.linspace(-5, 5, 50)[:, None]
+    apart = float((network.predict(got, x) - network.predict(phi, x)).abs().max())
+    _need(apart < 1e-4, f"it draws another function: up to {apart:.2f} away.")
+    _need(torch.equal(got["2.weight"], phi["2.weight"][order]), "the second layer's units are not in the new order.")
+    return "Other parameters, the same function."
+
+
+@_check("divide the sum of x y by the sum of x squared plus sigma squared.")
+def check_strategy(strategy: Callable[[Tensor, Tensor, float], Tensor]) -> str:
+    """Chapter 3b, exercise 2: ``strategy(x, y, sigma)``, Bayes' slope of a noisy line through the origin."""
+    for k, sigma in ((3, 0.5), (1, 1.0), (8, 0.1)):
+        generator = torch.Generator().manual_seed(k)
+        x, y = (torch.randn(k, 1, generator=generator, dtype=torch.float64) for _ in range(2))
+        got = float(_answered(strategy(x, y, sigma)))
+        covariance = x @ x.T + sigma**2 * torch.eye(k, dtype=x.dtype)  # of y, when w ~ N(0, 1)
+        wanted = float((x.T @ torch.linalg.solve(covariance, y)).squeeze())
+        squares = float((x * y).sum() / (x * x).sum())
+        _need(abs(got - squares) > 1e-9, "that is least squares: it forgets that w is probably near 0.")
+        _need(abs(got - wanted) < 1e-6, f"with {k} examples and sigma = {sigma} you give {got:.4f}, not {wanted:.4f}.")
+    empty = torch.zeros(0, 1)
+    got = float(strategy(empty, empty, 0.5))
+    _need(got == 0, f"without an example the answer should be 0, and yours is {got}.")
+    return "Samples go in, a parameter comes out, and without samples it is the prior's mean."
+
+
+@_check("the query loss changes by minus the inner product of the two gradients.")
+def check_stop(stop_now: Callable[[Tensor, Tensor], bool]) -> str:
+    """Chapter 3b, exercise 3: ``stop_now(gradient_support, gradient_query)`` on the gradient flow."""
+    for support, query in (([1.0, 0.0], [1.0, 1.0]), ([1.0, 0.0], [-1.0, 5.0]), ([1.0, 2.0], [2.0, -3.0])):
+        falls = sum(s * q for s, q in zip(support, query, strict=True)) > 0
+        got = bool(_answered(stop_now(torch.tensor(support), torch.tensor(query))))
+        shown = f"gradients {support} (support) and {query} (query)"
+        _need(got != falls, f"with {shown} the query loss {'still falls' if falls else 'would rise'}.")
+    return "Go on while the two gradients agree."
+
+
+@_check("inside, define a function of D: it calls learn(D) once and returns a function of x that calls predict.")
+def check_trained(trained: Callable) -> str:
+    """Chapter 1, exercise 1: ``trained(learn, predict)`` is the mapping D -> (x -> y)."""
+    calls = []
+
+    def learn(data: list[float]) -> float:
+        calls.append(data)
+        return sum(data) / len(data)
+
+    with_data = _answered(trained(learn, lambda theta, x: theta * x))
+    _need(callable(with_data), "trained(learn, predict) should be a function of D.")
+    _need(not calls, "nothing can be learned yet: D is not there before the function is called with it.")
+    model, other = with_data([1.0, 3.0]), with_data([10.0])
+    _need(callable(model), "with data, the result should be a function of x.")
+    _need(model(5.0) == 10.0 and other(5.0) == 50.0, f"model(5) is {model(5.0)}, not predict(learn(D), 5) = 10.0.")
+    _need(len(calls) == 2, "it learns again for every x: learn once, then predict.")
+    return "A mapping whose output is a mapping."
+
+
+@_check("find the index i for which |S_x[i] - x| is smallest, and return S_y[i].")
+def check_nearest(nearest: Callable) -> str:
+    """Chapter 1, exercise 2: ``nearest(S_x, S_y, x)``, the y of the example whose x is nearest."""
+    xs, ys = [-3.0, 0.5, 2.0], [7.0, -1.0, 4.0]
+    for x, wanted in ((-10.0, 7.0), (0.0, -1.0), (1.2, -1.0), (1.4, 4.0), (9.0, 4.0)):
+        got = float(_answered(nearest(xs, ys, x)))
+        _need(got != float(min(xs, key=lambda a, x=x: abs(a - x))), f"at x = {x} that is the nearest x, not its y.")
+        _need(got == wanted, f"at x = {x} you answer {got}; the nearest example says {wanted}.")
+    return "Examples and a question go in, an answer comes out. No parameters anywhere."

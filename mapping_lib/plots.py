@@ -4,12 +4,14 @@ One colour for one role everywhere, from the palette of Okabe and Ito (2008), wh
 readers can tell apart.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.patches import FancyBboxPatch
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from torch import Tensor
 
 from mapping_lib.evaluation import ErrorByStep
@@ -100,20 +102,24 @@ def plot_error_by_step(ax: Axes, errors: ErrorByStep, label: str) -> Axes:
     ax.fill_between(steps[fine], errors.low[fine], errors.high[fine], color=line.get_color(), alpha=0.18, lw=0)
     ax.plot(steps, errors.median, color=line.get_color(), ls="--", lw=1.2)
     ax.set(xlabel="inner steps m", ylabel="mean squared error")
-    return _log_scale(ax)
+    return log_scale(ax)
 
 
 def plot_error_by_shots(ax: Axes, shots: Sequence[int], errors: ErrorByStep, label: str) -> Axes:
     """Mean error by number of examples, with its 95 % interval over tasks as a band; the method's colour.
 
-    An interval that is infinite has no band.
+    A label is the method, or "method, with a remark": the remark dashes the line. An interval that is infinite
+    has no band.
     """
-    (line,) = ax.plot(shots, errors.mean, marker="o", ms=4, label=label, color=METHODS.get(label))
+    method, _, remark = label.partition(", ")
+    style = {"color": METHODS.get(method), "ls": "--" if remark else "-"}
+    (line,) = ax.plot(shots, errors.mean, marker="o", ms=4, label=label, **style)
     fine = np.asarray(errors.mean.isfinite())
     low, high = (np.asarray(bound.clamp_min(1e-9))[fine] for bound in (errors.low, errors.high))
     ax.fill_between(np.asarray(shots)[fine], low, high, color=line.get_color(), alpha=0.18, lw=0)
     ax.set(xlabel="examples K", ylabel="mean squared error")
-    return _log_scale(ax)
+    ax.xaxis.set_major_locator(MaxNLocator(steps=(1, 2, 5, 10), integer=True))
+    return log_scale(ax)
 
 
 def plot_sweep(ax: Axes, values: Sequence[float], errors: Mapping[str, Sequence[float]], xlabel: str) -> Axes:
@@ -134,7 +140,7 @@ def plot_sweep(ax: Axes, values: Sequence[float], errors: Mapping[str, Sequence[
         )
     ax.set(xlabel=xlabel, ylabel="mean squared error")
     ax.legend()
-    return _log_scale(ax)
+    return log_scale(ax)
 
 
 def plot_training(ax: Axes, losses: Sequence[float], window: int = 50) -> Axes:
@@ -144,7 +150,7 @@ def plot_training(ax: Axes, losses: Sequence[float], window: int = 50) -> Axes:
     ax.plot(range(window, len(losses) + 1), smooth, color=COLOURS["after"], lw=2.5, label=f"mean of {window} steps")
     ax.set(xlabel="outer step", ylabel="meta-loss")
     ax.legend()
-    return _log_scale(ax)
+    return log_scale(ax)
 
 
 def plot_spread(ax: Axes, values: Sequence[Tensor], labels: Sequence[str], ylabel: str) -> Axes:
@@ -236,7 +242,30 @@ def plot_blocks(ax: Axes, matrix: Tensor, names: Sequence[str], ends: Sequence[i
     return ax
 
 
-def _log_scale(ax: Axes) -> Axes:
+def plot_map(ax: Axes, columns: Sequence[str], rows: Mapping[str, Mapping[str, str]]) -> Axes:
+    """A table of mappings as boxes and arrows: one row a field, one column a time scale, slow to fast.
+
+    ``rows`` gives for each field the text of its boxes by column. Boxes of the last column are pale.
+    """
+    for y, (field, boxes) in enumerate(rows.items()):
+        ax.text(-0.04, y, field, ha="right", va="center", weight="bold")
+        places = [x for x, column in enumerate(columns) if column in boxes]
+        for x in places:
+            colour = "#EEEEEE" if x == len(columns) - 1 else "#CFE3F2"
+            ax.add_patch(FancyBboxPatch((x + 0.07, y - 0.27), 0.86, 0.54, boxstyle="round,pad=0.02", fc=colour, ec="none"))
+            ax.text(x + 0.5, y, boxes[columns[x]], ha="center", va="center")
+        for a, b in itertools.pairwise(places):
+            ax.annotate("", (b + 0.05, y), (a + 0.95, y), arrowprops={"arrowstyle": "->", "color": COLOURS["truth"]})
+    ax.set_xticks([i + 0.5 for i in range(len(columns))], columns)
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.set(xlim=(0, len(columns)), ylim=(len(rows) - 0.5, -0.5), yticks=[])
+    ax.spines[:].set_visible(False)
+    ax.grid(False)
+    return ax
+
+
+def log_scale(ax: Axes) -> Axes:
     """A log axis with plain numbers: 0.1, 0.2, 0.5, 1 ... instead of powers of ten."""
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -13,8 +13,10 @@ pytestmark = pytest.mark.browser
 
 
 CHAPTERS = {
+    "01_mapping_view.ipynb": ("five-mappings",),
     "02_maml_math.ipynb": ("landscape",),
     "03_maml_code.ipynb": ("adaptation", "meta-training"),
+    "03b_other_mappings.ipynb": ("description-or-data",),
 }
 """The explorers of each chapter, by the titles of their panels."""
 

@@ -70,6 +70,23 @@ def fails(*arguments):
     raise KeyError("0.weight")
 
 
+def first_hidden_layer(phi, order):
+    return phi | {n: phi[n][order] for n in ("0.weight", "0.bias")} | {"2.weight": phi["2.weight"][:, order]}
+
+
+def rows_only(phi, order):
+    return phi | {name: phi[name][order] for name in ("2.weight", "2.bias")}
+
+
+def in_place(phi, order):
+    phi["2.bias"].copy_(phi["2.bias"][order])
+    return dict(phi)
+
+
+def never_empty(x, y, sigma):
+    return (x * y).sum() / ((x * x).sum() + sigma**2) if len(x) else torch.tensor(1.0)
+
+
 def first_order_formula(theta, h, c, alpha, m):
     return (1 - alpha * h) ** m * h * (theta - c)
 
@@ -113,6 +130,21 @@ def error_on_support(learner, theta, task):
 @pytest.mark.parametrize(
     ("check", "answer", "said"),
     [
+        (exercises.check_trained, lambda learn, predict: learn, "should be a function of x"),
+        (exercises.check_trained, lambda learn, predict: lambda D: lambda x: predict(learn(D), x), "learns again"),
+        (exercises.check_trained, lambda learn, predict: learn([1.0]), "should be a function of D"),
+        (exercises.check_trained, lambda learn, predict: (lambda D: lambda x: x), "not predict(learn(D), 5)"),
+        (exercises.check_nearest, lambda S_x, S_y, x: min(S_x, key=lambda a: abs(a - x)), "that is the nearest x"),
+        (exercises.check_nearest, lambda S_x, S_y, x: S_y[0], "at x = 0.0 you answer 7.0"),
+        (exercises.check_exchanged, first_hidden_layer, "the second layer's units are not in the new order"),
+        (exercises.check_exchanged, rows_only, "it draws another function"),
+        (exercises.check_exchanged, lambda phi, order: phi["2.weight"][order], "should have the names of phi"),
+        (exercises.check_exchanged, in_place, "phi itself was changed"),
+        (exercises.check_strategy, lambda x, y, sigma: (x * y).sum() / (x * x).sum(), "that is least squares"),
+        (exercises.check_strategy, lambda x, y, sigma: (x * y).sum() / ((x * x).sum() + sigma), "with 3 examples"),
+        (exercises.check_strategy, never_empty, "without an example the answer should be 0"),
+        (exercises.check_stop, lambda support, query: bool((support * query).sum() > 0), "still falls"),
+        (exercises.check_stop, lambda support, query: False, "would rise"),
         (exercises.check_pencil, first_order_formula, "that is FOMAML's"),
         (exercises.check_pencil, lambda theta, h, c, alpha, m: theta, "pencil(1.0, 1.0, 3.0, 0.25, 1) is 1.0000"),
         (exercises.check_one_link, hessian_times_v, "that is H v"),
