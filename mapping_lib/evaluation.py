@@ -125,8 +125,12 @@ def evaluate_by_shots(
     >>> evaluate_by_shots(learner, theta, Sinusoids(), shots=(0, 5, 10), n_tasks=9, generator=g).mean.shape
     torch.Size([3])
     """
+    if not shots:
+        raise ValueError(f"shots is {shots!r}; allowed: one number of examples or more")
     for i, k_shot in enumerate(shots):
         check_count(f"shots[{i}]", k_shot, at_least=0)
+    if steps is not None:
+        check_count("steps", steps, at_least=0)
     check_count("n_tasks", n_tasks, at_least=2)
     check_count("n_query", n_query, at_least=1)
     tasks = family.sample(n_tasks, max(shots), n_query, generator=check_generator(generator))

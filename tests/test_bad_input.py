@@ -8,11 +8,11 @@ from oracles import general_mse, seeded
 from torch import nn
 from torch.nn.functional import mse_loss
 
-from mapping_lib.evaluation import evaluate_by_step
+from mapping_lib.evaluation import evaluate_by_shots, evaluate_by_step
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.flow import flow_to_tolerance
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
-from mapping_lib.learners.baselines import bayes_ridge, from_scratch, joint
+from mapping_lib.learners.baselines import bayes_ridge, from_scratch, joint, joint_adam
 from mapping_lib.learners.flow import gradient_flow
 from mapping_lib.learners.gradient import ALPHA_PREFIX, anil, fomaml, maml, meta_sgd, reptile
 from mapping_lib.learners.rule import learned_rule
@@ -38,7 +38,7 @@ def set_reader(network: nn.Module, loss, *, steps: int = 1, **kwargs):
 
 WRITER = nn.Linear(2, n_weights(NETWORK))
 WRITERS = [described, set_reader]
-MAKERS = [maml, fomaml, anil, meta_sgd, reptile, joint, from_scratch, learned_rule, *WRITERS]
+MAKERS = [maml, fomaml, anil, meta_sgd, reptile, joint, joint_adam, from_scratch, learned_rule, *WRITERS]
 
 
 def zeros(*shape: int, dtype=torch.float32) -> torch.Tensor:
@@ -99,7 +99,7 @@ def test_steps_is_a_whole_number_not_below_zero(make, value, shown: str):
 
 
 @pytest.mark.parametrize(("value", "shown"), BAD_STEPS, ids=str)
-@pytest.mark.parametrize("make", [maml, learned_rule, gradient_flow, *WRITERS])
+@pytest.mark.parametrize("make", [maml, joint_adam, learned_rule, gradient_flow, *WRITERS])
 def test_steps_is_checked_at_the_call_too(make, value, shown: str):
     learner = make(NETWORK, mse_loss)
     theta = learner.init(generator=seeded(0))
@@ -130,6 +130,12 @@ def train(**kwargs):
 def evaluate(**kwargs):
     settings = {"k_shot": 3, "steps": 1, "n_tasks": 3, "generator": seeded(0)} | kwargs
     return evaluate_by_step(maml(NETWORK, mse_loss), THETA, Sinusoids(), **settings)
+
+
+def by_shots(**kwargs):
+    """By a learner that takes no steps, and so does not look at how many it is to take."""
+    settings = {"shots": (0, 3), "n_tasks": 3, "generator": seeded(0)} | kwargs
+    return evaluate_by_shots(bayes_ridge(weight=1.0, intercept=1.0, noise=1.0), {}, Sinusoids(), **settings)
 
 
 def sample(n_tasks=3, k_shot=2, n_query=2, **kwargs):
@@ -195,6 +201,14 @@ CALLS = [
     (lambda: evaluate(n_tasks=0), "n_tasks is 0; allowed: a whole number, 2 or more"),
     (lambda: evaluate(n_query=0), "n_query is 0; allowed: a whole number, 1 or more"),
     (lambda: evaluate(generator=None), NO_GENERATOR),
+    (lambda: by_shots(shots=()), "shots is (); allowed: one number of examples or more"),
+    (lambda: by_shots(shots=(3, -1)), "shots[1] is -1; allowed: a whole number, 0 or more"),
+    (lambda: by_shots(shots=[2.0]), "shots[0] is 2.0; allowed: a whole number, 0 or more"),
+    (lambda: by_shots(steps=-1), "steps is -1; allowed: a whole number, 0 or more"),
+    (lambda: by_shots(steps=1.0), "steps is 1.0; allowed: a whole number, 0 or more"),
+    (lambda: by_shots(n_tasks=1), "n_tasks is 1; allowed: a whole number, 2 or more"),
+    (lambda: by_shots(n_query=0), "n_query is 0; allowed: a whole number, 1 or more"),
+    (lambda: by_shots(generator=None), NO_GENERATOR),
     (lambda: sample(n_tasks=0), "n_tasks is 0; allowed: a whole number, 1 or more"),
     (lambda: sample(n_tasks=2.0), "n_tasks is 2.0; allowed: a whole number, 1 or more"),
     (lambda: sample(k_shot=-1), "k_shot is -1; allowed: a whole number, 0 or more"),
@@ -312,6 +326,7 @@ DOORS = [
     for door in NAMES
     if make not in WRITERS or door != "adapt_path"  # they have none
 ]
+DOORS += [(joint_adam, "adapt"), (joint_adam, "adapt_path")]
 
 
 @pytest.mark.parametrize(("make", "door"), DOORS)
@@ -349,12 +364,14 @@ def test_the_evaluation_never_broadcasts(k_shot: int):
         evaluate_by_step(learner, theta, Sinusoids(), k_shot=k_shot, steps=1, n_tasks=2, generator=seeded(0))
 
 
-@pytest.mark.parametrize("make", [maml, anil, meta_sgd, joint, from_scratch, learned_rule, gradient_flow, *WRITERS])
+@pytest.mark.parametrize(
+    "make", [maml, anil, meta_sgd, joint, joint_adam, from_scratch, learned_rule, gradient_flow, *WRITERS]
+)
 def test_an_empty_query_has_no_meta_loss(make):
     learner = make(NETWORK, mse_loss)
     theta = learner.init(generator=seeded(0))
     empty = tasks(batch(3, 4, 1), batch(3, 0, 1))
-    if make is joint:  # learns from the support too
+    if make in (joint, joint_adam):  # learns from the support too
         learner.meta_grad(theta, empty)
         empty = tasks(batch(3, 0, 1), batch(3, 0, 1))
     with pytest.raises(ValueError, match=r"tasks\.query is empty; allowed: at least one query example"):

@@ -22,13 +22,14 @@ from mapping_lib.doctor import diagnose
 from mapping_lib.evaluation import evaluate_by_step
 from mapping_lib.families.linear import LinearFunctions
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.learners.baselines import bayes_ridge, from_scratch, joint
+from mapping_lib.learners.baselines import bayes_ridge, from_scratch, joint, joint_adam
 from mapping_lib.meta_training import meta_train
+from mapping_lib.networks import mlp
 from mapping_lib.task import Batch, Task
 
 NETWORK = float64_mlp(1, 5, 1)
 PATHS = pytest.mark.parametrize("loss", [mse_loss, general_mse], ids=["fast path", "general path"])
-BASELINES = pytest.mark.parametrize("make", [joint, from_scratch])
+BASELINES = pytest.mark.parametrize("make", [joint, from_scratch, joint_adam])
 
 
 @PATHS
@@ -62,7 +63,7 @@ def test_from_scratch_stays_where_it_began(optimiser: str):
 
 
 @PATHS
-@BASELINES
+@pytest.mark.parametrize("make", [joint, from_scratch])
 def test_both_are_fine_tuned_by_inner_steps(make, loss):
     theta, tasks = random_theta(NETWORK), random_tasks()
     learner = make(NETWORK, loss, alpha=0.1, steps=3)
@@ -83,6 +84,88 @@ def test_theta_is_unchanged(make, loss):
 @BASELINES
 def test_they_claim_no_meta_gradient(make):
     assert make(NETWORK, mse_loss).claims == "no gradient"
+
+
+# Fine-tuning by Adam ----------------------------------------------------------------------------------
+
+
+def adam_path(theta, support: Batch, lr: float, steps: int) -> list:
+    """Every iterate of torch's own Adam, from theta."""
+    params = {name: p.detach().clone().requires_grad_() for name, p in theta.items()}
+    optimiser, path = torch.optim.Adam(params.values(), lr=lr), [copied(params)]
+    for _ in range(steps):
+        optimiser.zero_grad()
+        mse_loss(functional_call(NETWORK, params, (support.x,)), support.y).backward()
+        optimiser.step()
+        path.append(copied(params))
+    return path
+
+
+@PATHS
+@pytest.mark.parametrize("steps", range(6))
+def test_fine_tuning_by_adam_is_torch_s_adam(loss, steps: int):
+    theta = random_theta(NETWORK)
+    for support, _ in each(random_tasks()):
+        expected = adam_path(theta, support, 0.03, steps)[-1]
+        assert_close(joint_adam(NETWORK, loss, alpha=0.03, steps=steps).adapt(theta, support), expected, **FLOAT64)
+        assert_close(joint_adam(NETWORK, loss, alpha=0.03).adapt(theta, support, steps=steps), expected, **FLOAT64)
+
+
+@PATHS
+def test_all_tasks_at_once_have_an_adam_each(loss):
+    theta, tasks = random_theta(NETWORK), random_tasks()
+    learner = joint_adam(NETWORK, loss, alpha=0.03, steps=5)
+    mapped = torch.func.vmap(lambda support: learner.adapt(theta, support))(tasks.support)
+    path = learner.adapt_path(theta, tasks.support, steps=5)
+    for i, (support, _) in enumerate(each(tasks)):
+        expected = adam_path(theta, support, 0.03, 5)
+        assert_close({name: p[i] for name, p in mapped.items()}, expected[-1], **FLOAT64)
+        for step, phi in enumerate(expected):
+            assert_close({name: p[step, i] for name, p in path.items()}, phi, **FLOAT64)
+
+
+def test_adam_s_first_step_has_the_length_alpha_whatever_the_slope():
+    network = float64_mlp(1, 1)
+    theta = {"0.weight": torch.tensor([[2.0]]).double(), "0.bias": torch.tensor([-1.0]).double()}
+    for times in (1e-3, 1.0, 1e3):
+        support = Batch(torch.ones(1, 1).double(), torch.full((1, 1), 1 - times).double())  # a slope of 2 * times
+        phi = joint_adam(network, mse_loss, alpha=0.25).adapt(theta, support)
+        assert_close(phi, {name: p - 0.25 for name, p in theta.items()}, rtol=1e-5, atol=1e-5)
+
+
+@PATHS
+@pytest.mark.parametrize("steps", [0, 4])
+def test_without_examples_adam_stays_at_theta(loss, steps: int):
+    theta, empty = random_theta(NETWORK), random_tasks(k_shot=0).support
+    learner = joint_adam(NETWORK, loss, alpha=0.03, steps=steps)
+    assert_close(learner.adapt(theta, Batch(empty.x[0], empty.y[0])), theta, rtol=0, atol=0)
+    path = learner.adapt_path(theta, empty, steps=steps)
+    assert_close(path, {name: p.expand(steps + 1, 3, *p.shape) for name, p in theta.items()}, rtol=0, atol=0)
+
+
+@PATHS
+@pytest.mark.parametrize("steps", [0, 3])
+def test_fine_tuning_by_adam_is_trained_as_joint_is(loss, steps: int):
+    theta, tasks = random_theta(NETWORK), random_tasks()
+    found = joint_adam(NETWORK, loss, alpha=0.3, steps=steps).meta_grad(theta, tasks)
+    assert_close(found, joint(NETWORK, loss).meta_grad(theta, tasks), rtol=0, atol=0)
+    one, other = (make(NETWORK, loss).init(generator=seeded(0)) for make in (joint_adam, joint))
+    assert_close(one, other, rtol=0, atol=0)
+
+
+def test_fine_tuning_by_adam_leaves_theta_and_gives_a_phi_of_its_own():
+    theta, tasks = random_theta(NETWORK), random_tasks()
+    before, learner = copied(theta), joint_adam(NETWORK, mse_loss, alpha=0.1, steps=2)
+    support, _ = next(each(tasks))
+    learner.adapt(theta, support)
+    learner.adapt_path(theta, tasks.support, steps=2)
+    learner.adapt(theta, support, steps=0)["0.bias"] = None
+    assert_close(theta, before, rtol=0, atol=0)
+
+
+def test_the_doctor_finds_no_fault_in_fine_tuning_by_adam():
+    learner = joint_adam(mlp((1, 8, 1)), mse_loss, steps=2)
+    assert diagnose(learner, Sinusoids(), generator=seeded(0)).faults == ()
 
 
 # The Bayes answer for noisy linear functions ----------------------------------------------------------

@@ -5,16 +5,19 @@ import math
 import numpy as np
 import pytest
 import torch
-from oracles import FLOAT64, each, float64_mlp, general_mse, loop_path, random_theta, seeded
+from oracles import FLOAT64, each, flat, float64_mlp, general_mse, loop_path, random_theta, seeded, unflat
+from torch import nn
 from torch.func import functional_call
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
-from mapping_lib.evaluation import DIVERGED_TIMES, evaluate_by_step, summarise
+from mapping_lib.evaluation import DIVERGED_TIMES, evaluate_by_shots, evaluate_by_step, summarise
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.learners.baselines import from_scratch, joint
+from mapping_lib.learners.amortised import BASE, WRITER, hypernetwork, n_weights
+from mapping_lib.learners.baselines import from_scratch, joint, joint_adam
 from mapping_lib.learners.gradient import anil, fomaml, maml, reptile
 from mapping_lib.networks import mlp
+from mapping_lib.task import Batch
 
 FAMILY = Sinusoids(dtype=torch.float64)
 NETWORK = float64_mlp(1, 6, 1)
@@ -160,6 +163,96 @@ def test_a_learner_that_blows_up_is_shown_to_do_so():
 def test_shapes():
     found = evaluate_by_step(
         maml(NETWORK, mse_loss), random_theta(NETWORK), FAMILY, k_shot=3, steps=2, n_tasks=7, generator=seeded(0)
+    )
+    assert found.per_task.shape == (7, 3)
+    assert {tuple(summary.shape) for summary in found[1:]} == {(3,)}
+    assert not any(summary.requires_grad for summary in found)
+
+
+# By number of examples --------------------------------------------------------------------------------
+
+
+def by_shots(learner, theta, shots, *, n_tasks: int = 5, **settings):
+    return evaluate_by_shots(
+        learner, theta, FAMILY, shots=shots, n_tasks=n_tasks, n_query=6, generator=seeded(0), **settings
+    ).per_task
+
+
+def judged(phi, query: Batch) -> float:
+    return float(mse_loss(functional_call(NETWORK, phi, (query.x,)), query.y).detach())
+
+
+@pytest.mark.parametrize("shots", [(4, 0, 7, 1), [7], (2, 2)], ids=str)
+@pytest.mark.parametrize("make", [maml, fomaml, joint, from_scratch])
+def test_each_column_is_a_plain_loop_on_the_first_examples_of_the_same_tasks(make, shots):
+    theta = random_theta(NETWORK)
+    found = by_shots(make(NETWORK, mse_loss, alpha=0.03), theta, shots, steps=3)
+    expected = []
+    for support, query in each(FAMILY.sample(5, max(shots), 6, generator=seeded(0))):
+        few = [Batch(support.x[:k], support.y[:k]) for k in shots]
+        phis = [loop_path(NETWORK, mse_loss, theta, s, 0.03, 3)[-1] if len(s.x) else theta for s in few]
+        expected.append([judged(phi, query) for phi in phis])
+    assert_close(found, torch.tensor(expected, dtype=torch.float64), **FLOAT64)
+
+
+@pytest.mark.parametrize("make", [maml, anil, joint_adam])
+def test_with_all_examples_the_error_is_that_by_step(make):
+    learner, theta = make(NETWORK, mse_loss, alpha=0.03), random_theta(NETWORK)
+    by_step = evaluate_by_step(
+        learner, theta, FAMILY, k_shot=7, steps=3, n_tasks=5, n_query=6, generator=seeded(0)
+    ).per_task
+    assert_close(by_shots(learner, theta, (0, 7), steps=3), by_step[:, [0, 3]], **FLOAT64)
+
+
+@pytest.mark.parametrize("make", [maml, anil, joint_adam])
+def test_steps_of_none_are_left_to_the_learner(make):
+    theta = random_theta(NETWORK)
+    two, three = (make(NETWORK, mse_loss, alpha=0.03, steps=steps) for steps in (2, 3))
+    left, said = by_shots(three, theta, (0, 4)), by_shots(two, theta, (0, 4), steps=3)
+    assert_close(left, said, **FLOAT64)
+    assert not torch.allclose(left, by_shots(two, theta, (0, 4)))
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+@pytest.mark.parametrize("make", [maml, anil, joint_adam])
+def test_by_shots_too_a_learner_without_a_path_gives_the_same_numbers(make, steps: int):
+    learner, theta = make(NETWORK, mse_loss, alpha=0.03), random_theta(NETWORK)
+    with_path = by_shots(learner, theta, (0, 1, 5), steps=steps)
+    assert_close(by_shots(learner._replace(adapt_path=None), theta, (0, 1, 5), steps=steps), with_path, **FLOAT64)
+
+
+def test_by_shots_the_hypernetwork_is_told_each_task_s_description():
+    writer = nn.Linear(2, n_weights(NETWORK)).double()
+    base, weights = random_theta(NETWORK), random_theta(writer, seed=1)
+    theta = {BASE + name: p for name, p in base.items()} | {WRITER + name: p for name, p in weights.items()}
+    found = by_shots(hypernetwork(NETWORK, mse_loss, writer=writer), theta, (0, 3))
+    tasks = FAMILY.sample(5, 3, 6, generator=seeded(0))
+    for i, (_, query) in enumerate(each(tasks)):
+        written = weights["weight"] @ tasks.description[i] + weights["bias"]
+        error = judged(unflat(flat(base) + written, base), query)
+        assert found[i].tolist() == pytest.approx([error, error], rel=1e-9)  # with no step, examples are nothing to it
+
+
+def test_by_shots_an_error_of_one_s_own_is_asked_for():
+    theta, learner = random_theta(NETWORK), maml(NETWORK, mse_loss, alpha=0.03)
+    doubled = by_shots(learner, theta, (0, 2), steps=1, error=lambda y_hat, y: 2 * general_mse(y_hat, y))
+    assert_close(doubled, 2 * by_shots(learner, theta, (0, 2), steps=1), **FLOAT64)
+
+
+@pytest.mark.parametrize("with_path", [True, False])
+def test_by_shots_a_task_that_diverges_counts_as_infinite(with_path: bool):
+    learner = maml(mlp((1, 8, 1)), mse_loss, alpha=1e20)
+    theta = learner.init(generator=seeded(0))
+    learner = learner if with_path else learner._replace(adapt_path=None)
+    found = evaluate_by_shots(learner, theta, Sinusoids(), shots=(0, 4), n_tasks=9, steps=4, generator=seeded(0))
+    assert torch.isfinite(found.mean[0])
+    assert found.per_task[:, 1].tolist() == [INF] * 9
+    assert (found.mean[1], found.diverged.tolist()) == (INF, [0.0, 1.0])
+
+
+def test_shapes_by_shots():
+    found = evaluate_by_shots(
+        maml(NETWORK, mse_loss), random_theta(NETWORK), FAMILY, shots=(1, 2, 3), n_tasks=7, generator=seeded(0)
     )
     assert found.per_task.shape == (7, 3)
     assert {tuple(summary.shape) for summary in found[1:]} == {(3,)}

@@ -14,12 +14,14 @@ from oracles import (
     line_phi,
     quadratic_phi,
     random_tasks,
+    random_theta,
     seeded,
 )
-from torch.nn.functional import mse_loss
+from torch.func import functional_call
+from torch.nn.functional import l1_loss, mse_loss
 from torch.testing import assert_close
 
-from mapping_lib.inner_loop import adapt, adapt_path, inner_step, step_size, support_objective
+from mapping_lib.inner_loop import adapt, adapt_path, inner_step, step_size, support_objective, train_each
 from mapping_lib.learners.gradient import fomaml, maml
 from mapping_lib.task import Batch
 
@@ -170,3 +172,78 @@ def test_support_objective_reads_a_batch_or_asks_for_one():
     assert support_objective(predict, mse_loss, batch)({"w": vector(2.0)}) == 10.0  # (2^2 + 4^2) / 2
     moving = lambda params: Batch(batch.x, params["w"] * batch.x / 2)  # noqa: E731
     assert support_objective(predict, mse_loss, moving)({"w": vector(2.0)}) == 2.5  # (1^2 + 2^2) / 2
+
+
+# One network trained for each task --------------------------------------------------------------------
+
+SMALL = float64_mlp(1, 4, 1)
+
+
+def predict(params, x: torch.Tensor) -> torch.Tensor:
+    return functional_call(SMALL, params, (x,))
+
+
+def starts_of(n_tasks: int) -> dict[str, torch.Tensor]:
+    """Another start for every task."""
+    thetas = [random_theta(SMALL, seed) for seed in range(n_tasks)]
+    return {name: torch.stack([theta[name] for theta in thetas]) for name in thetas[0]}
+
+
+def trained_alone(start, batch: Batch, steps: int, lr: float, loss=mse_loss) -> list:
+    """The parameters after every step of torch's Adam on one task."""
+    params = {name: p.clone().requires_grad_() for name, p in start.items()}
+    optimiser, path = torch.optim.Adam(params.values(), lr=lr), []
+    for _ in range(steps):
+        optimiser.zero_grad()
+        loss(predict(params, batch.x), batch.y).backward()
+        optimiser.step()
+        path.append(copied(params))
+    return path
+
+
+@pytest.mark.parametrize("loss", [mse_loss, general_mse, l1_loss])
+@pytest.mark.parametrize("n_tasks", [1, 3])
+def test_each_task_is_trained_as_if_alone(n_tasks: int, loss):
+    starts, batch = starts_of(n_tasks), random_tasks(n_tasks).support
+    found = [copied(params) for params in train_each(predict, loss, starts, batch, steps=5, lr=0.05)]
+    assert len(found) == 5
+    for i in range(n_tasks):
+        start, alone = {name: p[i] for name, p in starts.items()}, Batch(batch.x[i], batch.y[i])
+        for now, expected in zip(found, trained_alone(start, alone, 5, 0.05, loss), strict=True):
+            assert_close({name: p[i] for name, p in now.items()}, expected, **FLOAT64)
+
+
+def test_adam_of_each_task_steps_by_a_hundredth_unless_told_otherwise():
+    starts, batch = starts_of(2), random_tasks(2).support
+    default, hundredth = (
+        list(train_each(predict, mse_loss, starts, batch, steps=1, **lr)) for lr in ({}, {"lr": 0.01})
+    )
+    assert_close(default, hundredth, rtol=0, atol=0)
+
+
+def test_training_each_task_leaves_the_starts_and_the_examples_as_they_were():
+    starts, batch = starts_of(3), random_tasks().support
+    starts["0.bias"].requires_grad_()
+    before, examples = copied(starts), [part.clone() for part in batch]
+    for _ in train_each(predict, mse_loss, starts, batch, steps=3):
+        pass
+    assert all(torch.equal(starts[name], before[name]) for name in starts)
+    assert all(torch.equal(now, then) for now, then in zip(batch, examples, strict=True))
+    assert starts["0.bias"].grad is None
+
+
+def test_training_each_task_yields_all_parameters_after_each_step_and_no_gradient():
+    starts = starts_of(3)
+    yielded = train_each(predict, mse_loss, starts, random_tasks().support, steps=2)
+    first = next(yielded)
+    assert {name: p.shape for name, p in first.items()} == {name: p.shape for name, p in starts.items()}
+    assert not any(p.requires_grad for p in first.values())
+    kept = copied(first)
+    last = next(yielded)
+    assert not torch.equal(kept["0.weight"], last["0.weight"])
+    assert torch.equal(first["0.weight"], last["0.weight"])  # memory is shared, as the docstring warns
+    assert next(yielded, None) is None
+
+
+def test_training_each_task_for_no_step_yields_nothing():
+    assert list(train_each(predict, mse_loss, starts_of(3), random_tasks().support, steps=0)) == []

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from mapping_lib.checks import check_batch, check_count, check_number
 from mapping_lib.inner_loop import inner_step, mean_squared_error, support_objective
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.gradient import Loss, maml
+from mapping_lib.learners.gradient import Loss, maml, strict
 from mapping_lib.learners.many_tasks import iterates_of_all
 from mapping_lib.task import Batch, Params, Task, join
 
@@ -50,14 +50,16 @@ def joint_adam(network: nn.Module, loss: Loss, *, alpha: float = 0.01, steps: in
     learner, default = joint(network, loss, alpha=alpha, steps=steps), steps
 
     def iterates(theta: Params, support: Batch, steps: int) -> list[Params]:
-        gradient = torch.func.grad(support_objective(learner.predict, loss, support))
+        if len(support.x) == 0:  # no evidence: stay where you are
+            return [dict(theta)] * (steps + 1)
+        gradient = torch.func.grad(support_objective(learner.predict, strict(loss), support))
         phis, mean, square = [dict(theta)], *({name: torch.zeros_like(p) for name, p in theta.items()} for _ in "mv")
         for t in range(1, steps + 1):
             g = gradient(phis[-1])
             mean = {name: 0.9 * mean[name] + 0.1 * g[name] for name in g}
             square = {name: 0.999 * square[name] + 0.001 * g[name].square() for name in g}
             move = {n: mean[n] / (1 - 0.9**t) / ((square[n] / (1 - 0.999**t)).sqrt() + 1e-8) for n in g}
-            phis.append(inner_step(phis[-1], move, alpha) if len(support.x) else phis[-1])
+            phis.append(inner_step(phis[-1], move, alpha))
         return phis
 
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
