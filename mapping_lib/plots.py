@@ -114,9 +114,9 @@ def plot_error_by_shots(ax: Axes, shots: Sequence[int], errors: ErrorByStep, lab
     method, _, remark = label.partition(", ")
     style = {"color": METHODS.get(method), "ls": "--" if remark else "-"}
     (line,) = ax.plot(shots, errors.mean, marker="o", ms=4, label=label, **style)
-    fine = np.asarray(errors.mean.isfinite())
-    low, high = (np.asarray(bound.clamp_min(1e-9))[fine] for bound in (errors.low, errors.high))
-    ax.fill_between(np.asarray(shots)[fine], low, high, color=line.get_color(), alpha=0.18, lw=0)
+    low, high = (np.asarray(bound.clamp_min(1e-9)) for bound in (errors.low, errors.high))
+    fine = np.isfinite(high)
+    ax.fill_between(shots, low, high, where=fine, color=line.get_color(), alpha=0.18, lw=0)
     ax.set(xlabel="examples K", ylabel="mean squared error")
     ax.xaxis.set_major_locator(MaxNLocator(steps=(1, 2, 5, 10), integer=True))
     return log_scale(ax)
@@ -252,7 +252,9 @@ def plot_map(ax: Axes, columns: Sequence[str], rows: Mapping[str, Mapping[str, s
         places = [x for x, column in enumerate(columns) if column in boxes]
         for x in places:
             colour = "#EEEEEE" if x == len(columns) - 1 else "#CFE3F2"
-            ax.add_patch(FancyBboxPatch((x + 0.07, y - 0.27), 0.86, 0.54, boxstyle="round,pad=0.02", fc=colour, ec="none"))
+            ax.add_patch(
+                FancyBboxPatch((x + 0.07, y - 0.27), 0.86, 0.54, boxstyle="round,pad=0.02", fc=colour, ec="none")
+            )
             ax.text(x + 0.5, y, boxes[columns[x]], ha="center", va="center")
         for a, b in itertools.pairwise(places):
             ax.annotate("", (b + 0.05, y), (a + 0.95, y), arrowprops={"arrowstyle": "->", "color": COLOURS["truth"]})

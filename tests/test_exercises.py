@@ -133,7 +133,7 @@ def error_on_support(learner, theta, task):
         (exercises.check_trained, lambda learn, predict: learn, "should be a function of x"),
         (exercises.check_trained, lambda learn, predict: lambda D: lambda x: predict(learn(D), x), "learns again"),
         (exercises.check_trained, lambda learn, predict: learn([1.0]), "should be a function of D"),
-        (exercises.check_trained, lambda learn, predict: (lambda D: lambda x: x), "not predict(learn(D), 5)"),
+        (exercises.check_trained, lambda learn, predict: lambda D: lambda x: x, "not predict(learn(D), 5)"),
         (exercises.check_nearest, lambda S_x, S_y, x: min(S_x, key=lambda a: abs(a - x)), "that is the nearest x"),
         (exercises.check_nearest, lambda S_x, S_y, x: S_y[0], "at x = 0.0 you answer 7.0"),
         (exercises.check_exchanged, first_hidden_layer, "the second layer's units are not in the new order"),
