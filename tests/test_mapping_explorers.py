@@ -31,7 +31,7 @@ def test_each_curve_and_error_is_that_of_the_learner_with_its_shipped_theta(name
     frame = fives(mapping=name, k_shot=k_shot, amplitude=2.5, phase=0.7, noise=0.3)
     learner, theta = shipped(name)
     support = Batch(*(torch.from_numpy(frame.support[:, i : i + 1]) for i in (0, 1)))
-    steps = {"maml": 10}.get(name)
+    steps = {"maml": 5}.get(name)
     phi = learner.adapt(theta, support, description=torch.tensor([2.5, 0.7]), steps=steps)
     curve = learner.predict(phi, GRID)[:, 0].detach().numpy()
     assert frame.chosen.curve == pytest.approx(curve, abs=1e-4)
@@ -121,6 +121,8 @@ def test_divergence_is_said_in_words_and_has_no_dot():
     dot, _, value, _ = canvas._dots["maml"]
     assert np.isnan(dot.get_xdata()).all()
     assert value.text == "diverged"
+    gone = frame.chosen._replace(change=np.full_like(frame.chosen.change, np.nan))
+    canvas.draw(frame._replace(outcomes=frame.outcomes | {"maml": gone}))
     assert "no number" in canvas._moved.text
 
 

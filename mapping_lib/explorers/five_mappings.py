@@ -15,7 +15,7 @@ PRESETS = {
     "one example": asdict(State(k_shot=1)),
     "noise": asdict(State(noise=1.0)),
     "amplitude 8": asdict(State(amplitude=MAX_AMPLITUDE)),
-    "unlucky points": asdict(State(amplitude=MAX_AMPLITUDE, points=5)),
+    "unlucky points": asdict(State(amplitude=MAX_AMPLITUDE, points=35)),
     "upside down": asdict(State(mapping="in_context", phase=4.6)),
     "a whole turn": asdict(State(mapping="hypernetwork", phase=6.2)),
     "reset": asdict(State()),

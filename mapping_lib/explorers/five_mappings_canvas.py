@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from mapping_lib.explorers.canvas import Canvas, palette
-from mapping_lib.explorers.five_mappings_frame import GRID, MAPPINGS, WEIGHTS, Frame, tau
+from mapping_lib.explorers.five_mappings_frame import GRID, MAML_STEPS, MAPPINGS, WEIGHTS, Frame, tau
 from mapping_lib.explorers.landscape_frame import number
 from mapping_lib.plots import COLOURS
 
@@ -32,7 +32,13 @@ BOUNDS = {"maml": 0.1, "hypernetwork": 2.0, "rule": 0.1, "flow": 0.1}
 ROWS = (150, 50, 262, 116)
 """Left, bottom, width and height of the axes of all errors, in pixels."""
 
-HOW = {"maml": "10 steps", "hypernetwork": "h(d)", "rule": "5 steps", "flow": "time τ", "in_context": "reads"}
+HOW = {
+    "maml": f"{MAML_STEPS} steps",
+    "hypernetwork": "h(d)",
+    "rule": "5 steps",
+    "flow": "time τ",
+    "in_context": "reads",
+}
 """Words above the first arrow."""
 
 UP, DOWN = COLOURS["rival"], COLOURS["after"]

@@ -19,7 +19,7 @@ from mapping_lib.task import Batch, Params
 from mapping_lib.weights.mappings import SIZES
 from mapping_lib.weights.recipes import shipped
 
-MAX_SHOTS, MAML_STEPS, FLOW_STEPS = 20, 10, 5
+MAX_SHOTS, MAML_STEPS, FLOW_STEPS = 20, 5, 5
 SEEN = Sinusoids()
 """The tasks of meta-training: amplitude 0.1 ... 5, phase 0 ... pi."""
 
