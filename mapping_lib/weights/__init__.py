@@ -1,6 +1,6 @@
 """Floor 4: small trained theta, with the settings that made each, stored without pickle.
 
-`python -m mapping_lib.weights` trains them all again (10 to 20 minutes on one core).
+`python -m mapping_lib.weights` trains them all again (30 to 60 minutes on one core).
 `README.md` beside this file says what each is.
 """
 
