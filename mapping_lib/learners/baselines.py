@@ -7,7 +7,8 @@ from mapping_lib.checks import check_batch, check_count, check_number
 from mapping_lib.inner_loop import inner_step, mean_squared_error, support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import Loss, maml, strict
-from mapping_lib.learners.many_tasks import iterates_of_all
+from mapping_lib.learners.many_tasks import learner_by_steps
+from mapping_lib.networks import functional
 from mapping_lib.task import Batch, Params, Task, join
 
 
@@ -47,12 +48,10 @@ def joint_adam(network: nn.Module, loss: Loss, *, alpha: float = 0.01, steps: in
     A fresh Adam for every task, with the paper's 0.9 and 0.999. Meta-training is that of `joint`, so no gradient
     need pass through Adam. Errors as for `gradient.maml`.
     """
-    learner, default = joint(network, loss, alpha=alpha, steps=steps), steps
+    learner, model = joint(network, loss, alpha=alpha, steps=steps), functional(network)
 
     def iterates(theta: Params, support: Batch, steps: int) -> list[Params]:
-        if len(support.x) == 0:  # no evidence: stay where you are
-            return [dict(theta)] * (steps + 1)
-        gradient = torch.func.grad(support_objective(learner.predict, strict(loss), support))
+        gradient = torch.func.grad(support_objective(model.predict, strict(loss), support))
         phis, mean, square = [dict(theta)], *({name: torch.zeros_like(p) for name, p in theta.items()} for _ in "mv")
         for t in range(1, steps + 1):
             g = gradient(phis[-1])
@@ -62,15 +61,8 @@ def joint_adam(network: nn.Module, loss: Loss, *, alpha: float = 0.01, steps: in
             phis.append(inner_step(phis[-1], move, alpha))
         return phis
 
-    def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
-        learner.adapt(theta, support, steps=0)  # for its checks
-        return iterates(theta, support, check_count("steps", default if steps is None else steps, at_least=0))[-1]
-
-    def adapt_path(theta: Params, support: Batch, *, steps: int) -> Params:
-        learner.adapt_path(theta, support, steps=0)
-        return iterates_of_all(iterates, theta, support, check_count("steps", steps, at_least=0))
-
-    return learner._replace(adapt=adapt, adapt_path=adapt_path)
+    by_adam = learner_by_steps(model, loss, init=model.init, iterates=iterates, steps=steps, shapes=model.shapes)
+    return learner._replace(adapt=by_adam.adapt, adapt_path=by_adam.adapt_path)
 
 
 def nearest_neighbour(n_way: int) -> MetaLearner:

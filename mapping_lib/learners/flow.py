@@ -3,16 +3,16 @@
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mapping_lib import flow
-from mapping_lib.checks import check_batch, check_count, check_number, check_tasks, check_theta
+from mapping_lib.checks import check_count, check_number
 from mapping_lib.inner_loop import support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import Loss, strict
-from mapping_lib.learners.many_tasks import iterates_of_all, through_adaptation
+from mapping_lib.learners.many_tasks import learner_by_steps
 from mapping_lib.networks import functional
-from mapping_lib.task import Batch, Params, Task
+from mapping_lib.task import Batch, Params
 
 LOG_TAU = "log_tau"
 """The name under which theta holds the logarithm of the adaptation time."""
@@ -42,27 +42,11 @@ def gradient_flow(network: nn.Module, loss: Loss, *, tau: float = 0.1, steps: in
     def init(*, generator: torch.Generator) -> Params:
         return model.init(generator=generator) | {LOG_TAU: torch.tensor(log_tau, dtype=model.dtype)}
 
-    def path(theta: Params, support: Batch, steps: int) -> list[Params]:
-        weights = {name: theta[name] for name in model.shapes}
+    def iterates(theta: Params, support: Batch, steps: int) -> list[Params]:
         objective = support_objective(model.predict, loss, support)
-        iterates, length = [weights], theta[LOG_TAU].exp() / whole
+        phis, length = [{name: theta[name] for name in model.shapes}], theta[LOG_TAU].exp() / whole
         for _ in range(steps):
-            here = iterates[-1]
-            iterates.append(flow.flow_step(here, objective, length) if len(support.x) else here)
-        return iterates
+            phis.append(flow.flow_step(phis[-1], objective, length))
+        return phis
 
-    def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
-        steps = check_count("steps", whole if steps is None else steps, at_least=0)
-        check_batch("support", support, dtype=check_theta(theta, shapes), whole_x=model.reads_tokens)
-        return path(theta, support, steps)[-1]
-
-    def adapt_path(theta: Params, support: Batch, *, steps: int) -> Params:
-        check_count("steps", steps, at_least=0)
-        check_batch("support", support, dtype=check_theta(theta, shapes), ndim=3, whole_x=model.reads_tokens)
-        return iterates_of_all(path, theta, support, steps)
-
-    def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-        check_tasks(tasks, dtype=check_theta(theta, shapes), whole_x=model.reads_tokens)
-        return through_adaptation(adapt, model.predict, loss, theta, tasks)
-
-    return MetaLearner(init, adapt, model.predict, meta_grad, "exact", adapt_path)
+    return learner_by_steps(model, loss, init=init, iterates=iterates, steps=whole, shapes=shapes)

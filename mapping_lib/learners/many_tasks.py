@@ -1,10 +1,13 @@
-"""From one task to many: the exact meta-gradient of a learner, and the iterates of all tasks at once."""
+"""From one task to many: exact meta-gradients, the iterates of all tasks, and learners made of steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
+from mapping_lib.checks import check_batch, check_count, check_tasks, check_theta
+from mapping_lib.learners import MetaLearner
+from mapping_lib.networks import FunctionalNetwork
 from mapping_lib.task import Batch, Params, Task
 
 
@@ -80,3 +83,46 @@ def one_each(params: Params, n_tasks: int) -> Params:
     torch.Size([25, 2])
     """
     return {name: p.expand(n_tasks, *p.shape) for name, p in params.items()}
+
+
+def learner_by_steps(
+    model: FunctionalNetwork, loss: Callable, *, init: Callable, iterates: Callable, steps: int, shapes: Mapping
+) -> MetaLearner:
+    """Make a learner of what one task's adaptation passes through; its direction is the exact meta-gradient.
+
+    ``iterates(theta, support, steps)`` gives phi after 0 ... ``steps`` steps as a list; it is not asked for steps
+    on an empty support, where adaptation stays at its start. ``steps`` is how many are taken by default, ``shapes``
+    the names and shapes of theta. ``adapt`` and ``adapt_path`` raise ValueError for what does not fit them.
+
+    >>> from mapping_lib.networks import functional, mlp
+    >>> net = functional(mlp((1, 1)))
+    >>> stay = lambda theta, support, steps: [theta] * (steps + 1)
+    >>> mse = torch.nn.functional.mse_loss
+    >>> lazy = learner_by_steps(net, mse, init=net.init, iterates=stay, steps=1, shapes=net.shapes)
+    >>> theta = lazy.init(generator=torch.Generator().manual_seed(0))
+    >>> lazy.adapt(theta, Batch(torch.ones(3, 1), torch.ones(3, 1))) == theta
+    True
+    """
+
+    default = steps
+
+    def path(theta: Params, support: Batch, steps: int) -> list[Params]:
+        if len(support.x) == 0:  # no evidence: stay where you are
+            return iterates(theta, support, 0) * (steps + 1)
+        return iterates(theta, support, steps)
+
+    def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
+        steps = check_count("steps", default if steps is None else steps, at_least=0)
+        check_batch("support", support, dtype=check_theta(theta, shapes), whole_x=model.reads_tokens)
+        return path(theta, support, steps)[-1]
+
+    def adapt_path(theta: Params, support: Batch, *, steps: int) -> Params:
+        check_count("steps", steps, at_least=0)
+        check_batch("support", support, dtype=check_theta(theta, shapes), ndim=3, whole_x=model.reads_tokens)
+        return iterates_of_all(path, theta, support, steps)
+
+    def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
+        check_tasks(tasks, dtype=check_theta(theta, shapes), whole_x=model.reads_tokens)
+        return through_adaptation(adapt, model.predict, loss, theta, tasks)
+
+    return MetaLearner(init, adapt, model.predict, meta_grad, "exact", adapt_path)

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from mapping_lib.checks import check_batch, check_count, check_number, check_tasks, check_theta
+from mapping_lib.checks import check_count, check_number
 from mapping_lib.inner_loop import support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import Loss, strict
-from mapping_lib.learners.many_tasks import iterates_of_all, through_adaptation
+from mapping_lib.learners.many_tasks import learner_by_steps
 from mapping_lib.networks import functional, mlp
 from mapping_lib.params import as_params, flat
 from mapping_lib.task import Batch, Params, Task
@@ -81,36 +81,24 @@ def learned_rule(
         a, b = rule.predict(own, features(weights, g, tensor_of.to(weights))).unbind(-1)
         return as_params(weights - alpha * (a.exp() * g + b), model.shapes)
 
-    def path(theta: Params, support: Batch, steps: int) -> list[Params]:
-        iterates = [{name: theta[name] for name in model.shapes}]
+    def iterates(theta: Params, support: Batch, steps: int) -> list[Params]:
+        phis = [{name: theta[name] for name in model.shapes}]
         slope = torch.func.grad(support_objective(model.predict, loss, support))
         for _ in range(steps):
-            phi = iterates[-1]
-            if len(support.x):
-                gradient = slope(phi)
-                if first_order:
-                    gradient = {name: g.detach() for name, g in gradient.items()}
-                phi = step(theta, phi, gradient)
-            iterates.append(phi)
-        return iterates
+            gradient = slope(phis[-1])
+            if first_order:
+                gradient = {name: g.detach() for name, g in gradient.items()}
+            phis.append(step(theta, phis[-1], gradient))
+        return phis
 
-    def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
-        steps = check_count("steps", horizon if steps is None else steps, at_least=0)
-        check_batch("support", support, dtype=check_theta(theta, shapes), whole_x=model.reads_tokens)
-        return path(theta, support, steps)[-1]
-
-    def adapt_path(theta: Params, support: Batch, *, steps: int) -> Params:
-        check_count("steps", steps, at_least=0)
-        check_batch("support", support, dtype=check_theta(theta, shapes), ndim=3, whole_x=model.reads_tokens)
-        return iterates_of_all(path, theta, support, steps)
+    learner = learner_by_steps(model, loss, init=init, iterates=iterates, steps=horizon, shapes=shapes)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-        check_tasks(tasks, dtype=check_theta(theta, shapes), whole_x=model.reads_tokens)
-        meta_loss, direction = through_adaptation(adapt, model.predict, loss, theta, tasks)
+        meta_loss, direction = learner.meta_grad(theta, tasks)
         if not learn_start:
             direction |= {name: torch.zeros_like(direction[name]) for name in model.shapes}
         return meta_loss, direction
 
     whole = "first order" if first_order else "exact"
     claims = whole if learn_start else "no gradient"  # zero for the start, which the meta-loss does depend on
-    return MetaLearner(init, adapt, model.predict, meta_grad, claims, adapt_path)
+    return learner._replace(meta_grad=meta_grad, claims=claims)
