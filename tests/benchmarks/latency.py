@@ -1,7 +1,7 @@
 """How long a reader waits, in JupyterLab in Chromium: ``python tests/benchmarks/latency.py``.
 
-Four panels in one notebook: an empty one (a slider that swaps two blank pictures, the floor of what any
-picture can do) and the three explorers. Measured from the key press to the loaded new picture, interleaved.
+Six panels in one notebook: an empty one (a slider that swaps two blank pictures, the floor of what any
+picture can do) and the five explorers. Measured from the key press to the loaded new picture, interleaved.
 """
 
 import argparse
@@ -32,6 +32,8 @@ floor
 ONE_THREAD = "import torch; torch.set_num_threads(1)\n"
 CELLS = {
     "floor": BLANK,
+    "five-mappings": ONE_THREAD + "from mapping_lib.explorers import five_mappings; five_mappings.explorer()",
+    "description-or-data": "from mapping_lib.explorers import description_or_data; description_or_data.explorer()",
     "adaptation": ONE_THREAD + "from mapping_lib.explorers import adaptation; adaptation.explorer()",
     "landscape": "from mapping_lib.explorers import landscape; landscape.explorer()",
     "meta-training": "from mapping_lib.explorers import meta_training; meta_training.explorer()",
@@ -63,7 +65,7 @@ def row(name: str, ms: list[float]) -> str:
     return f"{name:34s} median {statistics.median(ms):5.0f}   p95 {ordered[int(0.95 * (len(ms) - 1))]:5.0f} ms"
 
 
-SLIDERS = {"adaptation": 6, "landscape": 5}
+SLIDERS = {"five-mappings": 4, "description-or-data": 4, "adaptation": 6, "landscape": 5}
 
 
 def moves(page, title: str, rounds: int) -> None:
@@ -122,7 +124,7 @@ def training(page, rounds: int) -> None:
 
 
 def main() -> None:
-    """Open JupyterLab with one notebook of four panels, and measure."""
+    """Open JupyterLab with one notebook of six panels, and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moves", type=int, default=60)
     parser.add_argument("--runs", type=int, default=8)
