@@ -45,7 +45,10 @@ def test_recording_again_changes_nothing(path: Path, again: dict[Path, Future]):
     assert frame(new) == frame(old)
     for old_cell, new_cell in zip(old.cells, new.cells, strict=True):
         for was, now in zip(pictures(old_cell), pictures(new_cell), strict=True):
-            assert_alike(was, now)
+            if "nbval-ignore-output" in old_cell.metadata.get("tags", []):  # timings: a busy machine has others
+                assert was.shape == now.shape
+            else:
+                assert_alike(was, now)
 
 
 def frame(nb: NotebookNode) -> NotebookNode:
