@@ -77,7 +77,7 @@ def test_a_step_is_the_exponential_series_up_to_its_fifth_term(length: float):
     a = -length * CURVATURE
     series = sum(torch.linalg.matrix_power(a, k) / math.factorial(k) for k in range(5))
     expected = unflat(CENTRE + series @ (flat(START) - CENTRE), START)
-    assert_close(flow_step(START, quadratic, length), expected, **FLOAT64)
+    assert_close(flow_step(START, torch.func.grad(quadratic), length), expected, **FLOAT64)
 
 
 def test_the_order_is_four_and_that_of_inner_steps_one():

@@ -43,10 +43,10 @@ def gradient_flow(network: nn.Module, loss: Loss, *, tau: float = 0.1, steps: in
         return model.init(generator=generator) | {LOG_TAU: torch.tensor(log_tau, dtype=model.dtype)}
 
     def iterates(theta: Params, support: Batch, steps: int) -> list[Params]:
-        objective = support_objective(model.predict, loss, support)
+        gradient = torch.func.grad(support_objective(model.predict, loss, support))
         phis, length = [{name: theta[name] for name in model.shapes}], theta[LOG_TAU].exp() / whole
         for _ in range(steps):
-            phis.append(flow.flow_step(phis[-1], objective, length))
+            phis.append(flow.flow_step(phis[-1], gradient, length))
         return phis
 
     return learner_by_steps(model, loss, init=init, iterates=iterates, steps=whole, shapes=shapes)
