@@ -126,19 +126,27 @@ def test_divergence_is_said_in_words_and_has_no_dot():
     assert "no number" in canvas._moved.text
 
 
-def test_every_control_changes_the_picture_and_reset_brings_it_back():
-    panel = five_mappings.explorer()
+@pytest.mark.parametrize(
+    ("module", "choice", "button", "after"),
+    [
+        (five_mappings, "mapping", "new points", five_mappings.State(points=1)),
+        (description_or_data, "writer", "new task", description_or_data.State(task=8)),
+    ],
+    ids=["five mappings", "description or data"],
+)
+def test_every_control_changes_the_picture_and_reset_brings_it_back(module, choice: str, button: str, after):
+    panel = module.explorer()
     first = panel.picture.value
     for name, control in panel.controls.items():
-        values = [option for _, option in control.options] if name == "mapping" else [control.min, control.max]
+        values = [option for _, option in control.options] if name == choice else [control.min, control.max]
         for value in [value for value in values if value != control.value]:
             old = panel.picture.value
             control.value = value
             assert panel.picture.value != old, (name, value)
         panel.buttons["reset"].click()
         assert panel.picture.value == first
-    panel.buttons["new points"].click()
-    assert panel.state == five_mappings.State(points=1)
+    panel.buttons[button].click()
+    assert panel.state == after
     assert panel.picture.value != first
 
 
@@ -297,22 +305,6 @@ def test_more_examples_leave_the_earlier_ones_in_place_and_any_k_has_its_own_err
     shared = [many.shots.index(k) for k in few.shots]
     for name in shares.NAMES:
         assert [many.typical[name][i] for i in shared] == few.typical[name]
-
-
-def test_every_control_of_description_or_data_changes_the_picture_and_reset_brings_it_back():
-    panel = description_or_data.explorer()
-    first = panel.picture.value
-    for name, control in panel.controls.items():
-        values = [option for _, option in control.options] if name == "writer" else [control.min, control.max]
-        for value in [value for value in values if value != control.value]:
-            old = panel.picture.value
-            control.value = value
-            assert panel.picture.value != old, (name, value)
-        panel.buttons["reset"].click()
-        assert panel.picture.value == first
-    panel.buttons["new task"].click()
-    assert panel.state == description_or_data.State(task=8)
-    assert panel.picture.value != first
 
 
 @pytest.mark.parametrize("module", [five_mappings, description_or_data])

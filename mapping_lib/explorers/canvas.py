@@ -171,6 +171,11 @@ class Canvas:
         return np.asarray(self._agg.buffer_rgba())[..., :3]
 
 
+def number(value: float) -> str:
+    """Three digits: 0.0123, 1.23, 123, 1.2e+04; a dash for what is not a number."""
+    return f"{value:.3g}".replace("-", "−") if np.isfinite(value) else "–"
+
+
 def apart(ends: list[tuple[int, float]], width: int = 300, factor: float = 1.27) -> list[float]:
     """Heights for names beside the curves' ends on a log axis: raised above earlier names that they would overlap.
 

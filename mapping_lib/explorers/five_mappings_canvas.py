@@ -7,9 +7,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from mapping_lib.explorers.canvas import Canvas, palette
+from mapping_lib.explorers.canvas import Canvas, number, palette
 from mapping_lib.explorers.five_mappings_frame import GRID, MAML_STEPS, MAPPINGS, WEIGHTS, Frame, tau
-from mapping_lib.explorers.landscape_frame import number
 from mapping_lib.plots import COLOURS
 
 X = GRID[:, 0].numpy()

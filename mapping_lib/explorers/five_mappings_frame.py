@@ -9,17 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mapping_lib.explorers.landscape_frame import number
+from mapping_lib.explorers.canvas import number
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.flow import flow_step
 from mapping_lib.inner_loop import mean_squared_error
 from mapping_lib.learners.amortised import BASE
 from mapping_lib.learners.flow import LOG_TAU
 from mapping_lib.networks import mlp
+from mapping_lib.params import difference, flat
 from mapping_lib.plots import METHODS
 from mapping_lib.task import Batch, Params
+from mapping_lib.weights.mappings import MAPPINGS as OTHERS
 from mapping_lib.weights.mappings import SIZES
-from mapping_lib.weights.recipes import shipped
+from mapping_lib.weights.recipes import RECIPES, shipped
 
 MAX_SHOTS, MAML_STEPS, FLOW_STEPS = 20, 5, 5
 SEEN = Sinusoids()
@@ -47,11 +49,8 @@ class Mapping(NamedTuple):
 
 
 MAPPINGS = {
-    "maml": Mapping("MAML", "(θ, S) ↦ φ"),
-    "hypernetwork": Mapping("hypernetwork", "d ↦ φ"),
-    "rule": Mapping("learned rule", "(φ, ∇) ↦ φ′"),
-    "flow": Mapping("gradient flow", "τ ↦ φ(τ)"),
-    "in_context": Mapping("in-context", "(S, x) ↦ y"),
+    "maml": Mapping(RECIPES["maml"].label, "(θ, S) ↦ φ"),
+    **{name: Mapping(OTHERS[name].label, OTHERS[name].type) for name in ("hypernetwork", "rule", "flow", "in_context")},
 }
 
 
@@ -159,7 +158,7 @@ def _outcome(name: str, support: Batch, description: Tensor, truth: Tensor) -> O
         phi = learner.adapt(theta, support, description=description)
     curve = learner.predict(phi, GRID)
     begun, start = _beginning(name)
-    change = None if begun is None else torch.cat([(phi[key] - p).flatten() for key, p in begun.items()]).numpy()
+    change = None if begun is None else flat(difference(phi, begun)).numpy()
     error = float((curve - truth).square().mean())
     return Outcome(curve[:, 0].numpy(), error if error < GONE else math.inf, change, start)
 

@@ -8,8 +8,8 @@ import torch
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
-from mapping_lib.explorers.canvas import ALARM, DPI, Canvas, apart
-from mapping_lib.explorers.landscape_frame import LANDSCAPES, OUTER_STEPS, Frame, Surface, number
+from mapping_lib.explorers.canvas import ALARM, DPI, Canvas, apart, number
+from mapping_lib.explorers.landscape_frame import LANDSCAPES, OUTER_STEPS, Frame, Surface
 from mapping_lib.families.landscapes import METHODS
 from mapping_lib.plots import COLOURS
 from mapping_lib.plots import METHODS as METHOD_COLOURS

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from mapping_lib.explorers.canvas import number
 from mapping_lib.families.landscapes import (
     adapted_path,
     bowls,
@@ -250,8 +251,3 @@ def _list(names: list[str]) -> str:
     ('a, b and c', 'a')
     """
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def number(value: float) -> str:
-    """Three digits: 0.0123, 1.23, 123, 1.2e+04; a dash for what is not a number."""
-    return f"{value:.3g}".replace("-", "−") if np.isfinite(value) else "–"

@@ -14,13 +14,10 @@ from mapping_lib.meta_training import Progress, meta_train
 from mapping_lib.networks import mlp
 from mapping_lib.task import Params
 from mapping_lib.weights import load_theta, shipped_path
-from mapping_lib.weights.mappings import MAPPINGS
+from mapping_lib.weights.mappings import MAPPINGS, SIZES
 
 SEEDS = (0, 1, 2)
 """Fixed before any result was seen."""
-
-SIZES = (1, 40, 40, 1)
-"""The network of Finn et al. 2017, section 5.1."""
 
 
 class Recipe(NamedTuple):
