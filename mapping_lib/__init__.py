@@ -5,10 +5,11 @@ theta goes in, phi comes out. Nothing is mutated and nothing is deep-copied betw
 The house has floors, and imports point downwards only (`tests/test_floors.py` proves it):
 
     floor  room                                  what lives there
-    6      explorers/, exercises.py              the panels with sliders; checks of a reader's answer
-    5      plots.py                              plot_*(ax, data) -> ax: draws, never computes
+    6      explorers/, exercises/                the panels with sliders; checks of a reader's answer
+    5      plots/                                plot_*(ax, data) -> ax: draws, never computes
     4      meta_training.py, evaluation.py,      the outer loop; error by inner step, with intervals;
-           weights/, doctor/                     trained theta with its recipes; is it really MAML?
+           weights/, doctor/,                    trained theta with its recipes; is it really MAML?
+           applications/                         chapter 4: what each method gains, measured
     3      learners/                             MAML and its siblings, the other mappings, the baselines
     2      families/                             distributions of tasks
     1      networks.py, set_networks.py,         functional networks; modules that read a set of examples;

@@ -28,9 +28,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the browser tests in the order of their chapters, so that each chapter is opened and run once."""
     places = [i for i, item in enumerate(items) if item.get_closest_marker("browser")]
-    by_chapter = sorted((items[i] for i in places), key=lambda item: item.callspec.params["chapter"])
+    by_chapter = sorted((items[i] for i in places), key=_chapter)
     for i, item in zip(places, by_chapter, strict=True):
         items[i] = item
+
+
+def _chapter(item: pytest.Item) -> str:
+    return item.callspec.params.get("chapter", "") if hasattr(item, "callspec") else ""
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -6,18 +6,21 @@ import shutil
 from pathlib import Path
 
 import lab
+import nbformat
 import pytest
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.browser
 
 
-CHAPTERS = {
-    "01_mapping_view.ipynb": ("five-mappings",),
-    "02_maml_math.ipynb": ("landscape",),
-    "03_maml_code.ipynb": ("adaptation", "meta-training"),
-    "03b_other_mappings.ipynb": ("description-or-data",),
-}
+def explorers_of(path: Path) -> tuple[str, ...]:
+    """The titles of a chapter's explorers, as its recorded cells name them."""
+    outputs = (o for cell in nbformat.read(path, nbformat.NO_CONVERT).cells for o in cell.get("outputs", []))
+    words = (output.get("data", {}).get("text/plain", "") for output in outputs)
+    return tuple(found[1] for word in words if (found := re.fullmatch(r"\[explorer: (.+)\]", word)))
+
+
+CHAPTERS = {path.name: titles for path in sorted(ROOT.glob("notebooks/*.ipynb")) if (titles := explorers_of(path))}
 """The explorers of each chapter, by the titles of their panels."""
 
 EXPLORERS = [(chapter, title) for chapter, titles in CHAPTERS.items() for title in titles]
@@ -74,6 +77,11 @@ def clean(name: str) -> str:
 
 def press(page, explorer, name: str) -> None:
     explorer.get_by_role("button", name=name, exact=True).click()
+
+
+def test_every_explorer_is_opened_in_a_chapter():
+    files = (path.read_text(encoding="utf-8") for path in ROOT.glob("mapping_lib/explorers/*.py"))
+    assert sum("def explorer(" in text for text in files) == len(EXPLORERS)
 
 
 @each_chapter

@@ -180,7 +180,7 @@ CALLS = [
     (lambda: sample(k_shot=-1), "k_shot is -1; allowed: a whole number, 0 or more"),
     (lambda: sample(n_query=1.0), "n_query is 1.0; allowed: a whole number, 0 or more"),
     (lambda: sample(generator=0), "generator is 0; allowed: a torch.Generator"),
-    (lambda: sample(k_shot=1, n_query=60), "k_shot + n_query is 61; allowed: at most 60, the held out images of the"),
+    (lambda: sample(k_shot=1, n_query=60), "k_shot + n_query is 61; allowed: at most 60, the examples of the rarest"),
     (lambda: nearest_neighbour(0), "n_way is 0; allowed: a whole number, 1 or more"),
     (lambda: neighbours(zeros(4, 2), zeros(4, 1)), "support.y has shape (4, 1) and dtype torch.float32; allowed: one"),
     (lambda: neighbours(zeros(4, 2), zeros(4, 1).long()), "support.y has shape (4, 1) and dtype torch.int64; allowed:"),

@@ -14,6 +14,7 @@ WITH_EXAMPLES = [name for name in TESTED if ">>>" in MODULES[name].read_text(enc
 LEARNING = [name for name in TESTED if name != "mapping_lib" and FLOORS.get(room(name), 99) <= 4]
 WITHOUT_EXAMPLES = {
     "mapping_lib.weights.__main__",  # trains for minutes
+    "mapping_lib.applications.__main__",  # measures for minutes
     "mapping_lib.doctor.patient",  # the doctor's tools: `diagnose` shows them at work
     "mapping_lib.doctor.checks",
     "mapping_lib.doctor.slopes",

@@ -4,15 +4,16 @@
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.checks import check_choice, check_count, check_generator
-from mapping_lib.task import Batch, Task
+from mapping_lib.checks import check_choice, check_count
+from mapping_lib.families.episodes import Episodes
+from mapping_lib.task import Task
 
 FILE = Path(__file__).parent.parent / "data" / "digits.npz"
 
@@ -61,19 +62,16 @@ class Digits:
         ``(n_tasks, n_way)`` says which digit each label means. Raises ValueError where a class has fewer
         images than k_shot + n_query.
         """
-        check_count("n_tasks", n_tasks, at_least=1)
-        check_count("k_shot", k_shot, at_least=0)
-        check_count("n_query", n_query, at_least=0)
-        check_generator(generator)
-        digits = self._deal(n_tasks, generator)
-        chosen = _draw(self.images, digits, k_shot + n_query, generator)
-        support, query = (_label(indices) for indices in chosen.split([k_shot, n_query], dim=-1))
-        return Task(support, query, digits.float())
+        task = self._episodes.sample(n_tasks, k_shot, n_query, generator=generator)
+        return task._replace(description=torch.tensor(self.classes)[task.description.long()].float())
 
-    def _deal(self, n_tasks: int, generator: Generator) -> Tensor:
-        """Which digit each label means, ``(n_tasks, n_way)``."""
-        order = torch.rand((n_tasks, len(self.classes)), generator=generator).argsort(-1)[:, : self.n_way]
-        return torch.tensor(self.classes)[order if self.relabel else order.sort(-1).values]
+    @cached_property
+    def _episodes(self) -> Episodes:
+        images, digits = (part[PARTS[self.images]] for part in load())
+        place = torch.full((10,), -1)
+        place[list(self.classes)] = torch.arange(len(self.classes))
+        chosen = place[digits] >= 0
+        return Episodes(images[chosen], place[digits[chosen]], self.n_way, self.relabel)
 
 
 @cache
@@ -87,30 +85,3 @@ def load() -> tuple[Tensor, Tensor]:
     with np.load(FILE, allow_pickle=False) as file:
         images, digits = torch.from_numpy(file["images"]), torch.from_numpy(file["labels"])
     return images.flatten(1).float() / 16, digits.long()
-
-
-@cache
-def _indices(part: str) -> tuple[Tensor, Tensor]:
-    """The images of every digit, ``(10, most)``, and where that is filling: some digits have fewer."""
-    of_part = torch.arange(len(load()[1]))[PARTS[part]]
-    by_digit = [of_part[load()[1][of_part] == digit] for digit in range(10)]
-    padded = torch.nn.utils.rnn.pad_sequence(by_digit, batch_first=True, padding_value=-1)
-    return padded, padded < 0
-
-
-def _draw(part: str, digits: Tensor, n: int, generator: Generator) -> Tensor:
-    """``n`` different images of each of ``digits (task, way)``, as indices ``(task, way, n)``."""
-    indices, filling = _indices(part)
-    fewest = int((~filling).sum(-1)[digits].min())
-    if n > fewest:
-        raise ValueError(f"k_shot + n_query is {n}; allowed: at most {fewest}, the {part} images of the rarest class")
-    lots = torch.rand((*digits.shape, indices.shape[1]), generator=generator)
-    lots[filling[digits]] = 2.0  # above every lot that is drawn
-    return indices[digits].gather(-1, lots.topk(n, largest=False).indices)
-
-
-def _label(indices: Tensor) -> Batch:
-    """The examples of images ``(task, way, shot)``, labelled by their place along ``way``."""
-    n_tasks, n_way, n = indices.shape
-    y = torch.arange(n_way)[:, None].expand(n_tasks, n_way, n)
-    return Batch(load()[0][indices.flatten(1)], y.flatten(1))

@@ -1,0 +1,185 @@
+"""Floor 4: the applications of chapter 4. How each theta was made, and the table of what each method gains.
+
+One file an application. Its `RECIPES` train the theta that are shipped in `mapping_lib/weights`; its `TABLES`
+say how every number of its chapter is measured. The numbers lie in `mapping_lib/data/tables`, with the settings
+and seeds that made them. One command makes them again:
+
+    python -m mapping_lib.applications                      # every table, with the shipped theta
+    python -m mapping_lib.applications few_shot_images      # those of one application
+    python -m mapping_lib.applications --train language     # its theta first, then its tables
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from mapping_lib.checks import check_choice, check_count
+from mapping_lib.task import Params
+from mapping_lib.weights import load_theta
+
+FOLDER = Path(__file__).parent.parent / "data" / "tables"
+
+APPLICATIONS: tuple[str, ...] = ()
+"""The files of this folder, in the order of their chapters 4a to 4f."""
+
+
+class Recipe(NamedTuple):
+    """How one shipped theta is made: ``train() -> theta`` with the seed that the ``settings`` name.
+
+    >>> Recipe(lambda: {"w": torch.zeros(1)}, {"outer_steps": 0, "seed": 0}).train()
+    {'w': tensor([0.])}
+    """
+
+    train: Callable[[], Params]
+    settings: dict
+
+
+class Table(NamedTuple):
+    """What is measured, how, and with which settings.
+
+    ``score(method, setting, n, generator) -> (n,)`` gives the score of ``n`` episodes, one number each; two methods
+    with generators of the same seed meet the same episodes. ``settings`` name the columns and what is fixed in each
+    (plain values, stored with the numbers), ``fixed`` what is the same in all of them. ``n`` episodes are drawn
+    ``at_once`` at a time; where the data has fewer individuals, ``n`` is all of them and ``at_once`` too.
+    ``tolerance``: how far a score may move on another processor.
+    """
+
+    measure: str
+    methods: tuple[str, ...]
+    settings: Mapping[str, dict]
+    score: Callable[[str, str, int, Generator], Tensor]
+    fixed: dict = {}  # noqa: RUF012 (a NamedTuple's default is never changed)
+    n: int = 600
+    at_once: int = 20
+    seed: int = 0
+    tolerance: float = 1e-3
+
+    def described(self) -> dict:
+        """Everything that the numbers hang on, as plain values."""
+        fixed = {**self.fixed, "n": self.n, "at_once": self.at_once, "seed": self.seed}
+        return {"measure": self.measure, "methods": [*self.methods], "settings": dict(self.settings), "fixed": fixed}
+
+
+class Row(NamedTuple):
+    """The scores of one method in one setting; ``low`` and ``high`` bound the mean by its 95 % interval.
+
+    >>> row = Row.of("maml", "1-shot", torch.tensor([1.0, 2.0, 3.0]))
+    >>> round(row.mean, 2), round(row.low, 2), round(row.high, 2), round(row.median, 2)
+    (2.0, 0.87, 3.13, 2.0)
+    """
+
+    method: str
+    setting: str
+    scores: Tensor
+
+    @classmethod
+    def of(cls, method: str, setting: str, scores: Tensor) -> "Row":
+        """A row of these scores, kept to five digits."""
+        return cls(method, setting, torch.tensor([float(f"{s:.5g}") for s in scores.tolist()]))
+
+    @property
+    def mean(self) -> float:
+        """The mean over episodes or individuals."""
+        return float(self.scores.double().mean())
+
+    @property
+    def median(self) -> float:
+        """The median over episodes or individuals."""
+        return float(self.scores.double().quantile(0.5))
+
+    @property
+    def half(self) -> float:
+        """Half the width of the 95 % interval of the mean: 1.96 standard errors."""
+        return float(1.96 * self.scores.double().std() / len(self.scores) ** 0.5)
+
+    @property
+    def low(self) -> float:
+        """The lower end of the interval."""
+        return self.mean - self.half
+
+    @property
+    def high(self) -> float:
+        """The upper end of the interval."""
+        return self.mean + self.half
+
+
+def measure(table: Table, method: str, setting: str, *, n: int | None = None) -> Row:
+    """Measure one cell of a table anew; with a smaller ``n`` its first scores alone.
+
+    >>> table = Table("a lot", ("draw",), {"once": {}}, lambda method, setting, n, g: torch.rand(n, generator=g), n=60)
+    >>> torch.equal(measure(table, "draw", "once").scores[:20], measure(table, "draw", "once", n=20).scores)
+    True
+    """
+    check_choice("method", method, table.methods)
+    check_choice("setting", setting, table.settings)
+    n = check_count("n", table.n if n is None else n, at_least=1)
+    generator = torch.Generator().manual_seed(table.seed)
+    parts = [table.score(method, setting, table.at_once, generator) for _ in range(-(-n // table.at_once))]
+    return Row.of(method, setting, torch.cat(parts)[:n])
+
+
+def save_table(name: str, table: Table, rows: list[Row]) -> Path:
+    """Write rows and what they hang on to ``data/tables/<name>.json``, one line a row; return the path."""
+    lines = [json.dumps({**row._asdict(), "scores": _short(row.scores)}, ensure_ascii=False) for row in rows]
+    about = json.dumps(table.described(), ensure_ascii=False)
+    path = FOLDER / f"{name}.json"
+    path.write_text('{"about": ' + about + ',\n"rows": [\n' + ",\n".join(lines) + "\n]}\n", encoding="utf-8")
+    return path
+
+
+def read_table(name: str) -> dict[tuple[str, str], Row]:
+    """Read a stored table: its rows by ``(method, setting)``.
+
+    Raises FileNotFoundError, with the command that makes it, for a table that is not there.
+    """
+    rows = (Row(row["method"], row["setting"], torch.tensor(row["scores"])) for row in _stored(name)["rows"])
+    return {(row.method, row.setting): row for row in rows}
+
+
+def read_about(name: str) -> dict:
+    """Read what the numbers of a stored table hang on: the measure, methods, settings, episodes and seed."""
+    return _stored(name)["about"]
+
+
+def tables() -> dict[str, Table]:
+    """All tables, by name, in the order of the chapters."""
+    return {name: table for part in APPLICATIONS for name, table in _module(part).TABLES.items()}
+
+
+def recipes() -> dict[str, Recipe]:
+    """The recipes of all shipped theta, by the name of their file in `mapping_lib/weights`."""
+    return {name: recipe for part in APPLICATIONS for name, recipe in _module(part).RECIPES.items()}
+
+
+def theta_path(name: str) -> Path:
+    """Where a shipped theta lies."""
+    return FOLDER.parent.parent / "weights" / f"{name}.npz"
+
+
+def shipped_theta(name: str) -> Params:
+    """Read the shipped theta of an application's recipe."""
+    return load_theta(theta_path(name))
+
+
+def _module(part: str):
+    return import_module(f"mapping_lib.applications.{check_choice('application', part, APPLICATIONS)}")
+
+
+def _stored(name: str) -> dict:
+    path = FOLDER / f"{name}.json"
+    if not path.exists():
+        stored = ", ".join(sorted(p.stem for p in FOLDER.glob("*.json")))
+        raise FileNotFoundError(
+            f"name is {name!r}, and no such table is stored; allowed: {stored}."
+            " They are made by: python -m mapping_lib.applications"
+        )
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _short(scores: Tensor) -> list[float]:
+    return [float(f"{s:.5g}") for s in scores.tolist()]

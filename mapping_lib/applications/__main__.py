@@ -1,0 +1,49 @@
+"""Make the tables of chapter 4: ``python -m mapping_lib.applications [--train] [application ...]``."""
+
+import argparse
+import time
+
+import torch
+
+from mapping_lib.applications import APPLICATIONS, _module, measure, save_table, theta_path
+from mapping_lib.weights import save_theta
+
+
+def main() -> None:
+    """Measure every cell of the named applications' tables (all without names), and store them."""
+    parser = argparse.ArgumentParser(prog="python -m mapping_lib.applications", description=__doc__)
+    parser.add_argument("applications", nargs="*", metavar="application", help=f"one of {', '.join(APPLICATIONS)}")
+    parser.add_argument("--train", action="store_true", help="train the shipped theta anew first")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)  # small tensors: a second thread only costs
+    for part in arguments.applications or APPLICATIONS:
+        if arguments.train:
+            train(part)
+        tabulate(part)
+
+
+def train(part: str) -> None:
+    """Train and store every theta of one application."""
+    for name, recipe in _module(part).RECIPES.items():
+        began = time.perf_counter()
+        save_theta(theta_path(name), recipe.train(), **recipe.settings)
+        print(f"{name}: {time.perf_counter() - began:.0f} s")
+
+
+def tabulate(part: str) -> None:
+    """Measure and store every table of one application."""
+    for name, table in _module(part).TABLES.items():
+        rows = []
+        for setting in table.settings:
+            for method in table.methods:
+                began = time.perf_counter()
+                rows.append(row := measure(table, method, setting))
+                seconds = time.perf_counter() - began
+                print(
+                    f"{name} {setting:>20} {method:>20}: {row.mean:.4g} ± {row.half:.2g} ({seconds:.0f} s)", flush=True
+                )
+        print(save_table(name, table, rows))
+
+
+if __name__ == "__main__":
+    main()

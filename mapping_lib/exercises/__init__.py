@@ -1,0 +1,27 @@
+"""Floor 6: checks of a reader's answers, one file a chapter.
+
+A check never raises: it prints "Right." with what was shown, or what is missing with a hint. An
+exercise that is not begun yet (it returns ``...``) gets its hint, so that Run All reaches the end.
+"""
+
+from mapping_lib.exercises.clinic import check_error, check_recipe
+from mapping_lib.exercises.code import check_descend, check_first_order, check_reptile
+from mapping_lib.exercises.mappings import check_exchanged, check_stop, check_strategy
+from mapping_lib.exercises.math import check_best_alpha, check_one_link, check_pencil
+from mapping_lib.exercises.view import check_nearest, check_trained
+
+__all__ = [
+    "check_best_alpha",
+    "check_descend",
+    "check_error",
+    "check_exchanged",
+    "check_first_order",
+    "check_nearest",
+    "check_one_link",
+    "check_pencil",
+    "check_recipe",
+    "check_reptile",
+    "check_stop",
+    "check_strategy",
+    "check_trained",
+]

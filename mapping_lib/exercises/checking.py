@@ -1,0 +1,48 @@
+"""Floor 6: what all checks share. A check says "Right." or what is missing, and never raises."""
+
+from collections.abc import Callable
+from functools import wraps
+
+
+class _NotYet(Exception):
+    """What a check raises inside, with the sentence that the reader gets."""
+
+
+class _NotBegun(Exception):
+    """The exercise still returns ``...``."""
+
+
+def check(hint: str):
+    """Turn a function that raises `_NotYet` into one that prints, adding ``hint`` when it is not right."""
+
+    def decorate(judge: Callable[[Callable], str]) -> Callable[[Callable], bool]:
+        @wraps(judge)
+        def run(answer: Callable) -> bool:
+            try:
+                print(f"Right. {judge(answer)}")
+                return True
+            except _NotBegun:
+                print(f"Not begun: the function still returns `...`.\nHint: {hint}")
+            except _NotYet as problem:
+                print(f"Not yet: {problem}\nHint: {hint}")
+            except Exception as problem:  # the reader's own code failed: say so, and go on
+                print(f"Not yet: your code stopped with {type(problem).__name__}: {problem}\nHint: {hint}")
+            return False
+
+        return run
+
+    return decorate
+
+
+def need(condition: bool, otherwise: str) -> None:
+    """Stop the check with the sentence ``otherwise``, unless the condition holds."""
+    if not condition:
+        raise _NotYet(otherwise)
+
+
+def answered(value: object) -> object:
+    """Give the reader's value back, unless it is still ``...`` or nothing at all."""
+    if value is ...:
+        raise _NotBegun
+    need(value is not None, "the function returns nothing: is a `return` missing?")
+    return value

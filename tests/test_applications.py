@@ -1,0 +1,96 @@
+"""The stored tables: made by the settings that the code has now, whole, and the same again on a sample."""
+
+import json
+
+import pytest
+import torch
+
+from mapping_lib import applications
+from mapping_lib.applications import Row, Table, measure, read_about, read_table, save_table
+from mapping_lib.weights import load_settings
+
+TABLES = applications.tables()
+CELLS = [(name, m, s) for name, table in TABLES.items() for s in table.settings for m in table.methods]
+RECIPES = applications.recipes()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_was_made_by_the_settings_that_the_code_has(name: str):
+    assert read_about(name) == json.loads(json.dumps(TABLES[name].described()))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_whole(name: str):
+    table, rows = TABLES[name], read_table(name)
+    assert list(rows) == [(m, s) for s in table.settings for m in table.methods]
+    assert all(len(row.scores) == table.n for row in rows.values())
+    assert table.n >= 600 or table.n == table.at_once  # fewer only where they are all there are
+
+
+@pytest.mark.parametrize(("name", "method", "setting"), CELLS)
+def test_the_first_scores_come_out_again(name: str, method: str, setting: str):
+    table = TABLES[name]
+    stored = read_table(name)[method, setting].scores[: table.at_once]
+    again = measure(table, method, setting, n=table.at_once).scores
+    assert again.sub(stored).abs().mean() <= table.tolerance
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_shipped_theta_was_made_by_the_settings_that_the_code_has(name: str):
+    assert load_settings(applications.theta_path(name)) == json.loads(json.dumps(RECIPES[name].settings))
+
+
+def test_every_stored_table_is_known():
+    assert {path.stem for path in applications.FOLDER.glob("*.json")} == set(TABLES)
+
+
+# The machinery ----------------------------------------------------------------------------------------
+
+
+def lots(method, setting, n, generator):
+    return torch.rand(n, generator=generator) + {"a": 0.0, "b": 1.0}[method]
+
+
+TABLE = Table("a lot", ("a", "b"), {"x": {"k": 1}}, lots, fixed={"z": 2}, n=50, at_once=20, seed=7)
+
+
+def test_methods_meet_the_same_episodes_and_a_sample_is_their_beginning():
+    a, b = (measure(TABLE, method, "x") for method in "ab")
+    assert len(a.scores) == 50
+    assert torch.allclose(a.scores + 1, b.scores, atol=2e-4)
+    assert torch.equal(measure(TABLE, "a", "x", n=20).scores, a.scores[:20])
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(applications, "FOLDER", tmp_path)
+    rows = [measure(TABLE, method, "x") for method in "ab"]
+    save_table("lots", TABLE, rows)
+    back = read_table("lots")
+    assert all(torch.equal(back[row.method, row.setting].scores, row.scores) for row in rows)
+    assert read_about("lots") == {
+        "measure": "a lot",
+        "methods": ["a", "b"],
+        "settings": {"x": {"k": 1}},
+        "fixed": {"z": 2, "n": 50, "at_once": 20, "seed": 7},
+    }
+
+
+def test_the_interval_is_that_of_the_mean():
+    scores = torch.tensor([0.0, 1.0, 1.0, 2.0])
+    row = Row.of("a", "x", scores)
+    assert (row.mean, row.median) == (1.0, 1.0)
+    assert row.high - row.mean == pytest.approx(1.96 * float(scores.std()) / 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: measure(TABLE, "c", "x"), "method is 'c'; allowed: 'a', 'b'"),
+        (lambda: measure(TABLE, "a", "y"), "setting is 'y'; allowed: 'x'"),
+        (lambda: measure(TABLE, "a", "x", n=0), "n is 0; allowed: a whole number, 1 or more"),
+        (lambda: read_table("nothing"), "no such table is stored"),
+    ],
+)
+def test_wrong_names_are_refused(call, message: str):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        call()
