@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from mapping_lib import plots
+from mapping_lib.applications.gains import Gain
 from mapping_lib.evaluation import summarise
+from mapping_lib.plots import gains
 
 
 @pytest.fixture
@@ -246,3 +248,21 @@ def test_arrows_of_the_map_go_from_each_box_to_the_next_of_its_row(table):
         assert end == pytest.approx(edges[y, b][0], abs=0.03)
     drawn = [text for text in table.texts if hasattr(text, "xyann")]
     assert all(text.xy[1] == text.xyann[1] and text.arrow_patch is not None for text in drawn)
+
+
+def test_gains_stand_in_the_order_given_in_the_colour_of_their_sign(ax):
+    given = {"more": Gain(0.5, 0.4, 0.6), "less": Gain(-0.2, -0.3, -0.1), "who knows": Gain(0.01, -0.1, 0.1)}
+    gains.plot_gains(ax, given)
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(given)
+    assert [text.get_text() for text in ax.texts] == ["50 %", "−20 %", "1 %"]
+    colours = [to_hex(bar.get_facecolor()).upper() for bar in ax.patches]
+    assert colours == [plots.COLOURS[role].upper() for role in ("after", "rival", "before")]
+    assert [bar.get_width() for bar in ax.patches] == [0.5, -0.2, 0.01]
+
+
+def test_a_gain_by_examples_keeps_its_numbers(ax):
+    gains.plot_gain_by_examples(ax, [1, 5], [Gain(0.5, 0.4, 0.6), Gain(0.1, 0.0, 0.2)], "one", "black")
+    line, _ = ax.lines
+    assert (list(line.get_xdata()), list(line.get_ydata()), line.get_label()) == ([1, 5], [0.5, 0.1], "one")
+    corners = ax.collections[0].get_paths()[0].vertices
+    assert (corners[:, 1].min(), corners[:, 1].max()) == (0.0, 0.6)
