@@ -1,5 +1,6 @@
 """Every stub of a chapter fails its check and says how to go on; every solution given there passes it."""
 
+import math
 import re
 from pathlib import Path
 
@@ -113,6 +114,11 @@ def too_long(model, tasks):
     return loss
 
 
+def two_samples(a, b):
+    mean, half = (a - b).mean(), 1.96 * ((a.var() + b.var()) / len(a)) ** 0.5
+    return mean - half, mean + half
+
+
 def error_peeked(learner, theta, task):
     phi = learner.adapt(theta, task.query)
     return (learner.predict(phi, task.query.x) - task.query.y).square().mean()
@@ -167,6 +173,12 @@ def error_on_support(learner, theta, task):
         (exercises.check_reptile, lambda theta, phis: theta - phis.sum(0), "expected [0.5, -1.0]"),
         (exercises.check_reptile, lambda theta, phis: theta - phis, "should have the shape of theta"),
         (exercises.check_first_order, lambda theta, tasks: torch.tensor(1.0), "were the parameters detached?"),
+        (exercises.check_interval, two_samples, "two independent samples"),
+        (exercises.check_interval, lambda a, b: (2.0, 1.0), "they are exchanged"),
+        (exercises.check_interval, lambda a, b: ((b - a).mean() - 1, (b - a).mean() + 1), "is not the mean of a - b"),
+        (exercises.check_interval, lambda a, b: ((a - b).mean() - 1, (a - b).mean() + 1), "its half width is 1.000"),
+        (exercises.check_episodes_needed, lambda sd, gain: (1.96 * sd / gain) ** 2, "Round up"),
+        (exercises.check_episodes_needed, lambda sd, gain: math.ceil(1.96 * sd / gain), "is 20, not 385"),
     ],
 )
 def test_a_wrong_answer_is_told_what_is_wrong(check, answer, said, capsys):

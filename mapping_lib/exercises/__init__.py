@@ -4,6 +4,7 @@ A check never raises: it prints "Right." with what was shown, or what is missing
 exercise that is not begun yet (it returns ``...``) gets its hint, so that Run All reaches the end.
 """
 
+from mapping_lib.exercises.applications import check_episodes_needed, check_interval
 from mapping_lib.exercises.clinic import check_error, check_recipe
 from mapping_lib.exercises.code import check_descend, check_first_order, check_reptile
 from mapping_lib.exercises.mappings import check_exchanged, check_stop, check_strategy
@@ -13,9 +14,11 @@ from mapping_lib.exercises.view import check_nearest, check_trained
 __all__ = [
     "check_best_alpha",
     "check_descend",
+    "check_episodes_needed",
     "check_error",
     "check_exchanged",
     "check_first_order",
+    "check_interval",
     "check_nearest",
     "check_one_link",
     "check_pencil",
