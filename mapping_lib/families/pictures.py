@@ -1,0 +1,68 @@
+"""Small pictures of characters: the form they are brought into, and the way they are bent.
+
+An image is ``(1, 28, 28)``, float32 from 0 (paper) to 1 (ink); the longest side of its ink is 20 pixels.
+"""
+
+import torch
+from torch import Generator, Tensor
+
+SIDE, INK = 28, 20
+"""The side of an image, and the longest side of the ink in it, in pixels."""
+
+
+def standardised(picture: Tensor) -> Tensor:
+    """Bring a picture ``(height, width)`` of ink (0 paper to 1 ink) into the form of a glyph, ``(1, 28, 28)``.
+
+    What is not paper (at least a tenth of the darkest ink) is cut out, brought to 20 pixels on its longest side, and
+    put in the middle. Raises ValueError for another shape, and for a picture without ink.
+
+    >>> picture = torch.zeros(200, 300)
+    >>> picture[20:120, 40:60] = 1.0
+    >>> [round(float(row), 3) for row in standardised(picture)[0].sum(1)[[3, 4, 23, 24]]]
+    [0.0, 4.0, 4.0, 0.0]
+    """
+    if picture.ndim != 2:
+        raise ValueError(f"picture has shape {tuple(picture.shape)}; allowed: (height, width)")
+    if picture.numel() == 0 or not bool(picture.max() > 0):
+        raise ValueError("picture has no ink; allowed: at least one pixel above 0")
+    rows, columns = (picture > 0.1 * picture.max()).nonzero().unbind(-1)
+    ink = picture[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].float()
+    size = [max(1, round(INK * side / max(ink.shape))) for side in ink.shape]
+    resize = torch.nn.functional.interpolate
+    return centred(resize(ink[None, None], size, mode="bilinear", antialias=True)[0, 0].clamp(0, 1))
+
+
+def jittered(images: Tensor, amount: float, *, generator: Generator) -> Tensor:
+    """Turn, shear, stretch and move every image ``(example, 28, 28)`` by an affine map of its own.
+
+    Each of the six numbers of the map is uniform. With an ``amount`` of 1: an angle up to 15 degrees, a shear up to
+    0.15, the logarithm of the size along each axis up to 0.15, a move along each axis up to 1.5 pixels; other amounts
+    multiply these. Pixels in between are interpolated bilinearly, and what leaves the image is lost.
+
+    >>> dot = torch.zeros(1, 28, 28)
+    >>> dot[0, 13:15, 13:15] = 1.0
+    >>> torch.allclose(jittered(dot, 0.0, generator=torch.Generator()), dot)
+    True
+    """
+    if amount == 0 or len(images) == 0:
+        return images
+    limits = amount * torch.tensor([torch.pi / 12, 0.15, 0.15, 0.15, 3 / SIDE, 3 / SIDE])  # the image spans -1 to 1
+    angle, shear, *sizes, right, down = ((2 * torch.rand(len(images), 6, generator=generator) - 1) * limits).unbind(-1)
+    width, height = (size.exp() for size in sizes)
+    cos, sin = angle.cos(), angle.sin()
+    rows = [width * cos, height * (shear * cos - sin), right, width * sin, height * (shear * sin + cos), down]
+    maps = torch.stack(rows, -1).view(-1, 2, 3)
+    grid = torch.nn.functional.affine_grid(maps, [len(images), 1, SIDE, SIDE], align_corners=False)
+    return torch.nn.functional.grid_sample(images[:, None], grid, align_corners=False)[:, 0]
+
+
+def centred(ink: Tensor) -> Tensor:
+    """Put ink ``(height, width)``, at most 28 pixels each way, in the middle of an image ``(1, 28, 28)``.
+
+    >>> centred(torch.ones(2, 2))[0].nonzero().tolist()
+    [[13, 13], [13, 14], [14, 13], [14, 14]]
+    """
+    image = torch.zeros(1, SIDE, SIDE)
+    top, left = ((SIDE - side) // 2 for side in ink.shape)
+    image[0, top : top + ink.shape[0], left : left + ink.shape[1]] = ink
+    return image
