@@ -39,6 +39,7 @@ BESIDE = {"recording"}
 
 ONLY_FOR = {
     "ipywidgets": {"explorers"},
+    "anywidget": {"explorers"},
     "matplotlib": {"plots", "explorers", "families.glyphs"},  # glyphs are drawn with its fonts
 }
 """Packages that only these rooms, or these files of a room, may import."""
