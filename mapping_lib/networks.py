@@ -2,14 +2,22 @@
 
 import copy
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
 
-from mapping_lib.checks import check_count, check_generator
+from mapping_lib.checks import check_choice, check_count, check_generator
 from mapping_lib.task import Params
+
+NORMS: dict[str, Callable[[int], list[nn.Module]]] = {
+    "none": lambda channels: [],
+    "group": lambda channels: [nn.GroupNorm(math.gcd(4, channels), channels)],
+    "batch": lambda channels: [nn.BatchNorm2d(channels, track_running_stats=False)],
+}
+"""The normalisations of `conv_net`, by name: modules for a number of channels."""
 
 
 class FunctionalNetwork(NamedTuple):
@@ -43,6 +51,31 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Seque
     for n_in, n_out in itertools.pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), activation()]
     return nn.Sequential(*layers[:-1])
+
+
+def conv_net(n_out: int, filters: Sequence[int] = (32, 32, 32, 32), *, norm: str = "none") -> nn.Sequential:
+    """Build a convolutional network for images ``(example, 1, 28, 28)``, with ``n_out`` outputs.
+
+    Each layer has 3 x 3 filters that move in steps of two pixels, a normalisation, and a ReLU: that of Finn et al.
+    2017, section 5.2, for Omniglot, "strided convolutions instead of max-pooling". ``filters`` says how many there are
+    in each layer. ``norm`` is "none"; "group", over groups of channels of one image; or "batch", over all images that
+    are *judged together*: there are no running statistics, as in MAML, so one image's answer hangs on its neighbours.
+    A linear layer reads what is left (with four layers 2 x 2 pixels). Raises ValueError for a count below 1, for no
+    layer, more than five, or an unknown normalisation.
+
+    >>> [tuple(p.shape) for p in conv_net(5, (8, 8)).parameters() if p.ndim > 1]
+    [(8, 1, 3, 3), (8, 8, 3, 3), (5, 392)]
+    """
+    check_count("n_out", n_out, at_least=1)
+    if not 0 < len(filters) <= 5:
+        raise ValueError(f"filters is {tuple(filters)}; allowed: one to five numbers, one for each layer")
+    make_norm = NORMS[check_choice("norm", norm, NORMS)]
+    layers: list[nn.Module] = []
+    for i, (n_in, n) in enumerate(itertools.pairwise([1, *filters])):
+        check_count(f"filters[{i}]", n, at_least=1)
+        layers += [nn.Conv2d(n_in, n, 3, stride=2, padding=1), *make_norm(n), nn.ReLU()]
+    side = (28 - 1) // 2 ** len(filters) + 1
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(filters[-1] * side**2, n_out))
 
 
 def functional(network: nn.Module) -> FunctionalNetwork:
