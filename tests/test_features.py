@@ -1,0 +1,76 @@
+"""A learner on features: ANIL by another way, and the pieces by hand."""
+
+import pytest
+import torch
+from oracles import central_differences, random_theta, seeded
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.testing import assert_close
+
+from mapping_lib.families.episodes import Episodes
+from mapping_lib.learners.features import on_features
+from mapping_lib.learners.gradient import anil, maml
+from mapping_lib.learners.prototypes import prototypical
+from mapping_lib.task import Task, each
+
+NETWORK = nn.Sequential(nn.Conv2d(1, 2, 3, stride=2), nn.Tanh(), nn.Flatten(), nn.Linear(8, 3)).double()
+LEARNER = on_features(NETWORK[:-1], maml(NETWORK[-1], cross_entropy, alpha=0.5, steps=3), cross_entropy)
+ANIL = anil(NETWORK, cross_entropy, alpha=0.5, steps=3)
+
+
+def tasks() -> Task:
+    x = torch.randn(60, 1, 5, 5, generator=seeded(0), dtype=torch.float64)
+    return Episodes(x, torch.arange(60) % 6, 3).sample(4, 2, 3, generator=seeded(1))
+
+
+def renamed(theta: dict) -> dict:
+    """The names of a whole network as those of body and head."""
+    return {name.replace("3.", "head.") if name[0] == "3" else f"body.{name}": p for name, p in theta.items()}
+
+
+def test_with_maml_on_the_last_layer_it_is_anil():
+    theta, many = random_theta(NETWORK), tasks()
+    value, direction = ANIL.meta_grad(theta, many)
+    got_value, got = LEARNER.meta_grad(renamed(theta), many)
+    assert_close(got_value, value)
+    assert_close(got, renamed(direction))
+    for task in each(many):
+        phi, expected = LEARNER.adapt(renamed(theta), task.support), ANIL.adapt(theta, task.support)
+        assert_close(phi, renamed(expected))
+        assert_close(LEARNER.predict(phi, task.query.x), ANIL.predict(expected, task.query.x))
+
+
+def test_the_body_stays_and_the_steps_are_passed_on():
+    theta = renamed(random_theta(NETWORK))
+    task = next(each(tasks()))
+    phi = LEARNER.adapt(theta, task.support, steps=0)
+    assert all(torch.equal(phi[name], theta[name]) for name in theta)
+    phi = LEARNER.adapt(theta, task.support)
+    assert all(torch.equal(phi[name], theta[name]) for name in theta if name.startswith("body."))
+
+
+def test_a_centroid_in_features_is_the_prototypical_network_of_the_body():
+    body, ours = NETWORK[:-1], on_features(NETWORK[:-1], prototypical(None, 3), cross_entropy)
+    theta, many = random_theta(body), tasks()
+    named = {f"body.{name}": p for name, p in theta.items()}
+    loss, direction = ours.meta_grad(named, many)
+    expected_loss, expected = prototypical(body, 3).meta_grad(theta, many)
+    assert_close(loss, expected_loss)
+    assert_close(direction, {f"body.{name}": p for name, p in expected.items()})
+
+
+def test_its_direction_is_the_slope_of_the_meta_loss():
+    theta, many = renamed(random_theta(NETWORK)), tasks()
+    slopes = central_differences(lambda t: LEARNER.meta_grad(t, many)[0], theta)
+    assert_close(LEARNER.meta_grad(theta, many)[1], slopes, rtol=1e-5, atol=1e-8)
+
+
+def test_one_seed_gives_one_theta():
+    first, second = (LEARNER.init(generator=seeded(3)) for _ in range(2))
+    assert {*first} == {"body.0.weight", "body.0.bias", "head.weight", "head.bias"}
+    assert_close(first, second)
+
+
+def test_a_theta_of_another_network_is_refused():
+    with pytest.raises(ValueError, match=r"theta has the names \[\]; allowed: \['0.bias', '0.weight'\]"):
+        LEARNER.adapt({}, next(each(tasks())).support)
