@@ -8,11 +8,13 @@ set_network                        weights of G                  S -> phi
 learned_rule                       the rule's weights, a start   (phi, gradient) -> phi', unrolled
 gradient_flow                      initial weights, a time tau   tau -> phi(tau)
 in_context                         a transformer's weights       (S, x) -> y, phi is theta and the support
+policy_maml                        initial policy                (theta, trajectories) -> phi
 prototypical                       an embedding's weights        S -> phi, the means of its classes
 naive_bayes                        a prior (pseudo-counts)       S -> phi, the posterior mean
 joint, joint_adam, from_scratch    initial weights               the honest baselines
 nearest_neighbour                  nothing                       S -> phi, the support itself
 bayes_ridge                        nothing                       S -> phi, Bayes' rule for noisy linear functions
+gaussian_prior, choice_prior       a distribution of phi         (theta, S) -> phi, Bayes' rule with a learned prior
 """
 
 from collections.abc import Callable

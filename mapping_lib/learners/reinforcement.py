@@ -1,0 +1,162 @@
+"""MAML for policies: the support is a function from phi to trajectories, so every inner step tries its own phi."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mapping_lib import inner_loop
+from mapping_lib.checks import check_count, check_number, check_theta
+from mapping_lib.families.navigation import Navigation, Rollouts
+from mapping_lib.inner_loop import support_objective
+from mapping_lib.learners import MetaLearner
+from mapping_lib.learners.many_tasks import one_each, through_adaptation
+from mapping_lib.learners.policies import experience, surrogate, surrogate_with_score
+from mapping_lib.networks import FunctionalNetwork, functional
+from mapping_lib.task import Batch, Params, Task
+
+Support = Callable[[Params], Batch]
+"""phi -> what a policy with the parameters phi lives through, as a `Batch` of `policies.experience`."""
+
+
+def policy_maml(
+    policy: nn.Module,
+    family: Navigation,
+    *,
+    alpha: float | Sequence[float] = 0.1,
+    steps: int = 1,
+    score_term: bool = True,
+) -> MetaLearner:
+    """MAML for reinforcement learning (Finn et al. 2017, algorithm 3), with REINFORCE as the inner gradient.
+
+    ``adapt(theta, support)`` takes a *function* for a support: each inner step calls it with the phi that it has
+    reached, and descends the `surrogate` on what comes back; nothing is differentiated through the function.
+    ``adapt_path`` and ``meta_grad`` take the luck that `Navigation.sample` draws, and share it out evenly to the
+    steps. The meta-loss is minus the mean return after adaptation; the direction is an estimate of its gradient (up
+    to the scale of advantages), with the score-function term of the inner trajectories or without (see
+    `policies.surrogate_with_score`). ``alpha`` is one size for all steps, or one each, the last of which then holds
+    on. With ``steps=0`` this is joint training. Raises ValueError for numbers out of range.
+
+    >>> from mapping_lib.learners.policies import GaussianPolicy
+    >>> family = Navigation(horizon=5)
+    >>> learner = policy_maml(GaussianPolicy((2, 8, 2)), family, alpha=(0.1, 0.05))
+    >>> theta = learner.init(generator=torch.Generator().manual_seed(0))
+    >>> tasks = family.sample(3, 4, 4, generator=torch.Generator().manual_seed(1))
+    >>> learner.adapt_path(theta, tasks.support, steps=2)["log_std"].shape
+    torch.Size([3, 3, 2])
+    """
+    model, rule = functional(policy), _Alphas.of(alpha)
+    default = check_count("steps", steps, at_least=0)
+    inner = surrogate_with_score if score_term else surrogate
+
+    def adapt(theta: Params, support: Support, *, description=None, steps: int | None = None) -> Params:
+        check_theta(theta, model.shapes)
+        phi = dict(theta)
+        for i in range(check_count("steps", default if steps is None else steps, at_least=0)):
+            phi = inner_loop.adapt(phi, support_objective(model.predict, inner, support), alpha=rule.at(i), steps=1)
+        return phi
+
+    def adapt_path(theta: Params, support: Batch, *, steps: int) -> Params:
+        check_theta(theta, model.shapes)
+        path = [phi for phi, _ in _live(model, family, rule, theta, support, steps)]
+        return {name: torch.stack([phi[name] for phi in path]) for name in theta}
+
+    def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
+        check_theta(theta, model.shapes)
+        *lived, (phi, _) = _live(model, family, rule, theta, tasks.support, default)
+        judged = rollouts(policy, family, phi, tasks.query)
+        # through what was lived: per task, a Batch with a leading dimension of steps
+        support = _stacked([batch for _, batch in lived], like=tasks.support)
+
+        def again(theta: Params, support: Batch) -> Params:
+            parts = iter(Batch(*part) for part in zip(*support, strict=True))
+            return adapt(theta, lambda phi: next(parts), steps=default)
+
+        adapted = Task(support, experience(judged), tasks.description)
+        _, direction = through_adaptation(again, model.predict, surrogate, theta, adapted)
+        return -judged.returns.mean(), direction
+
+    return MetaLearner(model.init, adapt, model.predict, meta_grad, "no gradient", adapt_path)
+
+
+def rollouts(policy: nn.Module, family: Navigation, phi: Params, luck: Batch) -> Rollouts:
+    """Let every task's policy act: tensors of ``phi`` lead with the task dimension, ``luck`` as in `Navigation`.
+
+    >>> from mapping_lib.learners.policies import GaussianPolicy
+    >>> family, policy = Navigation(horizon=5), GaussianPolicy((2, 8, 2))
+    >>> phi = one_each(functional(policy).init(generator=torch.Generator().manual_seed(0)), 3)
+    >>> tasks = family.sample(3, 4, 0, generator=torch.Generator().manual_seed(1))
+    >>> rollouts(policy, family, phi, tasks.support).returns.shape
+    torch.Size([3, 4])
+    """
+    predict = torch.func.vmap(functional(policy).predict)
+    with torch.no_grad():
+        return family.rollouts(lambda seen: predict(phi, seen), luck)
+
+
+def trials(policy: nn.Module, family: Navigation, luck: Batch) -> Support:
+    """One task's support as a function: try phi with this ``luck (trajectory, horizon, 2)``, and tell what happened.
+
+    >>> from mapping_lib.learners.policies import GaussianPolicy
+    >>> family, policy = Navigation(horizon=5), GaussianPolicy((2, 8, 2))
+    >>> phi = functional(policy).init(generator=torch.Generator().manual_seed(0))
+    >>> task = family.sample(1, 4, 0, generator=torch.Generator().manual_seed(1))
+    >>> trials(policy, family, Batch(task.support.x[0], task.support.y[0]))(phi).x.shape
+    torch.Size([20, 2])
+    """
+
+    def support(phi: Params) -> Batch:
+        held = {name: p.detach()[None] for name, p in phi.items()}
+        lived = experience(rollouts(policy, family, held, Batch(luck.x[None], luck.y[None])))
+        return Batch(lived.x[0], lived.y[0])
+
+    return support
+
+
+class _Alphas(NamedTuple):
+    """The size of each inner step; the last one holds for all that follow."""
+
+    sizes: tuple[float, ...]
+
+    @classmethod
+    def of(cls, alpha: float | Sequence[float]) -> "_Alphas":
+        if isinstance(alpha, Sequence) and not isinstance(alpha, str):
+            if not alpha:
+                raise ValueError(f"alpha is {alpha!r}; allowed: one number, or one for each step")
+            return cls(tuple(check_number(f"alpha[{i}]", a, at_least=0) for i, a in enumerate(alpha)))
+        return cls((check_number("alpha", alpha, at_least=0),))
+
+    def at(self, step: int) -> float:
+        return self.sizes[min(step, len(self.sizes) - 1)]
+
+
+def _live(
+    model: FunctionalNetwork, family: Navigation, rule: _Alphas, theta: Params, luck: Batch, steps: int
+) -> Iterator[tuple[Params, Batch | None]]:
+    """phi before each step with what it lived through there, and at last phi after all steps with None."""
+    check_count("steps", steps, at_least=0)
+    if luck.x.ndim != 4 or luck.x.shape[1] < steps or (steps and luck.x.shape[1] % steps):
+        shown = tuple(luck.x.shape)
+        raise ValueError(
+            f"support.x has shape {shown}; allowed: (task, trajectory, horizon, 2), as many for each of {steps} steps"
+        )
+    phi, predict = one_each(theta, len(luck.x)), torch.func.vmap(model.predict)
+    slopes = torch.func.vmap(torch.func.grad(lambda phi, x, y: surrogate(model.predict(phi, x), y)))
+    with torch.no_grad():
+        for i, share in enumerate(zip(*(part.chunk(max(steps, 1), 1) for part in luck), strict=True)):
+            if i == steps:
+                break
+            act = lambda seen, phi=phi: predict(phi, seen)  # noqa: E731
+            lived = experience(family.rollouts(act, Batch(*share)))
+            yield phi, lived
+            phi = inner_loop.inner_step(phi, slopes(phi, *lived), rule.at(i))
+    yield phi, None
+
+
+def _stacked(batches: list[Batch], *, like: Batch) -> Batch:
+    """What was lived in each step, as one batch ``(task, step, row, feature)``."""
+    if not batches:
+        empty = like.x.new_zeros(len(like.x), 0, 0, 0)
+        return Batch(empty, empty)
+    return Batch(*(torch.stack(part, 1) for part in zip(*batches, strict=True)))
