@@ -38,7 +38,8 @@ class Omniglot:
 
     ``folder`` is where ``part`` lies, as a folder or as a zip file of that name. With ``rotations`` each character
     turned by 90, 180 and 270 degrees is a character of its own: four times as many classes to train on (Santoro et
-    al. 2016). Characters of different alphabets may meet in a task. ``names`` are the classes by number.
+    al. 2016). Characters of different alphabets may meet in a task. ``relabel`` is that of `episodes.Episodes`.
+    ``names`` are the classes by number.
 
     Raises FileNotFoundError where there is no such folder or part; ValueError for a part that holds no
     ``alphabet/character/image.png``, for an image that cannot be read (it is named), and for n_way out of range.
@@ -48,6 +49,7 @@ class Omniglot:
     part: str = "images_background"
     n_way: int = 5
     rotations: bool = False
+    relabel: bool = True
 
     def __post_init__(self) -> None:
         check_choice("part", self.part, PARTS)
@@ -77,7 +79,7 @@ class Omniglot:
         classes = torch.arange(len(sizes)).repeat_interleave(sizes)
         turns = range(4 if self.rotations else 1)
         x = torch.cat([torch.rot90(x, turn, (-2, -1)) for turn in turns])
-        return Episodes(x, torch.cat([classes + turn * len(sizes) for turn in turns]), self.n_way)
+        return Episodes(x, torch.cat([classes + turn * len(sizes) for turn in turns]), self.n_way, self.relabel)
 
 
 @lru_cache(maxsize=4)

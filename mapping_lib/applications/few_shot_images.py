@@ -1,0 +1,144 @@
+"""Few-shot images (chapter 4a): letters of unseen alphabets from one or five examples of each, measured.
+
+`few_shot_methods` has the methods and their training, `few_shot_tuning` how their step sizes were chosen, `omniglot`
+the same table for a reader's own Omniglot. Two tables: the accuracy of all methods; and the accuracy of prototypical
+networks with and without normalisation, when the same queries are judged in different company.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from mapping_lib.applications import Recipe, Table
+from mapping_lib.applications.few_shot_methods import (
+    FILTERS,
+    GLYPHS,
+    JUDGED_WAYS,
+    METHODS,
+    TRAINING,
+    TUNED,
+    Source,
+    Tuned,
+    embedding,
+    glyphs_theta,
+    learner_of,
+    theta_of,
+)
+from mapping_lib.families.glyphs import Glyphs
+from mapping_lib.learners import MetaLearner
+from mapping_lib.task import Params, Task, each
+
+
+def _settings(name: str) -> dict:
+    """What a theta hangs on, as plain values; MAML and ANIL are trained with the steps chosen for one example."""
+    training, tuned = TRAINING[name], TUNED.get((name.partition("_")[0].upper(), 1))
+    told = {field: getattr(training, field) for field in training._fields[2:]}
+    inner = {} if tuned is None else {"alpha": tuned.alpha, "steps": tuned.steps}
+    return {**told, **inner, "filters": list(FILTERS), "schedule": "cosine", "optimiser": "adam", "stored": "16 bits"}
+
+
+RECIPES = {
+    f"glyphs_{name}": Recipe(lambda t=training: t.theta(GLYPHS), _settings(name)) for name, training in TRAINING.items()
+}
+
+
+SETTINGS = {
+    f"{n_way}-way {k_shot}-shot": {"n_way": n_way, "k_shot": k_shot, "jitter": 1.0}
+    for n_way in JUDGED_WAYS
+    for k_shot in (1, 5)
+} | {"5-way 1-shot, jitter 1.6": {"n_way": 5, "k_shot": 1, "jitter": 1.6}}
+
+N_QUERY = 3
+"""Queries of each class in the episodes that are judged."""
+
+
+def accuracies(
+    method: str,
+    setting: dict,
+    tasks: Task,
+    *,
+    read: Callable[[str], Params] = glyphs_theta,
+    tuned: Tuned | None = None,
+) -> Tensor:
+    """The share of right answers in each episode, ``(task,)``.
+
+    ``setting`` has the "n_way" and "k_shot" of the tasks, ``tuned`` other steps than those in `TUNED`. "from scratch"
+    begins at other random weights in each of the episodes.
+
+    >>> tasks = Glyphs("validation").sample(2, 1, 3, generator=torch.Generator().manual_seed(0))
+    >>> accuracies("pixel 1-NN", {"n_way": 5, "k_shot": 1}, tasks).shape
+    torch.Size([2])
+    """
+    learner, rights = learner_of(method, setting["n_way"], setting["k_shot"], tuned), []
+    with torch.no_grad():
+        for i, task in enumerate(each(tasks)):
+            theta = theta_of(method, setting["n_way"], read, seed=i)
+            y_hat = learner.predict(learner.adapt(theta, task.support), task.query.x)
+            rights.append((y_hat.argmax(-1) == task.query.y).float().mean())
+    return torch.stack(rights)
+
+
+def table_of(source: Source, settings: dict[str, dict], read: Callable[[str], Params], **told) -> Table:
+    """The table of all methods on the held-out part of ``source``, with the theta that ``read`` gives."""
+
+    def score(method: str, name: str, n: int, generator: Generator) -> Tensor:
+        setting = settings[name]
+        family = source.episodes("held out", setting["n_way"], setting["jitter"])
+        tasks = family.sample(n, setting["k_shot"], N_QUERY, generator=generator)
+        return accuracies(method, setting, tasks, read=read)
+
+    fixed = {"n_query": N_QUERY, "filters": list(FILTERS), "tuned": _plain(TUNED)}
+    return Table("accuracy", METHODS, settings, score, fixed, **{"at_once": 10, "tolerance": 0.03, **told})
+
+
+def _plain(tuned: dict[tuple[str, int], Tuned]) -> dict:
+    return {f"{method}, K = {k}": [*chosen] for (method, k), chosen in tuned.items()}
+
+
+JUDGED_TOGETHER = {
+    "one of each class": {"queries judged together": 5},
+    "five of one class": {"queries judged together": 5},
+    "alone": {"queries judged together": 1},
+}
+
+
+def _company(norm: str, company: str, n: int, generator: Generator) -> Tensor:
+    """The same 25 queries of each episode, judged in different company."""
+    learner, theta = embedding(norm), glyphs_theta("prototypical" if norm == "none" else f"{norm}_norm")
+    tasks, rights = Glyphs("held out").sample(n, 1, 5, generator=generator), []
+    for task in each(tasks):
+        phi = learner.adapt(theta, task.support)
+        rights.append((told_in_company(learner, phi, task.query.x, company) == task.query.y).float().mean())
+    return torch.stack(rights)
+
+
+def told_in_company(learner: MetaLearner, phi: Params, x: Tensor, company: str) -> Tensor:
+    """The labels that ``learner`` gives to 25 queries ``x``, five of each of five classes, class after class.
+
+    ``company`` is a name in `JUDGED_TOGETHER`: who else is in the batch that `predict` is given.
+
+    >>> learner = embedding("none")
+    >>> phi = learner.adapt(glyphs_theta("prototypical"), Batch(torch.rand(5, 1, 28, 28), torch.arange(5)))
+    >>> told_in_company(learner, phi, torch.rand(25, 1, 28, 28), "alone").shape
+    torch.Size([25])
+    """
+    order = torch.arange(25).view(5, 5)
+    batches = {"one of each class": order.T, "five of one class": order, "alone": order.view(25, 1)}[company]
+    told = torch.empty(25, dtype=torch.long)
+    for batch in batches:
+        told[batch] = learner.predict(phi, x[batch]).argmax(-1)
+    return told
+
+
+TABLES = {
+    "few_shot_images": table_of(GLYPHS, SETTINGS, glyphs_theta),
+    "few_shot_company": Table(
+        "accuracy",
+        ("none", "group", "batch"),
+        JUDGED_TOGETHER,
+        _company,
+        {"n_way": 5, "k_shot": 1, "jitter": 1.0, "part": "held out"},
+        tolerance=0.03,
+    ),
+}

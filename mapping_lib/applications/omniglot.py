@@ -1,0 +1,89 @@
+"""The table of chapter 4a on a reader's own Omniglot: the same methods, networks and settings, other characters.
+
+    python -m mapping_lib.applications.omniglot FOLDER            # theta as shipped, trained on printed letters
+    python -m mapping_lib.applications.omniglot FOLDER --train    # theta trained on images_background: 10 minutes
+
+FOLDER is what `mapping_lib.families.omniglot` describes; tasks are drawn from its images_evaluation.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from mapping_lib.applications import Row, Table, measure
+from mapping_lib.applications.few_shot_images import SETTINGS, table_of
+from mapping_lib.applications.few_shot_methods import TRAINING, Source, glyphs_theta
+from mapping_lib.families.omniglot import Omniglot
+from mapping_lib.task import Params
+
+PART = {"train": "images_background", "held out": "images_evaluation"}
+
+
+def source(folder: str | Path) -> Source:
+    """Omniglot as a source of tasks; nothing is bent, as every example is by another hand already."""
+    every = Omniglot(folder, PART["train"], n_way=1)
+    n_classes = len(every.names)
+    return Source(
+        lambda part, n_way, jitter: Omniglot(folder, PART[part], n_way=n_way),
+        lambda: Omniglot(folder, PART["train"], n_way=n_classes, relabel=False),
+        n_classes,
+    )
+
+
+def omniglot_table(folder: str | Path, *, trained: dict[str, Params] | None = None, n: int = 600) -> Table:
+    """The table of chapter 4a on ``folder``, for `applications.measure`; only settings with jitter 1, here without.
+
+    ``trained`` are theta by their names in `few_shot_methods.TRAINING`; None takes the shipped ones. Raises what
+    `families.omniglot.Omniglot` raises.
+
+    >>> omniglot_table("nowhere")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: folder is 'nowhere', which is no folder; allowed: one that holds images_background
+    """
+    settings = {
+        name: {"n_way": s["n_way"], "k_shot": s["k_shot"], "jitter": 0.0}
+        for name, s in SETTINGS.items()
+        if s["jitter"] == 1.0
+    }
+    read = glyphs_theta if trained is None else trained.__getitem__
+    return table_of(source(folder), settings, read, n=n)
+
+
+def trained_on(folder: str | Path) -> Iterator[tuple[str, Params]]:
+    """Train every theta that the table reads on images_background; yield each with its name."""
+    data = source(folder)
+    for name, training in TRAINING.items():
+        if not name.endswith("_norm"):  # those are for the table of normalisations
+            yield name, {n: p.float() for n, p in training.theta(data).items()}
+
+
+def rows_of(table: Table) -> Iterator[Row]:
+    """Measure cell after cell."""
+    for setting in table.settings:
+        for method in table.methods:
+            yield measure(table, method, setting)
+
+
+def main() -> None:
+    """Print the table, a line a cell."""
+    parser = argparse.ArgumentParser(prog="python -m mapping_lib.applications.omniglot", description=__doc__)
+    parser.add_argument("folder", help="holds images_background and images_evaluation, as folders or as zip files")
+    parser.add_argument("--train", action="store_true", help="train on images_background first")
+    parser.add_argument("--episodes", type=int, default=600, metavar="N", help="episodes a cell (600)")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    trained = None
+    if arguments.train:
+        trained = {}
+        for name, theta in trained_on(arguments.folder):
+            trained[name] = theta
+            print(f"trained: {name}", flush=True)
+    for row in rows_of(omniglot_table(arguments.folder, trained=trained, n=arguments.episodes)):
+        print(f"{row.setting:>14} {row.method:>16}: {row.mean:.3f} ± {row.half:.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Floor 6: the exercises of chapter 4a."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from mapping_lib.exercises.checking import answered, check, need
+
+
+@check("the sum of the first k embeddings is k times their mean: add the new one, and divide by k + 1.")
+def check_one_more(one_more: Callable[[Tensor, int, Tensor], Tensor]) -> str:
+    """Chapter 4a, exercise 1: ``one_more(prototype, k, embedded)``, the prototype when one more example comes in."""
+    seen = torch.randn(6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    before = seen.clone()
+    for k in (1, 2, 5, 0):
+        prototype = seen[:k].mean(0) if k else torch.zeros(4, dtype=seen.dtype)
+        kept = prototype.clone()
+        got = answered(one_more(prototype, k, seen[k]))
+        need(isinstance(got, Tensor) and got.shape == (4,), "the result should be one embedding, as long as the old.")
+        unchanged = torch.equal(prototype, kept) and torch.equal(seen, before)
+        need(unchanged, "the old prototype was changed in place: make a new tensor.")
+        half = (prototype + seen[k]) / 2
+        need(k == 1 or not torch.allclose(got, half), "the old prototype stands for k examples, not for one.")
+        need(torch.allclose(got, seen[: k + 1].mean(0)), f"with k = {k} it is not the mean of all k + 1 embeddings.")
+    return "A new example changes the mean, and no old example need be kept."
+
+
+@check("2 c . x - |c|^2 is -|x - c|^2 plus |x|^2, which is the same for all classes and drops out of the softmax.")
+def check_linear(linear: Callable[[Tensor], tuple[Tensor, Tensor]]) -> str:
+    """Chapter 4a, exercise 2: ``linear(prototypes)``, weight and bias of the linear layer that tells the same."""
+    for n_way in (2, 5):
+        generator = torch.Generator().manual_seed(n_way)
+        prototypes, x = (torch.randn(n, 3, generator=generator, dtype=torch.float64) for n in (n_way, 40))
+        weight, bias = answered(linear(prototypes))
+        need(weight.shape == (n_way, 3) and bias.shape == (n_way,), "weight is (n_way, feature), bias (n_way,).")
+        got, wanted = x @ weight.T + bias, -(x[:, None] - prototypes).square().sum(-1)
+        need(bool((got.argmax(1) == wanted.argmax(1)).all()), "some points get another answer than by distance.")
+        need(torch.allclose(got.softmax(1), wanted.softmax(1)), "the answers agree; the confidences do not.")
+    return "On its embedding a prototypical network is a linear classifier whose weights are read off the support."
+
+
+@check("tell every image alone, predict(x[i : i + 1]), and compare with what predict(x) says of all together.")
+def check_company(hangs_on_company: Callable[[Callable, Tensor], bool]) -> str:
+    """Chapter 4a, exercise 3: ``hangs_on_company(predict, x)``, whether an answer hangs on who else is asked."""
+    generator = torch.Generator().manual_seed(0)
+    weight, x = (torch.randn(*size, generator=generator) for size in ((3, 4), (6, 4)))
+    kinds = {
+        "each image by itself": (lambda x: x @ weight.T, False),
+        "centred by the batch": (lambda x: (x - x.mean(0)) @ weight.T, True),
+        "divided by the largest in the batch": (lambda x: x @ weight.T / x.abs().max(), True),
+        "normalised image by image": (lambda x: (x - x.mean(1, keepdim=True)) @ weight.T, False),
+        "with noise of rounding": (lambda x: x @ weight.T + 1e-7 * len(x), False),
+    }
+    for kind, (predict, wanted) in kinds.items():
+        got = answered(hangs_on_company(predict, x))
+        need(isinstance(got, bool), "the result should be True or False.")
+        need(got == wanted, f"a predict that works {kind} should give {wanted}.")
+    return "Three lines find a leak that no accuracy shows."

@@ -1,0 +1,71 @@
+"""Floor 5: pictures of chapter 4a."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from mapping_lib.applications import Row
+from mapping_lib.plots import COLOURS, METHODS
+
+COLOUR_OF = {
+    "pixel 1-NN": "#999999",
+    "from scratch": METHODS["from scratch"],
+    "joint training": METHODS["joint training"],
+    "joint features": "#CC79A7",
+    "MAML": METHODS["MAML"],
+    "ANIL": METHODS["ANIL"],
+    "prototypical": "#000000",
+}
+"""One colour a method."""
+
+MARKS = {"pixel 1-NN": "x", "from scratch": "v", "joint training": "s", "joint features": "D", "MAML": "o", "ANIL": "^"}
+
+
+def plot_images(ax: Axes, images: Tensor, role: str, *, columns: int, labels: Sequence[str] = ()) -> Axes:
+    """Images ``(example, 1, 28, 28)`` in a grid, framed in the colour of their ``role``, with words below each."""
+    height = 37 if labels else 30
+    for i, image in enumerate(images[:, 0].numpy()):
+        left, top = 32 * (i % columns), height * (i // columns)
+        ax.imshow(image, extent=(left, left + 28, top + 28, top), cmap="gray_r", vmin=0, vmax=1)
+        ax.add_patch(Rectangle((left, top), 28, 28, fill=False, ec=COLOURS[role], lw=2))
+        if labels:
+            ax.text(left + 14, top + 29.5, labels[i], ha="center", va="top", fontsize=9)
+    rows = -(-len(images) // columns)
+    ax.set(xlim=(-1, 32 * columns - 3), ylim=(height * rows - 1, -1), aspect="equal")
+    ax.set_axis_off()
+    return ax
+
+
+def plot_methods(ax: Axes, rows: Mapping[tuple[str, str], Row], settings: Sequence[str]) -> Axes:
+    """One row a setting, one mark a method: the mean accuracy with its 95 % interval. The first setting is on top."""
+    methods = list(dict.fromkeys(method for method, _ in rows))
+    for i, method in enumerate(methods):
+        chosen = [rows[method, setting] for setting in settings]
+        y = np.arange(len(settings)) + 0.1 * (i - len(methods) / 2 + 0.5)
+        half = [row.half for row in chosen]
+        colour = COLOUR_OF[method]
+        mark = MARKS.get(method, "*")
+        ax.errorbar(
+            [r.mean for r in chosen], y, xerr=half, fmt=mark, ms=8, color=colour, lw=2, label=method, clip_on=False
+        )
+    ax.set_yticks(range(len(settings)), [setting.replace(", ", ",\n") for setting in settings])
+    ax.set(xlabel="accuracy on held-out alphabets", ylim=(len(settings) - 0.5, -0.5), xlim=(0, 1))
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax
+
+
+def plot_company(ax: Axes, rows: Mapping[tuple[str, str], Row], names: Mapping[str, str]) -> Axes:
+    """One group a network of ``names`` (key in the table: words), one bar a company in which queries are judged."""
+    companies = list(dict.fromkeys(company for _, company in rows))
+    for i, (company, colour) in enumerate(zip(companies, (COLOURS["after"], COLOURS["rival"], "#999999"), strict=True)):
+        chosen = [rows[name, company] for name in names]
+        x = np.arange(len(names)) + 0.27 * (i - 1)
+        bars = ax.bar(x, [r.mean for r in chosen], 0.25, yerr=[r.half for r in chosen], color=colour, label=company)
+        ax.bar_label(bars, fmt="{:.2f}", padding=2)
+    ax.set_xticks(range(len(names)), list(names.values()))
+    ax.set(ylabel="accuracy", ylim=(0, 1.08))
+    ax.legend(title="a query is judged with", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return ax
