@@ -1,0 +1,60 @@
+"""Chapter 4b: a new chick, country, thermometer or customer, of whom little has been seen.
+
+How it is kept fair. Individuals are held out, each once: chicks in 10 parts, countries and customers in 5; the
+thermometers that are judged are other ones than the 100 that train. Everything is learned on the other parts: mean
+curve, units, variance components, theta. What must be tuned (degree and ridge of an own fit, by K; MAML's alpha) is
+tuned on training individuals only. A score is one individual's mean squared error, or share of right forecasts.
+"""
+
+from torch import Generator, Tensor
+
+from mapping_lib.applications import Recipe, Table
+from mapping_lib.applications.personalisation import curves, customers, train_curves, train_customers
+
+SHOTS = (1, 2, 3, 4, 5)
+CHOICE_SHOTS = (1, 2, 3, 4, 5, 6)
+
+
+def _curve_recipes() -> dict[str, Recipe]:
+    found = {}
+    for data in curves.REPEAT:
+        for method, train in train_curves.TRAINERS.items():
+            orders = ("all",) if method == "mixed effects" else ("spread", "first")
+            for order in orders if data != "sensors" else orders[:1]:
+                name = f"{data}_{method.replace(' ', '_').lower()}_{order}"
+                settings = {"learner": method, "data": data, "order": order, **train_curves.SETTINGS[method]}
+                if method != "mixed effects":
+                    settings |= train_curves.COMMON
+                found[name] = Recipe(lambda t=train, d=data, o=order: train_curves.stacked(t, d, o), settings)
+    return found
+
+
+def _curve_table(data: str) -> Table:
+    def score(method: str, setting: str, n: int, generator: Generator) -> Tensor:
+        order, k_shot = settings[setting]["order"], settings[setting]["k_shot"]
+        return curves.errors(method, data, order, curves.judged(data, order, k_shot, generator=generator))[:n]
+
+    orders = ("spread",) if data == "sensors" else ("spread", "first")
+    settings = {f"{order}, {k}": {"order": order, "k_shot": k} for order in orders for k in SHOTS}
+    n = int(curves.study(data).judged.sum())
+    methods = curves.METHODS + (("Bayes",) if data == "sensors" else ())
+    measure = f"mean squared error of one of the {data} on its other observations, in squared units of the data"
+    fixed = {"repeat": curves.REPEAT[data], "parts": curves.study(data).n_parts, "degree": curves.DEGREE}
+    return Table(measure, methods, settings, score, fixed, n=n, at_once=n, tolerance=TOLERANCE[data])
+
+
+def _choice_table() -> Table:
+    def score(method: str, setting: str, n: int, generator: Generator) -> Tensor:
+        order, k_shot = settings[setting]["order"], settings[setting]["k_shot"]
+        return customers.rights(method, customers.judged(order, k_shot, generator=generator))[:n]
+
+    settings = {f"{order}, {k}": {"order": order, "k_shot": k} for order in ("spread", "first") for k in CHOICE_SHOTS}
+    measure = "share of a customer's other choices that were forecast, of 4 alternatives"
+    n = customers.N_CUSTOMERS
+    fixed = {"repeat": customers.REPEAT, "parts": customers.FOLDS}
+    return Table(measure, customers.METHODS, settings, score, fixed, n=n, at_once=n, tolerance=2e-3)
+
+
+TOLERANCE = {"chicks": 1.0, "countries": 2e-3, "sensors": 2e-3}
+RECIPES: dict[str, Recipe] = _curve_recipes() | train_customers.RECIPES
+TABLES: dict[str, Table] = {data: _curve_table(data) for data in curves.REPEAT} | {"customers": _choice_table()}

@@ -1,0 +1,206 @@
+"""Curves of new individuals: chicks, countries, thermometers. Who is held out, what each method forecasts."""
+
+from functools import cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+from mapping_lib.applications import shipped_theta
+from mapping_lib.checks import check_choice
+from mapping_lib.families.growth import Curves, Growth, load
+from mapping_lib.families.individuals import ORDERS, folds
+from mapping_lib.families.sensors import ON_THE_DESK, Sensors
+from mapping_lib.inner_loop import mean_squared_error
+from mapping_lib.learners.gradient import ALPHA_PREFIX, meta_sgd
+from mapping_lib.learners.prior import gaussian_prior, legendre
+from mapping_lib.networks import mlp
+from mapping_lib.task import Batch, Params, Task
+
+DEGREE = 3
+"""Of the polynomials in every method that fits one: a level, a slope, a bend and a twist."""
+
+MAX_SHOTS = 6
+FOLDS = {"chicks": 10, "countries": 5}
+REPEAT = {"chicks": 10, "countries": 5, "sensors": 1}
+"""How many supports are drawn by lot for each individual; the first observations are drawn once."""
+
+N_TRAINING, N_JUDGED, SENSORS = 100, 600, Sensors()
+METHODS = ("population", "own fit", "MAML", "learned prior", "mixed effects")
+INNER_STEPS = 5
+NETWORK = mlp((1, 40, 40, 1))
+FEATURES = legendre(DEGREE)
+PRIOR = gaussian_prior(FEATURES, DEGREE + 1)
+ADAPTED = meta_sgd(NETWORK, mean_squared_error, steps=INNER_STEPS)
+"""MAML's theta with the alpha that was tuned for it is a theta of Meta-SGD whose alphas are all the same."""
+
+PENALTIES = (1e-4, 0.01, 0.03, 0.1, 0.3, 1.0)
+NEVER = 1e6
+
+
+class Study(NamedTuple):
+    """Individuals, the part that each is held out in (-1: never, it only trains), and who is judged."""
+
+    curves: Curves
+    part: Tensor
+    judged: Tensor
+    allowed: Tensor | None
+
+    @property
+    def n_parts(self) -> int:
+        """How many times everything is learned anew."""
+        return int(self.part.max()) + 1
+
+
+@cache
+def study(data: str) -> Study:
+    """The individuals of "chicks", "countries" or "sensors".
+
+    One chick died after two observations; whoever has no observation left after `MAX_SHOTS` is not judged.
+
+    >>> [(data, int(study(data).judged.sum()), study(data).n_parts) for data in ("chicks", "countries", "sensors")]
+    [('chicks', 49, 10), ('countries', 188, 5), ('sensors', 600, 1)]
+    """
+    if check_choice("data", data, REPEAT) == "sensors":
+        curves = SENSORS.measured(N_TRAINING + N_JUDGED, generator=torch.Generator().manual_seed(0))
+        part = (torch.arange(N_TRAINING + N_JUDGED) >= N_TRAINING).long() - 1
+        return Study(curves, part, part >= 0, ON_THE_DESK)
+    curves = load(data)
+    return Study(curves, folds(len(curves.names), FOLDS[data]), curves.values.isfinite().sum(-1) > MAX_SHOTS, None)
+
+
+def training(data: str, part: int, order: str) -> Growth:
+    """The individuals on whom everything that judges ``part`` is learned, standardised by themselves."""
+    found = study(data)
+    curves = found.curves.of(found.part != part)
+    return Growth(curves, order, allowed=found.allowed).scaled_by(curves)
+
+
+def judged(data: str, order: str, k_shot: int, *, generator: torch.Generator) -> Task:
+    """All judged individuals, in the units of the data, repeated as `REPEAT` says; description is their number."""
+    found = study(data)
+    numbers = found.judged.nonzero()[:, 0]
+    family = Growth(found.curves.of(numbers), order, allowed=found.allowed)
+    task = family.everyone(k_shot, repeat=REPEAT[data] if order == "spread" else 1, generator=generator)
+    return task._replace(description=numbers[task.description.long()].float())
+
+
+@cache
+def theta_of(method: str, data: str, order: str) -> Params:
+    """theta of every part, stacked, with the center and scale of its training individuals.
+
+    The variance components do not depend on ``order``: they are of the whole curves.
+    """
+    order = "all" if method == "mixed effects" else check_choice("order", order, ORDERS)
+    theta = dict(shipped_theta(f"{data}_{method.replace(' ', '_').lower()}_{order}"))
+    if method == "MAML":
+        alpha = theta.pop("alpha")
+        theta |= {
+            ALPHA_PREFIX + name: alpha.view(-1, *[1] * (p.ndim - 1)).expand_as(p)
+            for name, p in theta.items()
+            if name not in ("center", "scale")
+        }
+    return theta
+
+
+def forecast(method: str, data: str, order: str, task: Task) -> Tensor:
+    """What a method says at ``task.query.x`` of individuals who were held out: ``(task, example, 1)``, in data units.
+
+    ``task`` is as from `judged`; its query's y is not read.
+
+    >>> task = judged("chicks", "first", 3, generator=torch.Generator().manual_seed(0))
+    >>> forecast("population", "chicks", "first", task).shape
+    torch.Size([49, 9, 1])
+    """
+    check_choice("method", method, METHODS)
+    part = study(data).part[task.description[:, 0].long()]
+    if method == "population":
+        return _at(population(data)[part], task.query.x, data)
+    center, scale = (t[part, None, None] for t in units(data))
+    support = Batch(task.support.x, (task.support.y - center) / scale)
+    if method == "own fit":
+        penalty = tuned_penalties(data, order)[part, support.x.shape[1]]
+        return center + scale * own_fit(support, penalty, task.query.x)
+    learner = ADAPTED if method == "MAML" else PRIOR
+    theta = {n: p[part] for n, p in theta_of(method, data, order).items() if n not in ("center", "scale")}
+    answer = vmap(lambda theta, support, x: learner.predict(learner.adapt(theta, support), x))
+    return center + scale * answer(theta, support, task.query.x)
+
+
+def errors(method: str, data: str, order: str, task: Task) -> Tensor:
+    """The mean squared error of every individual, over its later observations and its supports: ``(individual,)``."""
+    answer = best_possible(task) if method == "Bayes" else forecast(method, data, order, task)
+    missed = (answer - task.query.y).square()[..., 0].nanmean(-1)
+    return missed.view(-1, int(study(data).judged.sum())).mean(0)
+
+
+def best_possible(task: Task) -> Tensor:
+    """The Bayes answer for thermometers, by simulation from their true distribution."""
+    shown = study("sensors").curves.times[_places(task.support.x, "sensors")]
+    guess = SENSORS.best_guess(shown, task.support.y[..., 0], generator=torch.Generator().manual_seed(1))
+    return _at(guess, task.query.x, "sensors")
+
+
+# What needs no theta ------------------------------------------------------------------------------------
+
+
+@cache
+def population(data: str) -> Tensor:
+    """The mean curve of each part's training individuals, ``(part, time)``: day by day, of those observed then."""
+    found = study(data)
+    return torch.stack([found.curves.values[found.part != f].nanmean(0) for f in range(found.n_parts)])
+
+
+@cache
+def units(data: str) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each part's training values, ``(part,)`` each."""
+    families = [training(data, f, "spread") for f in range(study(data).n_parts)]
+    return torch.tensor([f.center for f in families]), torch.tensor([f.scale for f in families])
+
+
+def own_fit(support: Batch, penalty: Tensor, x: Tensor) -> Tensor:
+    """Ridge regression on the support alone, (X'X + diag(penalty))^-1 X'y: a polynomial for each task.
+
+    ``penalty (task, DEGREE + 1)``; a large one switches a degree off. The level is never penalised.
+    """
+    X = FEATURES(support.x)
+    weight = torch.linalg.solve(X.mT @ X + torch.diag_embed(penalty), X.mT @ support.y)
+    return FEATURES(x) @ weight
+
+
+@cache
+def tuned_penalties(data: str, order: str) -> Tensor:
+    """The penalties of `own_fit` by part and K, ``(part, MAX_SHOTS + 1, DEGREE + 1)``: degree and ridge.
+
+    The best of 3 degrees x 6 ridges plus the constant on the training individuals, with supports of their own.
+    """
+    found, grid = study(data), _grid()
+    everyone = Growth(found.curves.of(found.curves.values.isfinite().sum(-1) > MAX_SHOTS), order, allowed=found.allowed)
+    part = found.part[found.curves.values.isfinite().sum(-1) > MAX_SHOTS]
+    center, scale = (t[0] for t in units(data))
+    chosen = [grid[0].expand(found.n_parts, -1)]
+    for k in range(1, MAX_SHOTS + 1):
+        task = everyone.everyone(k, repeat=2, generator=torch.Generator().manual_seed(50 + k))
+        support = Batch(task.support.x, (task.support.y - center) / scale)
+        query = (task.query.y - center) / scale
+        fits = [own_fit(support, row.expand(len(support.x), -1), task.query.x) for row in grid]
+        missed = torch.stack([(fit - query).square()[..., 0].nanmean(-1).view(2, -1).mean(0) for fit in fits])
+        best = [int(missed[:, part != f].mean(-1).argmin()) for f in range(found.n_parts)]
+        chosen.append(grid[best])
+    return torch.stack(chosen, 1)
+
+
+def _grid() -> Tensor:
+    rows = [[1e-6] + [NEVER] * DEGREE]
+    for degree in range(1, DEGREE + 1):
+        rows += [[1e-6] + [ridge] * degree + [NEVER] * (DEGREE - degree) for ridge in PENALTIES]
+    return torch.tensor(rows)
+
+
+def _places(x: Tensor, data: str) -> Tensor:
+    return (x - Growth(study(data).curves).x).abs().argmin(-1)
+
+
+def _at(curves: Tensor, x: Tensor, data: str) -> Tensor:
+    return curves.gather(1, _places(x, data))[..., None]

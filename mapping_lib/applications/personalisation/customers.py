@@ -1,0 +1,102 @@
+"""Choices of new customers: who is held out, what each method forecasts."""
+
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+from torch.nn.functional import cross_entropy
+
+from mapping_lib.applications import shipped_theta
+from mapping_lib.checks import check_choice
+from mapping_lib.families.choices import FEATURES, Choices, load
+from mapping_lib.families.individuals import folds
+from mapping_lib.learners.gradient import meta_sgd
+from mapping_lib.learners.prior import Utility, choice_prior
+from mapping_lib.task import Params, Task
+
+N_FEATURES, N_CUSTOMERS, FOLDS, REPEAT, MAX_SHOTS = len(FEATURES), 361, 5, 5, 6
+METHODS = ("population", "own fit", "MAML", "learned prior", "mixed effects")
+INNER_STEPS = 5
+PRIOR = choice_prior(N_FEATURES)
+ADAPTED = meta_sgd(Utility(N_FEATURES), cross_entropy, steps=INNER_STEPS)
+WIDTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""Standard deviations of the prior around 0 that an own fit is tuned over; 1 / width² is its ridge."""
+
+
+@cache
+def everyone() -> tuple[Choices, Tensor]:
+    """All customers, and the part that each is held out in."""
+    return Choices(*load()), folds(N_CUSTOMERS, FOLDS)
+
+
+def training(part: int) -> Choices:
+    """The customers on whom everything that judges ``part`` is learned."""
+    family, parts = everyone()
+    return family.of(parts != part)
+
+
+def judged(order: str, k_shot: int, *, generator: torch.Generator) -> Task:
+    """All customers, five times where the support is drawn by lot."""
+    return everyone()[0].everyone(k_shot, order=order, repeat=REPEAT if order == "spread" else 1, generator=generator)
+
+
+@cache
+def theta_of(method: str) -> Params:
+    """theta of every part, stacked; MAML's alpha as one for each weight."""
+    theta = dict(shipped_theta(f"customers_{method.replace(' ', '_').lower()}"))
+    if method == "MAML":
+        theta["alpha.weight"] = theta.pop("alpha")[:, None].expand_as(theta["weight"])
+    return theta
+
+
+def forecast(method: str, task: Task) -> Tensor:
+    """Logits ``(task, question, 4)`` for the query of customers who were held out; its y is not read.
+
+    >>> task = judged("first", 3, generator=torch.Generator().manual_seed(0))
+    >>> forecast("population", task).shape
+    torch.Size([361, 9, 4])
+    """
+    check_choice("method", method, METHODS)
+    part = everyone()[1][task.description[:, 0].long()]
+    if method == "population":
+        return torch.einsum("tqaf,tf->tqa", task.query.x, theta_of("population")["weight"][part])
+    if method == "own fit":
+        theta = around_zero(tuned_widths()[part, task.support.x.shape[1]])
+    else:
+        theta = {name: p[part] for name, p in theta_of(method).items()}
+    learner = ADAPTED if method == "MAML" else PRIOR
+    return vmap(lambda theta, support, x: learner.predict(learner.adapt(theta, support), x))(
+        theta, task.support, task.query.x
+    )
+
+
+def rights(method: str, task: Task) -> Tensor:
+    """The share of each customer's other choices that was forecast, over its supports: ``(customer,)``."""
+    return _rights(forecast(method, task), task)
+
+
+def _rights(logits: Tensor, task: Task) -> Tensor:
+    answered = task.query.y >= 0
+    right = (logits.argmax(-1) == task.query.y) & answered
+    return (right.sum(-1) / answered.sum(-1)).view(-1, N_CUSTOMERS).mean(0)
+
+
+def around_zero(width: Tensor) -> Params:
+    """A prior that knows nothing: mean 0 and one standard deviation for all weights, ``width (task,)``."""
+    eye = torch.eye(N_FEATURES)
+    return {"mean": torch.zeros(len(width), N_FEATURES), "factor": width[:, None, None] * eye}
+
+
+@cache
+def tuned_widths() -> Tensor:
+    """The width of an own fit by part and K, ``(part, MAX_SHOTS + 1)``: the best on the training customers."""
+    family, part = everyone()
+    chosen = [torch.ones(FOLDS)]
+    adapted = vmap(lambda theta, support, x: PRIOR.predict(PRIOR.adapt(theta, support), x))
+    for k in range(1, MAX_SHOTS + 1):
+        task = family.everyone(k, generator=torch.Generator().manual_seed(50 + k))
+        logits = [adapted(around_zero(torch.full((N_CUSTOMERS,), w)), task.support, task.query.x) for w in WIDTHS]
+        right = torch.stack([_rights(each, task) for each in logits])
+        chosen.append(torch.tensor([WIDTHS[int(right[:, part != f].mean(-1).argmax())] for f in range(FOLDS)]))
+    return torch.stack(chosen, 1)
