@@ -12,6 +12,7 @@ from mapping_lib.exercises.few_shot import check_company, check_linear, check_on
 from mapping_lib.exercises.language import check_bigrams, check_log_score
 from mapping_lib.exercises.mappings import check_exchanged, check_stop, check_strategy
 from mapping_lib.exercises.math import check_best_alpha, check_one_link, check_pencil
+from mapping_lib.exercises.navigation import check_score_term, check_to_go
 from mapping_lib.exercises.view import check_nearest, check_trained
 
 __all__ = [
@@ -35,7 +36,9 @@ __all__ = [
     "check_recipe",
     "check_report",
     "check_reptile",
+    "check_score_term",
     "check_stop",
     "check_strategy",
+    "check_to_go",
     "check_trained",
 ]

@@ -1,0 +1,52 @@
+"""Floor 5: pictures of trajectories in the plane, and of returns by number of updates."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from mapping_lib.applications import Row
+from mapping_lib.plots import COLOURS
+
+METHODS = {
+    "MAML": "#0072B2",
+    "MAML, no score term": "#56B4E9",
+    "pretrained": "#D55E00",
+    "random": "#808080",
+    "hypernetwork": "#E0457B",
+    "oracle": "#000000",
+}
+"""One colour a method, as in the other chapters."""
+
+
+def plot_paths(ax: Axes, positions: Tensor, goal: Tensor, arrived: Tensor, *, half: float = 0.5) -> Axes:
+    """Trajectories ``positions (trajectory, step, 2)`` from the origin: blue where they arrived, orange where not.
+
+    The grey square, from -half to half, is where goals are drawn; the cross is this one.
+    """
+    ax.add_patch(Rectangle((-half, -half), 2 * half, 2 * half, fc="#F4F4F4", ec="#CCCCCC", zorder=0))
+    for path, there in zip(positions, arrived, strict=True):
+        colour = COLOURS["after" if there else "rival"]
+        ax.plot(*path.T, color=colour, lw=1, alpha=0.6)
+        ax.plot(*path[-1], "o", ms=4, color=colour)
+    ax.plot(0, 0, "s", ms=6, color="black", zorder=4)
+    ax.plot(*goal, "X", ms=12, color=COLOURS["query"], mec="white", zorder=5)
+    ax.set(xlim=(-1, 1), ylim=(-1, 1), xticks=(-0.5, 0, 0.5), yticks=(-0.5, 0, 0.5), aspect="equal")
+    ax.grid(False)
+    return ax
+
+
+def plot_returns(ax: Axes, rows: Mapping[str, Sequence[Row]]) -> Axes:
+    """The mean return after 0, 1, 2 ... updates, one line a method, with its 95 % interval over goals.
+
+    The lines stand a little apart, so that equal ones are seen.
+    """
+    for i, (method, cells) in enumerate(rows.items()):
+        x = np.arange(len(cells)) + 0.04 * (i - len(rows) / 2)
+        half = [cell.half for cell in cells]
+        colour = METHODS.get(method, COLOURS["truth"])
+        ax.errorbar(x, [cell.mean for cell in cells], half, color=colour, marker="o", ms=5, capsize=3, label=method)
+    ax.set(xlabel="updates", ylabel="return", xticks=range(len(cells)))
+    return ax
