@@ -11,6 +11,7 @@ in_context                         a transformer's weights       (S, x) -> y, ph
 policy_maml                        initial policy                (theta, trajectories) -> phi
 prototypical                       an embedding's weights        S -> phi, the means of its classes
 naive_bayes                        a prior (pseudo-counts)       S -> phi, the posterior mean
+on_features                        a body's weights and theta'   (theta, S) -> phi, adapting on what the body gives
 joint, joint_adam, from_scratch    initial weights               the honest baselines
 nearest_neighbour                  nothing                       S -> phi, the support itself
 bayes_ridge                        nothing                       S -> phi, Bayes' rule for noisy linear functions
