@@ -11,7 +11,6 @@ from itertools import product
 import torch
 
 from mapping_lib.applications.continual import (
-    KINDS,
     METHODS,
     SETTINGS,
     Chosen,
@@ -21,6 +20,7 @@ from mapping_lib.applications.continual import (
     train,
     wrong,
 )
+from mapping_lib.families.sequence import KINDS
 
 N, SEED = 30, 4096
 TUNED = [method for method in METHODS if method != "nearest neighbour"]
@@ -39,8 +39,6 @@ def grid(method: str) -> list[Chosen]:
         return [Chosen()]
     if "MAML" in method:
         return [Chosen(lr=lr, steps=15, alpha=alpha) for lr, alpha in product((0.01, 0.03), (0.5, 0.8))]
-    if "gentle" in method:
-        return [Chosen(lr=lr, steps=steps) for lr, steps in product((0.001, 0.003, 0.01), (3, 10))]
     plain = [Chosen(lr=lr) for lr in (0.003, 0.01, 0.03)]
     if method == "EWC":
         return [c._replace(penalty=p) for c in plain[1:] for p in (10.0, 100.0, 1000.0)]

@@ -8,6 +8,7 @@ from mapping_lib.exercises.applications import check_episodes_needed, check_inte
 from mapping_lib.exercises.automl import check_best_for_one_step, check_hyper_gradient, check_report
 from mapping_lib.exercises.clinic import check_error, check_recipe
 from mapping_lib.exercises.code import check_descend, check_first_order, check_reptile
+from mapping_lib.exercises.continual import check_forgetting, check_keep, check_meta_minimum
 from mapping_lib.exercises.few_shot import check_company, check_linear, check_one_more
 from mapping_lib.exercises.language import check_bigrams, check_log_score
 from mapping_lib.exercises.mappings import check_exchanged, check_stop, check_strategy
@@ -25,10 +26,13 @@ __all__ = [
     "check_error",
     "check_exchanged",
     "check_first_order",
+    "check_forgetting",
     "check_hyper_gradient",
     "check_interval",
+    "check_keep",
     "check_linear",
     "check_log_score",
+    "check_meta_minimum",
     "check_nearest",
     "check_one_link",
     "check_one_more",

@@ -92,7 +92,7 @@ class Anchor(NamedTuple):
 def pull(params: Params, anchors: Sequence[Anchor]) -> Tensor:
     """EWC's penalty for one sequence, without its lambda: the sum over old tasks of 1/2 F_k (params_k - params*_k)^2.
 
-    Kirkpatrick et al. 2017, eq. 3; for several old tasks the penalties add up, as they write below it.
+    Kirkpatrick et al. 2017, eq. 3, with a penalty of its own for each old task.
 
     >>> anchor = Anchor({"w": torch.tensor([1.0, 1.0])}, {"w": torch.tensor([4.0, 0.0])})
     >>> pull({"w": torch.tensor([2.0, 9.0])}, [anchor])

@@ -82,7 +82,7 @@ def follow_the_meta_leader(
 ) -> Iterator[Params]:
     """Online MAML: with each task that comes, go on to meta-train, on all tasks so far; yield theta after each.
 
-    Finn et al. 2019, eq. 3 and algorithm 1: all examples of old tasks are kept. Without ``remember`` none is, and
+    Follow the meta-leader (Finn et al. 2019): all examples of old tasks are kept. Without ``remember`` none is, and
     theta practises the current task alone. ``settings`` are those of `meta_train_each`, its ``steps`` for each task.
     """
     theta = starts

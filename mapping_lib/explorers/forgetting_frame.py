@@ -1,0 +1,211 @@
+"""What the explorer of forgetting computes: four waves, one after the other, and one network."""
+
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mapping_lib import batched_mlp
+from mapping_lib.explorers.canvas import number
+from mapping_lib.families.sequence import WaveSequences, of_task
+from mapping_lib.families.sinusoid import Sinusoids
+from mapping_lib.networks import functional, mlp
+from mapping_lib.params import as_params, flat
+from mapping_lib.task import Batch, Params, Task
+from mapping_lib.weights.recipes import shipped
+
+N_TASKS, N_POINTS, MAX_STEPS, MAX_MEMORY = 4, 20, 100, 20
+SEED = 7
+GRID = torch.linspace(-5, 5, 81)[:, None]
+METHODS = {
+    "sequential": "one after the other",
+    "rehearsal": "with rehearsal",
+    "joint": "joint, on all so far",
+    "sequential, heads": "a head each",
+    "rehearsal, heads": "a head each, rehearsal",
+    "MAML": "MAML's θ, adapted anew",
+}
+"""A joint network keeps all points of every task. With heads, the network is told which task it is asked about."""
+
+HIDDEN = ("0.weight", "0.bias", "2.weight", "2.bias")
+NETWORKS = {heads: functional(mlp((1, 40, 40, heads))) for heads in (1, N_TASKS)}
+GONE = 1e3
+"""An error that is not below this is called diverged."""
+
+
+@dataclass(frozen=True)
+class State:
+    """The values of the controls: ``now`` is the task that was learned last, from 1.
+
+    ``memory`` is how many examples of an old task are kept: rehearsed, or (MAML) adapted to when the task is asked for.
+    """
+
+    method: str = "rehearsal, heads"
+    now: int = 3
+    steps: int = 80
+    alpha: float = 10**-1.75
+    memory: int = 5
+    sequence: int = 0
+
+    @property
+    def heads(self) -> int:
+        """How many heads the network has."""
+        return N_TASKS if "heads" in self.method else 1
+
+    @property
+    def kept(self) -> int:
+        """How many points of every old task are trained on along with the current one's."""
+        if self.method == "joint":
+            return N_POINTS
+        return self.memory if "rehearsal" in self.method else 0
+
+
+class Frame(NamedTuple):
+    """What is drawn: the current and the first task with their fits, and the forgetting matrix.
+
+    ``truths`` and ``fits`` are ``(2, 81)``: the current task, and task 1. ``points`` are what the method sees of each,
+    ``(2 * (example, 2))``. ``matrix (4, 4)``: after learning task i, the error on task j; nan where i is yet to come.
+    """
+
+    state: State
+    truths: np.ndarray
+    fits: np.ndarray
+    points: tuple[np.ndarray, np.ndarray]
+    matrix: np.ndarray
+    words: str
+
+
+def compute(state: State) -> Frame:
+    """Learn the first ``now`` waves of a sequence, and judge on all four.
+
+    >>> frame = compute(State(now=2, steps=5))
+    >>> frame.fits.shape, frame.matrix.shape, int(np.isnan(frame.matrix).sum())
+    ((2, 81), (4, 4), 8)
+    """
+    tasks, now = draw(state.sequence), state.now - 1
+    judged = [now, 0]
+    truths = Sinusoids.truth(tasks.description, GRID)[0, :, :, 0]
+    curves = torch.stack([_curves(state, after) for after in range(state.now)])
+    matrix = np.full((N_TASKS, N_TASKS), np.nan)
+    matrix[: state.now] = (curves - truths).square().mean(-1).nan_to_num(nan=torch.inf).numpy()
+    seen = [_points_seen(state, now, task) for task in judged]
+    points = tuple(
+        torch.cat(of_task(tasks.support, task, n), -1)[0].numpy() for task, n in zip(judged, seen, strict=True)
+    )
+    frame = Frame(state, truths[judged].numpy(), curves[now, judged].numpy(), points, matrix, "")
+    return frame._replace(words=_words(frame))
+
+
+@lru_cache(maxsize=64)
+def draw(sequence: int) -> Task:
+    """One sequence of four waves, 20 points of each; another number, another sequence."""
+    return WaveSequences(N_TASKS).sample(1, N_POINTS, 0, generator=torch.Generator().manual_seed(SEED + sequence))
+
+
+def _points_seen(state: State, now: int, task: int) -> int:
+    """How many examples of a task the parameters in use have seen in the latest phase."""
+    if state.method == "MAML":
+        return state.memory
+    return N_POINTS if task == now else state.kept
+
+
+def _curves(state: State, after: int) -> Tensor:
+    """What the network draws for each of the four tasks after those up to ``after`` were learned: ``(task, grid)``."""
+    if state.method != "MAML":
+        vector = _learned(state.heads, state.sequence, after, state.steps, state.alpha, state.kept)
+        drawn = _predict(vector, state.heads)
+        return drawn.T if state.heads > 1 else drawn.T.expand(N_TASKS, -1)
+    # theta is the same after every task; a task yet to come has no examples to adapt to
+    shots = [state.memory if task <= after else 0 for task in range(N_TASKS)]
+    each = [_adapted(state.sequence, i, state.steps if k else 0, state.alpha, k) for i, k in enumerate(shots)]
+    return torch.cat([_predict(vector, 1).T for vector in each])
+
+
+@lru_cache(maxsize=4000)
+def _learned(heads: int, sequence: int, after: int, steps: int, alpha: float, kept: int) -> Tensor:
+    """All parameters as one vector, after the tasks up to ``after`` were learned one after the other."""
+    if after < 0:
+        return flat(NETWORKS[heads].init(generator=torch.Generator().manual_seed(SEED)))
+    tasks = draw(sequence).support
+    seen = {(after, after + 1): Batch(*(part[0, after : after + 1] for part in tasks))}
+    if kept and after:
+        seen[0, after] = Batch(*(part[0, :after, :kept] for part in tasks))
+    return _adam(_learned(heads, sequence, after - 1, steps, alpha, kept), heads, seen, steps, alpha)
+
+
+@lru_cache(maxsize=4000)
+@torch.inference_mode()
+def _adapted(sequence: int, task: int, steps: int, alpha: float, k_shot: int) -> Tensor:
+    """MAML's shipped theta after inner steps on the first examples of one task."""
+    _, theta = _shipped("maml")
+    params, support = list(theta.values()), of_task(draw(sequence).support, task, k_shot)
+    for _ in range(steps):
+        slopes = [slope[0] for slope in batched_mlp.loss_gradient(params, support)[0]]
+        params = [p - alpha * slope for p, slope in zip(params, slopes, strict=True)]
+    return flat(dict(zip(theta, params, strict=True)))
+
+
+_shipped = cache(shipped)
+
+
+@torch.inference_mode()
+def _adam(vector: Tensor, heads: int, seen: dict[tuple[int, int], Batch], steps: int, lr: float) -> Tensor:
+    """``steps`` of Adam down the mean over tasks of the loss; ``seen`` maps (first, last) tasks to their examples."""
+    n_tasks = sum(len(batch.x) for batch in seen.values())
+    mean, square = torch.zeros_like(vector), torch.zeros_like(vector)
+    for t in range(1, steps + 1):
+        params = as_params(vector, NETWORKS[heads].shapes)
+        slope = sum(_slope(params, heads, *tasks, batch) for tasks, batch in seen.items()) / n_tasks
+        mean = mean.lerp(slope, 0.1)
+        square = (0.999 * square).addcmul_(slope, slope, value=0.001)
+        root = (square / (1 - 0.999**t)).sqrt_().add_(1e-8)
+        vector = vector.addcdiv(mean, root, value=-lr / (1 - 0.9**t))
+    return vector
+
+
+def _slope(params: Params, heads: int, first: int, last: int, batch: Batch) -> Tensor:
+    """The gradient of the summed losses of the tasks ``first`` ... ``last`` - 1, each read from its own head."""
+    if heads == 1:
+        slopes, _, _ = batched_mlp.loss_gradient(list(params.values()), batch)
+        return torch.cat([slope.sum(0).flatten() for slope in slopes])
+    n = last - first
+    own = [params[name].expand(n, *params[name].shape) for name in HIDDEN]
+    own += [params["4.weight"][first:last, None], params["4.bias"][first:last, None]]
+    slopes, _, _ = batched_mlp.loss_gradient(own, batch)
+    ends = [slope.new_zeros(heads, *slope.shape[2:]) for slope in slopes[4:]]
+    for end, slope in zip(ends, slopes[4:], strict=True):
+        end[first:last] = slope[:, 0]
+    return torch.cat([*(slope.sum(0).flatten() for slope in slopes[:4]), *(end.flatten() for end in ends)])
+
+
+@torch.inference_mode()
+def _predict(vector: Tensor, heads: int) -> Tensor:
+    """The network's outputs on the grid: ``(grid, head)``."""
+    return NETWORKS[heads].predict(as_params(vector, NETWORKS[heads].shapes), GRID)
+
+
+# Words ----------------------------------------------------------------------------------------------------
+
+
+def _words(frame: Frame) -> str:
+    state, now = frame.state, frame.state.now - 1
+    words = f"<b>After task {state.now} of {N_TASKS}</b>: error {said(frame.matrix[now, now])} on it"
+    if not now:
+        return f"{words}. There is no old task yet: move <i>now at task</i> to the right."
+    then, first, flat_line = frame.matrix[0, 0], frame.matrix[now, 0], float(np.square(frame.truths[1]).mean())
+    words += f". Task 1 had error {said(then)} when it was learned; now it has <b>{said(first)}</b>. "
+    if state.method == "MAML":
+        return words + f"θ never moved: each task is learned again, from its {state.memory} points."
+    if first >= flat_line:
+        words += f"<b>Forgotten</b>: a flat line has {number(flat_line)}."
+    else:
+        words += "<b>Part of it is lost.</b>" if first > max(2 * then, 0.1) else "It is kept."
+    return words + (" One curve cannot be several waves." if state.heads == 1 and state.kept else "")
+
+
+def said(error: float) -> str:
+    """An error in words."""
+    return number(error) if error < GONE else "diverged"
