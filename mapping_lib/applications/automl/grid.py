@@ -1,0 +1,151 @@
+"""The grid of settings alpha x beta that chapter 4f draws: how it was made, and how it is read."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mapping_lib.applications.automl.many_settings import meta_train_settings, query_errors_of_settings
+from mapping_lib.checks import check_choice
+from mapping_lib.families.sinusoid import Sinusoids
+from mapping_lib.networks import functional, mlp
+from mapping_lib.task import Params, Task
+
+FILE = Path(__file__).parent.parent.parent / "data" / "automl_grid.npz"
+
+SIZES = (1, 20, 20, 1)
+"""Half as wide as the paper's network: the theta of all cells are shipped, at half precision."""
+
+SIDE = tuple(10.0 ** (-4 + i / 3) for i in range(13))
+"""The values of alpha and of beta: 0.0001 to 1, three to a decade."""
+
+INNER_STEPS = (1, 5)
+"""With how many inner steps a grid was meta-trained. All are judged after 0 ... 5."""
+
+JUDGED_STEPS = 5
+SEEDS = (0, 1, 2)
+"""Fixed before any result was seen. Of the first the theta are shipped, of all the errors."""
+
+TRAINING = {"outer_steps": 1000, "tasks_per_step": 5, "k_shot": 10, "n_query": 10, "schedule": "cosine"}
+BLOCK = 50
+"""A training curve holds the mean meta-loss of every so many outer steps."""
+
+HELD_OUT = {"n_tasks": 600, "k_shot": 10, "n_query": 100, "seed": 4096}
+
+SETTINGS = {
+    "sizes": [*SIZES],
+    "alpha and beta": [*SIDE],
+    "inner steps": [*INNER_STEPS],
+    "seeds": [*SEEDS],
+    "training": TRAINING,
+    "held out": HELD_OUT,
+}
+"""All that the stored numbers hang on; they are stored with it."""
+
+
+class Grid(NamedTuple):
+    """One grid, meta-trained with ``inner_steps``; its cells are numbered row after row, a row for each alpha.
+
+    ``theta`` leads with ``cell``. ``errors (seed, cell, step)`` are the means over all held-out tasks after 0 ... 5
+    inner steps, infinite where a task's error is; ``medians`` likewise. ``curves (cell, block)`` are meta-losses
+    while training, ``alive (seed, cell)`` says where training went to its end.
+    """
+
+    inner_steps: int
+    theta: Params
+    errors: Tensor
+    medians: Tensor
+    curves: Tensor
+    alive: Tensor
+
+
+def cell_of(alpha_index: int, beta_index: int) -> int:
+    """The number of the cell with ``SIDE[alpha_index]`` and ``SIDE[beta_index]``."""
+    return alpha_index * len(SIDE) + beta_index
+
+
+def all_settings(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    """alpha and beta of every cell, ``(cell,)`` each.
+
+    >>> alpha, beta = all_settings()
+    >>> len(alpha), float(alpha[cell_of(6, 3)]), float(beta[cell_of(6, 3)])
+    (169, 0.009999999776482582, 0.0010000000474974513)
+    """
+    side = torch.tensor(SIDE, dtype=dtype)
+    return side.repeat_interleave(len(side)), side.repeat(len(side))
+
+
+def held_out() -> Task:
+    """The tasks that all cells are judged on; none is trained on."""
+    return _tasks(HELD_OUT["n_tasks"], HELD_OUT["k_shot"], HELD_OUT["n_query"], HELD_OUT["seed"])
+
+
+def _tasks(n_tasks: int, k_shot: int, n_query: int, seed: int) -> Task:
+    return Sinusoids().sample(n_tasks, k_shot, n_query, generator=torch.Generator().manual_seed(seed))
+
+
+@cache
+def read_grid(inner_steps: int) -> Grid:
+    """Read the stored grid that was meta-trained with 1 or 5 inner steps.
+
+    >>> grid = read_grid(5)
+    >>> grid.errors.shape, grid.theta["2.weight"].shape
+    (torch.Size([3, 169, 6]), torch.Size([169, 20, 20]))
+    """
+    check_choice("inner_steps", str(inner_steps), map(str, INNER_STEPS))
+    with np.load(FILE, allow_pickle=False) as file:
+        part = {name.partition("/")[2]: torch.from_numpy(file[name]) for name in _names(file, inner_steps)}
+    theta = {name: part[name].float() for name in functional(mlp(SIZES)).shapes}
+    numbers = [part[name].float() for name in ("errors", "medians", "curves")]
+    return Grid(inner_steps, theta, *numbers, part["alive"])
+
+
+def read_settings() -> dict:
+    """What the stored grid was made with, to be held against `SETTINGS`."""
+    with np.load(FILE, allow_pickle=False) as file:
+        return json.loads(str(file["settings"]))
+
+
+def _names(file: np.lib.npyio.NpzFile, inner_steps: int) -> list[str]:
+    return [name for name in file.files if name.startswith(f"{inner_steps}/")]
+
+
+def make_grid(inner_steps: int, *, seeds: tuple[int, ...] = SEEDS, cells: list[int] | None = None) -> Grid:
+    """Meta-train all cells (or only ``cells``), once a seed, and judge them; 1 to 2 minutes a seed.
+
+    theta is kept at half precision and judged so: what is stored is what was judged.
+    """
+    alpha, beta = (values if cells is None else values[cells] for values in all_settings())
+    runs = [_one_seed(alpha, beta, inner_steps, seed) for seed in seeds]
+    theta, curves = runs[0][:2]
+    errors, medians, alive = (torch.stack(parts) for parts in zip(*(run[2:] for run in runs), strict=True))
+    return Grid(inner_steps, theta, errors, medians, curves, alive)
+
+
+def _one_seed(alpha: Tensor, beta: Tensor, inner_steps: int, seed: int) -> tuple:
+    generator = torch.Generator().manual_seed(seed)
+    settings = {"alpha": alpha, "beta": beta, "steps": inner_steps, "generator": generator}
+    losses = []
+    for progress in meta_train_settings(SIZES, Sinusoids(), **settings, **TRAINING):
+        losses.append(progress.meta_loss)
+    theta = {name: p.half().float() for name, p in progress.theta.items()}
+    curves = torch.stack(losses, -1).unflatten(-1, (-1, BLOCK)).mean(-1)
+    errors = query_errors_of_settings(theta, alpha, held_out(), JUDGED_STEPS).nan_to_num(nan=torch.inf)
+    return theta, curves, errors.mean(1), errors.median(1).values, progress.alive
+
+
+def save_grids() -> Path:
+    """Make both grids and write them, with the settings that made them; 5 to 10 minutes on one core."""
+    arrays = {}
+    for inner_steps in INNER_STEPS:
+        grid = make_grid(inner_steps)
+        parts = {"errors": grid.errors, "medians": grid.medians, "curves": grid.curves}
+        arrays |= {f"{inner_steps}/{name}": part.numpy() for name, part in parts.items()}
+        arrays |= {f"{inner_steps}/{name}": p.half().numpy() for name, p in grid.theta.items()}
+        arrays[f"{inner_steps}/alive"] = grid.alive.numpy()
+    np.savez_compressed(FILE, **arrays, settings=np.array(json.dumps(SETTINGS)))
+    return FILE

@@ -1,0 +1,80 @@
+"""Explorer: a map of alpha and beta. Click on a cell, and see what its setting does on a new task."""
+
+from dataclasses import asdict
+from typing import Any
+
+import ipywidgets as widgets
+from ipyevents import Event
+
+from mapping_lib.applications.automl.grid import INNER_STEPS, JUDGED_STEPS, SIDE
+from mapping_lib.explorers.alpha_beta_canvas import AlphaBetaCanvas, place_in_map
+from mapping_lib.explorers.alpha_beta_frame import MAX_SHOTS, State, best_cell, compute
+from mapping_lib.explorers.panel import LOOK, Panel
+
+PRESETS = {
+    "α too small": asdict(State(alpha=SIDE[0])),
+    "α too large": asdict(State(alpha=SIDE[9], beta=SIDE[3])),
+    "β too small": asdict(State(beta=SIDE[0])),
+    "β too large": asdict(State(beta=SIDE[11])),
+    "one step": asdict(State(trained=1, judged=1)),
+    "reset": asdict(State()),
+}
+
+
+MAX_TASK = 40
+
+
+class AlphaBetaPanel(Panel):
+    """A panel whose map answers to the mouse, where the page lets it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.mouse = Event(source=self.picture, watched_events=["click"])
+        self.mouse.on_dom_event(lambda event: self.answer(lambda: self.clicked(event)))
+
+    def clicked(self, event: dict) -> None:
+        """Go to the cell under the mouse; a click beside the map does nothing."""
+        x, y = event["relativeX"] / event["boundingRectWidth"], event["relativeY"] / event["boundingRectHeight"]
+        if cell := place_in_map(x, y):
+            self.go(cell)
+
+    def go(self, cell: tuple[int, int]) -> None:
+        """Put alpha and beta on one cell of the map."""
+        self.set(alpha=SIDE[cell[0]], beta=SIDE[cell[1]])
+
+    def go_to_best(self, *, worst: bool = False) -> None:
+        """Go to the best cell of the map as it is shown, or to the worst that did not diverge."""
+        self.go(best_cell(self.state.trained, self.state.judged, worst=worst))
+
+
+def explorer() -> AlphaBetaPanel:
+    """Open the panel: the last line of a notebook cell."""
+    state = State()
+    actions = {
+        "best cell": AlphaBetaPanel.go_to_best,
+        "worst cell": lambda panel: panel.go_to_best(worst=True),
+        "new task": lambda panel: panel.set(task=(panel.state.task + 1) % (MAX_TASK + 1)),
+    }
+    return AlphaBetaPanel(
+        "alpha-beta",
+        state,
+        _controls(state),
+        compute,
+        AlphaBetaCanvas(),
+        PRESETS,
+        actions=actions,
+        marks={"alpha": (0.01, "paper 0.01"), "beta": (0.001, "paper 0.001")},
+    )
+
+
+def _controls(state: State) -> dict[str, widgets.Widget]:
+    log = {"min": -4, "max": 0, "step": 1 / 3, "readout_format": ".2g"}
+    trained = [(f"with {m} inner step{'s' * (m != 1)}", m) for m in INNER_STEPS]
+    return {
+        "alpha": widgets.FloatLogSlider(value=state.alpha, description="α", **log, **LOOK),
+        "beta": widgets.FloatLogSlider(value=state.beta, description="β", **log, **LOOK),
+        "judged": widgets.IntSlider(value=state.judged, min=1, max=JUDGED_STEPS, description="judged after m", **LOOK),
+        "k_shot": widgets.IntSlider(value=state.k_shot, min=1, max=MAX_SHOTS, description="examples K", **LOOK),
+        "task": widgets.IntSlider(value=state.task, min=0, max=MAX_TASK, description="task", **LOOK),
+        "trained": widgets.Dropdown(options=trained, value=state.trained, description="meta-trained", **LOOK),
+    }

@@ -1,0 +1,95 @@
+"""Floor 5: pictures of chapter 4f, the map of alpha and beta and what searches find."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Patch
+
+from mapping_lib.plots import COLOURS, log_scale
+
+LOWEST, HIGHEST, PALEST = 0.3, 5.0, 0.04
+"""Errors of the darkest and the palest blue, and how much blue is left in the palest."""
+
+BAD = {1: "#E9B48C", 2: "#9A9A9A"}
+"""Colours of cells where adaptation diverges (1), and where meta-training did (2)."""
+
+SEARCHERS = {
+    "default": "#808080",
+    "four trials": "#56B4E9",
+    "random search": "#CC79A7",
+    "TPE": "#D55E00",
+    "successive halving": "#0072B2",
+    "Meta-SGD": "#000000",
+    "Meta-SGD + TPE": "#4B0092",
+}
+"""One colour a method, for chapter 4f."""
+
+
+def shade(error: float) -> tuple[float, float, float]:
+    """Blue for an error: full at 0.3 and below, nearly white at 5 and above, on a log scale.
+
+    >>> shade(0.2) == shade(0.3), shade(0.4) < shade(1.0) < shade(5.0)
+    (True, True)
+    """
+    share = np.log(HIGHEST / np.clip(error, LOWEST, HIGHEST)) / np.log(HIGHEST / LOWEST)
+    share = PALEST + (1 - PALEST) * share
+    return tuple(float(1 - share * (1 - c)) for c in to_rgb(COLOURS["after"]))
+
+
+def colour_of(error: float, kind: int) -> tuple[float, float, float]:
+    """A cell's colour: blue, the darker the lower its error, or that of one of the two ways to diverge."""
+    return to_rgb(BAD[int(kind)]) if kind else shade(error)
+
+
+def plot_map_of_settings(
+    ax: Axes, side: Sequence[float], errors: np.ndarray, kinds: np.ndarray, best: tuple[int, int]
+) -> Axes:
+    """Errors ``(alpha, beta)`` as blue cells, diverged ones in their own colours; a star on the best cell."""
+    cells = [[colour_of(e, k) for e, k in zip(*row, strict=True)] for row in zip(errors, kinds, strict=True)]
+    ax.imshow(cells, origin="lower", interpolation="nearest")
+    ax.plot(best[1], best[0], "*", ms=16, color="white", mec="black")
+    decades = [i for i, value in enumerate(side) if abs(np.log10(value) - round(np.log10(value))) < 1e-6]
+    names = [f"{side[i]:g}" for i in decades]
+    ax.set_xticks(decades, names)
+    ax.set_yticks(decades, names)
+    ax.set(xlabel="β", ylabel="α")
+    ax.grid(False)
+    return ax
+
+
+def legend_of_settings(ax: Axes, **where: object) -> Axes:
+    """The legend of `plot_map_of_settings`: three blues, two ways to diverge."""
+    patches = [Patch(fc=shade(e), ec="#999999", label=f"error {e:g}") for e in (LOWEST, 1.0, HIGHEST)]
+    patches += [Patch(fc=BAD[1], label="adaptation diverges"), Patch(fc=BAD[2], label="meta-training diverged")]
+    ax.legend(handles=patches, **where)
+    return ax
+
+
+def plot_searches(ax: Axes, means: Mapping[str, Sequence[float]], halves: Mapping[str, Sequence[float]]) -> Axes:
+    """A row a method: one dot a search seed with its 95 % interval over tasks, the mean of the seeds as a bar."""
+    for row, (name, values) in enumerate(means.items()):
+        colour, shifts = SEARCHERS[name], np.linspace(-0.22, 0.22, len(values))
+        for shift, mean, half in zip(shifts, values, halves[name], strict=True):
+            ax.plot([max(mean - half, 1e-3), mean + half], [row + shift] * 2, color=colour, lw=2, alpha=0.6)
+            ax.plot([mean], [row + shift], "o", ms=7, color=colour)
+        ax.plot([np.mean(values)] * 2, [row - 0.36, row + 0.36], color=colour, lw=3.5)
+    ax.set_yticks(range(len(means)), list(means))
+    ax.set_ylim(len(means) - 0.5, -0.5)
+    return ax
+
+
+def plot_best_so_far(ax: Axes, found: Mapping[str, np.ndarray], xlabel: str) -> Axes:
+    """The error of the best setting so far against the number of trials: ``found[label] (search, trial)``.
+
+    The line is the mean over searches, the band its 95 % interval.
+    """
+    for label, values in found.items():
+        trials = np.arange(1, values.shape[1] + 1)
+        mean, half = values.mean(0), 1.96 * values.std(0, ddof=1) / len(values) ** 0.5
+        ax.plot(trials, mean, color=SEARCHERS[label], label=label)
+        ax.fill_between(trials, mean - half, mean + half, color=SEARCHERS[label], alpha=0.18, lw=0)
+    ax.set(xlabel=xlabel)
+    ax.legend()
+    return log_scale(ax)
