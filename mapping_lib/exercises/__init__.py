@@ -14,6 +14,7 @@ from mapping_lib.exercises.language import check_bigrams, check_log_score
 from mapping_lib.exercises.mappings import check_exchanged, check_stop, check_strategy
 from mapping_lib.exercises.math import check_best_alpha, check_one_link, check_pencil
 from mapping_lib.exercises.navigation import check_score_term, check_to_go
+from mapping_lib.exercises.personalisation import check_components, check_shrunk, check_split
 from mapping_lib.exercises.view import check_nearest, check_trained
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "check_best_for_one_step",
     "check_bigrams",
     "check_company",
+    "check_components",
     "check_descend",
     "check_episodes_needed",
     "check_error",
@@ -41,6 +43,8 @@ __all__ = [
     "check_report",
     "check_reptile",
     "check_score_term",
+    "check_shrunk",
+    "check_split",
     "check_stop",
     "check_strategy",
     "check_to_go",
