@@ -58,6 +58,12 @@ METHODS = (
     "nearest neighbour",
 )
 
+METHODS_OF = {
+    "pairs": METHODS,
+    "relabelled": tuple(name for name in METHODS if name != "EWC" and not name.startswith("online")),
+}
+"""What is measured on which kind. Where tasks contradict each other, a pull towards old answers has no point."""
+
 CHOSEN = {
     "pairs": {
         "from scratch": Chosen(adapt=(0.5, 0.5, 0.8)),
@@ -75,15 +81,12 @@ CHOSEN = {
     "relabelled": {
         "from scratch": Chosen(adapt=(0.8, 0.8, 0.5)),
         "sequential": Chosen(lr=0.003, adapt=(0.5, 0.8, 0.8)),
-        "EWC": Chosen(penalty=10.0, adapt=(0.3, 0.5, 0.8)),
         "rehearsal": Chosen(lr=0.003, adapt=(0.5, 0.8, 0.8)),
         "joint": Chosen(lr=0.003, adapt=(0.5, 0.8, 0.8)),
         "sequential, heads": Chosen(lr=0.03, adapt=(0.1, 0.1, 0.3)),
         "joint, heads": Chosen(adapt=(0.0, 0.1, 0.5)),
         "MAML": Chosen(lr=0.03, steps=15, alpha=0.8, adapt=(0.8, 0.8, 0.8)),
         "MAML, relabelled": Chosen(lr=0.03, steps=15, alpha=0.8, adapt=(0.8, 0.8, 0.3)),
-        "online MAML": Chosen(lr=0.03, steps=15, alpha=0.8, adapt=(0.8, 0.8, 0.8)),
-        "online MAML, no memory": Chosen(steps=15, alpha=0.8, adapt=(0.8, 0.8, 0.8)),
     },
 }
 """What `continual_tuning` chose."""
@@ -229,7 +232,7 @@ def _table(measure: str, kind: str, methods: tuple[str, ...], settings: dict) ->
 RECIPES: dict[str, Recipe] = {}
 
 TABLES = {
-    "continual_pairs": _table("share of wrong labels", "pairs", METHODS, SETTINGS),
-    "continual_relabelled": _table("share of wrong labels", "relabelled", METHODS, SETTINGS),
+    "continual_pairs": _table("share of wrong labels", "pairs", METHODS_OF["pairs"], SETTINGS),
+    "continual_relabelled": _table("share of wrong labels", "relabelled", METHODS_OF["relabelled"], SETTINGS),
     "forgetting_pairs": _table("share of wrong labels", "pairs", IN_ORDER, CELLS),
 }

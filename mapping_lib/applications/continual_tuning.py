@@ -11,7 +11,7 @@ from itertools import product
 import torch
 
 from mapping_lib.applications.continual import (
-    METHODS,
+    METHODS_OF,
     SETTINGS,
     Chosen,
     adapted_errors,
@@ -23,9 +23,6 @@ from mapping_lib.applications.continual import (
 from mapping_lib.families.sequence import KINDS
 
 N, SEED = 30, 4096
-TUNED = [method for method in METHODS if method != "nearest neighbour"]
-"""Nearest neighbours have nothing to choose."""
-
 ALPHAS = (0.0, 0.03, 0.1, 0.3, 0.5, 0.8)
 
 
@@ -70,7 +67,7 @@ def main() -> None:
     parser.add_argument("methods", nargs="*", help="all without names")
     torch.set_num_threads(1)
     for kind in KINDS:
-        for method in parser.parse_args().methods or TUNED:
+        for method in parser.parse_args().methods or METHODS_OF[kind][:-1]:  # neighbours have nothing to choose
             print(f"chosen {kind} {method!r}: {choose(kind, method)}", flush=True)
 
 

@@ -16,6 +16,8 @@ joint, joint_adam, from_scratch    initial weights               the honest base
 nearest_neighbour                  nothing                       S -> phi, the support itself
 bayes_ridge                        nothing                       S -> phi, Bayes' rule for noisy linear functions
 gaussian_prior, choice_prior       a distribution of phi         (theta, S) -> phi, Bayes' rule with a learned prior
+
+`continual` and `online_meta` train one network on several tasks that come one after the other, many sequences at once.
 """
 
 from collections.abc import Callable
