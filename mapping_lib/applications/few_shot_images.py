@@ -14,11 +14,13 @@ from mapping_lib.applications import Recipe, Table
 from mapping_lib.applications.few_shot_methods import (
     FILTERS,
     GLYPHS,
+    INNER,
     JUDGED_WAYS,
     METHODS,
     TRAINING,
     TUNED,
     Source,
+    Training,
     Tuned,
     embedding,
     glyphs_theta,
@@ -27,14 +29,13 @@ from mapping_lib.applications.few_shot_methods import (
 )
 from mapping_lib.families.glyphs import Glyphs
 from mapping_lib.learners import MetaLearner
-from mapping_lib.task import Params, Task, each
+from mapping_lib.task import Batch, Params, Task, each
 
 
 def _settings(name: str) -> dict:
-    """What a theta hangs on, as plain values; MAML and ANIL are trained with the steps chosen for one example."""
-    training, tuned = TRAINING[name], TUNED.get((name.partition("_")[0].upper(), 1))
-    told = {field: getattr(training, field) for field in training._fields[2:]}
-    inner = {} if tuned is None else {"alpha": tuned.alpha, "steps": tuned.steps}
+    """What a theta hangs on, as plain values."""
+    told = {field: getattr(TRAINING[name], field) for field in Training._fields[2:]}
+    inner = {"alpha": INNER.alpha, "steps": INNER.steps} if name.startswith(("maml", "anil")) else {}
     return {**told, **inner, "filters": list(FILTERS), "schedule": "cosine", "optimiser": "adam", "stored": "16 bits"}
 
 
@@ -70,13 +71,20 @@ def accuracies(
     >>> accuracies("pixel 1-NN", {"n_way": 5, "k_shot": 1}, tasks).shape
     torch.Size([2])
     """
-    learner, rights = learner_of(method, setting["n_way"], setting["k_shot"], tuned), []
+    n_way, n_tasks = setting["n_way"], len(tasks.query.x)
+    learner = learner_of(method, n_way, setting["k_shot"], tuned)
+    several = method == "from scratch"  # all others begin at one theta, which need not be copied
+    theta = theta_of(method, n_way, read)
+    if several:
+        drawn = [theta_of(method, n_way, seed=i) for i in range(n_tasks)]
+        theta = {name: torch.stack([one[name] for one in drawn]) for name in theta}
+
+    def told(theta: Params, support: Batch, x: Tensor) -> Tensor:
+        return learner.predict(learner.adapt(theta, support), x)
+
     with torch.no_grad():
-        for i, task in enumerate(each(tasks)):
-            theta = theta_of(method, setting["n_way"], read, seed=i)
-            y_hat = learner.predict(learner.adapt(theta, task.support), task.query.x)
-            rights.append((y_hat.argmax(-1) == task.query.y).float().mean())
-    return torch.stack(rights)
+        y_hat = torch.func.vmap(told, in_dims=(0 if several else None, 0, 0))(theta, tasks.support, tasks.query.x)
+    return (y_hat.argmax(-1) == tasks.query.y).float().mean(-1)
 
 
 def table_of(source: Source, settings: dict[str, dict], read: Callable[[str], Params], **told) -> Table:

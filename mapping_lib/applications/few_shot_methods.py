@@ -63,14 +63,17 @@ class Tuned(NamedTuple):
 
 TUNED: dict[tuple[str, int], Tuned] = {
     ("from scratch", 1): Tuned(0.003, 10),
-    ("from scratch", 5): Tuned(0.003, 10),
-    ("joint training", 1): Tuned(0.03, 50),
-    ("joint training", 5): Tuned(0.03, 50),
-    ("MAML", 1): Tuned(0.3, 3),
-    ("MAML", 5): Tuned(0.3, 3),
-    ("ANIL", 1): Tuned(0.3, 3),
-    ("ANIL", 5): Tuned(0.3, 3),
+    ("from scratch", 5): Tuned(0.01, 10),
+    ("joint training", 1): Tuned(0.001, 10),
+    ("joint training", 5): Tuned(0.001, 10),
+    ("MAML", 1): Tuned(0.3, 10),
+    ("MAML", 5): Tuned(0.1, 10),
+    ("ANIL", 1): Tuned(0.1, 10),
+    ("ANIL", 5): Tuned(0.1, 10),
 }
+
+INNER = Tuned(0.3, 3)
+"""The inner steps of MAML and ANIL in training, chosen before on the validation alphabet (`few_shot_tuning`)."""
 
 
 def body() -> nn.Sequential:
@@ -146,7 +149,7 @@ class Training(NamedTuple):
 def _episodic(method: str, n_way: int, outer_steps: int, tasks_per_step: int, **told) -> Training:
     """Training by episodes of ``n_way`` classes at jitter 1."""
     return Training(
-        lambda source: learner_of(method, n_way),
+        lambda source: learner_of(method, n_way, tuned=INNER if method in ("MAML", "ANIL") else None),
         lambda source: source.episodes("train", n_way, 1.0),
         outer_steps,
         tasks_per_step,
@@ -174,8 +177,10 @@ TRAINING: dict[str, Training] = {
         n_query=1,
         body_only=True,
     ),
-    **{f"maml_{n_way}way": _episodic("MAML", n_way, 1500, 4 if n_way == 5 else 1) for n_way in JUDGED_WAYS},
-    **{f"anil_{n_way}way": _episodic("ANIL", n_way, 1500, 4 if n_way == 5 else 2) for n_way in JUDGED_WAYS},
+    "anil_5way": _episodic("ANIL", 5, 1500, 4),
+    "anil_20way": _episodic("ANIL", 20, 800, 2),
+    "maml_5way": _episodic("MAML", 5, 1000, 4),
+    "maml_20way": _episodic("MAML", 20, 800, 1),
     "group_norm": _normalised("group"),
     "batch_norm": _normalised("batch"),
 }

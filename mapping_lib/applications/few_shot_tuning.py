@@ -18,8 +18,8 @@ from mapping_lib.applications.few_shot_methods import GLYPHS, TUNED, Tuned
 N_TASKS = 50
 
 GRIDS: Mapping[str, tuple[tuple[float, ...], tuple[int, ...]]] = {
-    "from scratch": ((0.003, 0.01), (10, 20)),
-    "joint training": ((0.01, 0.03, 0.1), (10, 50)),
+    "from scratch": ((0.003, 0.01), (5, 10)),
+    "joint training": ((0.001, 0.003, 0.01, 0.03), (10, 50)),
     "MAML": ((0.1, 0.3), (3, 10)),
     "ANIL": ((0.1, 0.3), (3, 10)),
 }
@@ -33,7 +33,7 @@ def tried(method: str, k_shot: int, *, n_tasks: int = N_TASKS) -> dict[Tuned, fl
     """The mean accuracy on validation tasks of every pair in the method's grid.
 
     >>> sorted(tried("joint training", 1, n_tasks=1))[0]
-    Tuned(alpha=0.01, steps=10)
+    Tuned(alpha=0.001, steps=10)
     """
     setting = {"n_way": 5, "k_shot": k_shot, "jitter": 1.0}
     family = GLYPHS.episodes("validation", 5, 1.0)
