@@ -28,7 +28,7 @@ def check_shrunk(shrunk: Callable[[Tensor, float, float, float], float]) -> str:
 def check_components(components: Callable[[Tensor], tuple[float, float]]) -> str:
     """Chapter 4b, exercise 2: ``components(y)``, (tau², sigma²) of a table of persons by the method of moments."""
     generator = torch.Generator().manual_seed(0)
-    for tau, sigma, n in ((1.0, 2.0, 3), (2.0, 0.5, 4)):
+    for tau, sigma, n in ((1.0, 2.0, 3), (2.0, 3.0, 4)):
         levels = tau * torch.randn(40_000, 1, generator=generator, dtype=torch.float64)
         y = 7 + levels + sigma * torch.randn(40_000, n, generator=generator, dtype=torch.float64)
         got = answered(components(y))

@@ -79,7 +79,11 @@ def stacked(train: Callable[[str, str, int], Params], data: str, order: str) -> 
 def outer_loop(
     learner: MetaLearner, family: Growth, outer_steps: int, beta: float, seed: int, theta: Params | None = None
 ) -> Params:
-    """Meta-train with supports of 0 to 5 observations."""
+    """Meta-train with supports of 0 to 5 observations.
+
+    >>> sorted(outer_loop(PRIOR, training("chicks", 0, "first"), 2, 0.01, seed=0))
+    ['factor', 'log_noise', 'mean']
+    """
     counts = {"outer_steps": outer_steps, "tasks_per_step": 15, "k_shot": 5, "n_query": 5}
     generator = torch.Generator().manual_seed(seed)
     stream = meta_train(

@@ -72,7 +72,11 @@ def maml_utility(part: int) -> Params:
 def outer_loop(
     learner: MetaLearner, family: Choices, outer_steps: int, beta: float, seed: int, theta: Params | None = None
 ) -> Params:
-    """Meta-train with supports of 0 to 6 answers."""
+    """Meta-train with supports of 0 to 6 answers.
+
+    >>> sorted(outer_loop(choice_prior(N_FEATURES), training(0), 2, 0.01, seed=0))
+    ['factor', 'mean']
+    """
     counts = {"outer_steps": outer_steps, "tasks_per_step": 25, "k_shot": 6, "n_query": 5}
     generator = torch.Generator().manual_seed(seed)
     stream = meta_train(
