@@ -58,7 +58,14 @@ def test_every_language_is_in_one_part_and_so_are_its_relatives():
 
 @pytest.mark.parametrize(
     "close",
-    [("da", "no", "sv"), ("bs", "hr", "sl", "sr_Latn"), ("cs", "sk"), ("de", "gsw", "lb"), ("fy", "nl"), ("dsb", "hsb")],
+    [
+        ("da", "no", "sv"),
+        ("bs", "hr", "sl", "sr_Latn"),
+        ("cs", "sk"),
+        ("de", "gsw", "lb"),
+        ("fy", "nl"),
+        ("dsb", "hsb"),
+    ],
 )
 def test_languages_that_everybody_calls_close_are_relatives(close: tuple[str, ...]):
     by_code = {language.code: language for language in load()}
@@ -162,7 +169,10 @@ def test_no_language_is_in_two_parts():
         (lambda: Languages(reading="letters"), "reading is 'letters'; allowed: 'unit', 'counts'"),
         (lambda: Languages("held out", 41), "n_way is 41; allowed: at most 40, the languages of the part"),
         (lambda: Languages(n_way=0), "n_way is 0; allowed: a whole number, 1 or more"),
-        (lambda: drawn(k_shot=300), r"k_shot \+ n_query is 304; allowed: at most \d+, the examples of the rarest class"),
+        (
+            lambda: drawn(k_shot=300),
+            r"k_shot \+ n_query is 304; allowed: at most \d+, the examples of the rarest class",
+        ),
     ],
 )
 def test_bad_input_is_refused(call, message: str):

@@ -11,8 +11,10 @@ LANGUAGE_METHODS = {
     "nearest centroid": "#000000",
     "naive Bayes": "#56B4E9",
     "naive Bayes, learned prior": "#0072B2",
+    "idf weights": "#E0457B",
     "learned weights": "#009E73",
     "prototypical network": "#D55E00",
+    "embedding and raw": "#661100",
     "MAML": "#CC79A7",
     "joint training": "#8C6510",
     "from scratch": METHODS["from scratch"],
@@ -50,7 +52,7 @@ def plot_ngrams(ax: Axes, ngrams: Sequence[str], values: Sequence[float], xlabel
     ax.barh(range(len(ngrams)), values, color=["#0072B2" if value > 0 else "#D55E00" for value in values])
     ax.set_yticks(range(len(ngrams)), [ngram.replace(" ", "_") for ngram in ngrams], family="DejaVu Sans Mono")
     ax.set(ylim=(len(ngrams) - 0.5, -0.5), xlabel=xlabel)
-    ax.axvline(0, color="#333333", lw=1)
+    ax.grid(False)
     return ax
 
 

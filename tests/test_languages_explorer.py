@@ -1,0 +1,180 @@
+"""The explorer of languages: what it shows is what the learners answer, and it says when a text cannot be read."""
+
+import dataclasses
+import random
+
+import numpy as np
+import pytest
+import torch
+from explorer_checks import states_draw
+
+from mapping_lib.applications import read_table
+from mapping_lib.applications.language import CHOSEN, METHODS
+from mapping_lib.explorers import languages as explorer
+from mapping_lib.explorers.languages_canvas import LanguagesCanvas, shortened
+from mapping_lib.explorers.languages_frame import (
+    SHARPNESS,
+    Frame,
+    State,
+    centroids,
+    contributions,
+    draw,
+    unreadable,
+)
+from mapping_lib.families.languages import PARTS, counts, features, languages
+from mapping_lib.task import Batch
+
+
+def asked(**values) -> Frame:
+    return explorer.compute(State(**values))
+
+
+def logits(method: str, frame: Frame, names: list[str]) -> torch.Tensor:
+    """What the learner of the table answers after the names that are shown, by nothing but its contract."""
+    chosen = METHODS[method]
+    learner, theta = chosen.make(CHOSEN.get(method, {}).get(frame.there_shots))
+
+    def read(found: list[str]) -> torch.Tensor:
+        return chosen.read((counts if chosen.reading == "counts" else features)(found))
+
+    support = [name for shown in frame.shown for name in shown]
+    y = torch.arange(len(frame.shown)).repeat_interleave(frame.state.k_shot)
+    with torch.no_grad():
+        phi = learner.adapt(theta, Batch(read(support), y))
+        return learner.predict(phi, read(names))[:, : len(frame.shown)]
+
+
+@pytest.mark.parametrize("values", [{}, {"k_shot": 5, "n_way": 3, "draw": 8}, {"part": "train", "name": "Reykjavík"}])
+@pytest.mark.parametrize("method", METHODS)
+def test_probabilities_are_those_of_the_learner_in_the_table(method: str, values: dict):
+    frame = asked(**values)
+    scores = logits(method, frame, [frame.asked.name]) * SHARPNESS.get(method, 1.0)
+    assert frame.probabilities[method] == pytest.approx(scores[0].softmax(-1).numpy(), abs=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_accuracy_is_counted_over_twenty_other_names_of_each_language(method: str):
+    frame = asked(k_shot=2, n_way=4, draw=11)
+    others = draw("held out", 4, 2, 11, 0).others
+    right = [
+        int(logits(method, frame, [name])[0].argmax()) == label for label, names in enumerate(others) for name in names
+    ]
+    assert len(right) == 80
+    assert frame.here[method] == pytest.approx(np.mean(right), abs=0.013)  # one tie may fall the other way
+    assert frame.there[method] == read_table("language_names")[method, "2-shot"].mean
+
+
+def test_what_the_ngrams_add_up_to_is_the_difference_of_the_two_distances():
+    frame = asked(k_shot=3, name="Suomi")
+    centres = centroids(draw("held out", 5, 3, 3, 0), frame.state)
+    distances = (features(["Suomi"]) - centres).square().sum(-1)
+    assert sum(pull for _, pull in frame.spoke) == pytest.approx(
+        float(distances[frame.second] - distances[frame.first]), abs=1e-5
+    )
+    assert distances.argsort()[:2].tolist() == [frame.first, frame.second]
+    sizes = [abs(pull) for _, pull in frame.spoke]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_an_ngram_that_one_language_has_pulls_towards_it():
+    centres = features(["aaaa", "bbbb"])
+    pulls = dict(contributions("ab", centres, 0, 1))
+    assert pulls["a"] > 0 > pulls["b"]
+    assert pulls["a"] == pytest.approx(-pulls["b"], abs=1e-5)
+
+
+def test_names_that_are_shown_are_not_asked_and_more_leave_the_earlier_ones_in_place():
+    few, many = (draw("held out", 5, k, 3, 0) for k in (2, 20))
+    assert all(a == b[:2] for a, b in zip(few.shown, many.shown, strict=True))
+    assert few.others == many.others
+    for shown, others, language in zip(many.shown, many.others, many.languages, strict=True):
+        assert len({*shown, *others}) == 40
+        assert {*shown, *others} <= set(language.names)
+    assert {language.code for language in many.languages} <= {la.code for la in languages("held out")}
+
+
+def test_the_asked_name_is_of_the_language_that_is_called_the_truth():
+    for number in range(12):
+        frame = asked(asked=number, n_way=4)
+        assert frame.asked.name in frame.languages[frame.asked.label].names
+        assert frame.asked.name not in frame.shown[frame.asked.label]
+    assert "Nothing is typed" in frame.words
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("42!", "42! cannot be read: it has no letter"),
+        ("  \t ", "Nothing is typed"),
+        ("Россия", "has the letter и; write it in Latin letters"),
+        ("日本", "write it in Latin letters"),
+        ("<b>1</b>!", "You typed it"),
+        ("<1>", "&lt;1&gt; cannot be read"),
+        ("Oslo", "You typed it, so nobody here knows the truth"),
+    ],
+)
+def test_a_text_that_cannot_be_read_is_answered_in_words(typed: str, said: str):
+    frame = asked(name=typed)
+    assert said in frame.words
+    assert bool(frame.probabilities) != bool(frame.asked.problem)
+    assert "<1>" not in frame.words
+    LanguagesCanvas().draw(frame)
+
+
+def test_a_typed_name_is_read_up_to_a_length_and_without_more_blanks():
+    frame = asked(name="  New \n  York " + "y" * 100)
+    assert frame.asked.name == ("New York " + "y" * 100)[:40]
+    assert np.allclose(asked(name="oslo").probabilities["naive Bayes"], asked(name="OSLO").probabilities["naive Bayes"])
+
+
+def test_every_name_of_the_data_can_be_read():
+    assert not [n for part in PARTS for language in languages(part) for n in language.names if unreadable(n)]
+
+
+def test_it_says_when_a_method_has_met_the_languages_before():
+    said = "has met these languages"
+    assert said in asked(part="train", method="MAML").words
+    assert said not in asked(part="train", method="naive Bayes").words
+    assert said not in asked(method="MAML").words
+
+
+def test_names_are_shortened_to_the_room_there_is():
+    assert shortened(("Oslo",), room=10) == "Oslo"
+    assert shortened(("A" * 30, "B"), room=10) == "A" * 9 + "…"
+    assert shortened(("Oslo", "Bergen", "Stavanger"), room=12) == "Oslo, Bergen, …"
+
+
+def test_every_control_changes_the_picture_and_reset_brings_it_back():
+    panel = explorer.explorer()
+    first = panel.picture.value
+    for name, control in panel.controls.items():
+        values = {"name": ["Oslo"], "part": ["train"], "method": ["MAML"]}.get(name)
+        for value in values or [v for v in (control.min, control.max) if v != control.value]:
+            old = panel.picture.value
+            control.value = value
+            assert panel.picture.value != old, (name, value)
+        panel.buttons["reset"].click()
+        assert panel.picture.value == first
+    for button in ("new languages", "next name"):
+        panel.buttons[button].click()
+        assert panel.picture.value != first
+        panel.buttons["reset"].click()
+    assert set(panel.controls) == {field.name for field in dataclasses.fields(State)}
+
+
+def random_state(rng: random.Random) -> State:
+    """Any state; of draws and numbers of names a few, so that most adaptations are remembered."""
+    return State(
+        n_way=rng.choice((2, 5)),
+        k_shot=rng.choice((1, 3, 20)),
+        draw=rng.choice((0, 57)),
+        examples=rng.choice((0, 19)),
+        asked=rng.randint(0, 39),
+        part=rng.choice(PARTS[1:]),
+        method=rng.choice(list(METHODS)),
+        name=rng.choice(("", "", "", "Oslo", "?", "ж", "x", "Å" * 90, "a b")),
+    )
+
+
+def test_a_thousand_states_draw():
+    states_draw(explorer.compute, LanguagesCanvas(), random_state)
