@@ -111,19 +111,26 @@ class Navigation:
         """
         noise, goal = luck
         _check_luck(noise, goal, self.horizon)
-        position, alive = torch.zeros_like(goal), torch.ones_like(goal[..., 0])
-        steps: list[tuple[Tensor, ...]] = []
+        position, actions, path = torch.zeros_like(goal), [], []
         for t in range(self.horizon):
-            seen = torch.cat([position, goal], -1) if self.show_goal else position
-            mean, log_std = act(seen).split(2, dim=-1)
-            action = mean + log_std.exp() * noise[..., t, :]
-            position = position + alive[..., None] * self.speed * action.clamp(-1, 1)
-            away = position - goal
-            steps.append((seen, action, alive * self._reward(away), alive, position))
-            alive = alive * (away.abs().amax(-1) >= self.near)
-        seen, actions, rewards, lived, positions = (torch.stack(part, 2) for part in zip(*steps, strict=True))
-        positions = torch.cat([torch.zeros_like(goal)[..., None, :], positions], 2)
-        return Rollouts(seen, actions, rewards, lived, positions, arrived=alive == 0)
+            mean, log_std = act(torch.cat([position, goal], -1) if self.show_goal else position).split(2, dim=-1)
+            actions.append(mean + log_std.exp() * noise[..., t, :])
+            position = position + self.speed * actions[-1].clamp(-1, 1)
+            path.append(position)
+        return self._told(torch.stack(actions, 2), torch.stack(path, 2), goal)
+
+    def _told(self, actions: Tensor, path: Tensor, goal: Tensor) -> Rollouts:
+        """End each episode where it first came near: what a policy did after that is left out."""
+        near = ((path - goal[:, :, None]).abs().amax(-1) < self.near).cummax(-1).values
+        alive = torch.cat([torch.ones_like(near[..., :1]), ~near[..., :-1]], -1).to(path.dtype)
+        last = (alive.cumsum(-1) - 1).long()[..., None].expand_as(path)  # the step that is, or was the last one
+        path = path.gather(2, last)
+        rewards = alive * self._reward(path - goal[:, :, None])
+        positions = torch.cat([torch.zeros_like(path[:, :, :1]), path], 2)
+        seen = positions[:, :, :-1]
+        if self.show_goal:
+            seen = torch.cat([seen, goal[:, :, None].expand_as(seen)], -1)
+        return Rollouts(seen, actions, rewards, alive, positions, near[..., -1])
 
     def _reward(self, away: Tensor) -> Tensor:
         return -away.square().sum(-1) if self.squared else -away.norm(dim=-1)

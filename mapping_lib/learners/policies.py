@@ -103,9 +103,11 @@ def advantages(rollouts: Rollouts, *, discount: float = 0.99) -> Tensor:
     to_go, alive = rewards_to_go(rollouts.rewards, discount), rollouts.alive
     t = torch.arange(to_go.shape[-1], dtype=to_go.dtype).expand_as(to_go)[..., None] / 100
     features = torch.cat([rollouts.seen, rollouts.seen.square(), t, t**2, t**3, torch.ones_like(t)], -1)
-    counted = (features * alive[..., None]).flatten(1, 2)
-    gram = counted.mT @ counted + RIDGE * torch.eye(features.shape[-1], dtype=t.dtype)
-    weights = torch.linalg.solve(gram, counted.mT @ to_go.flatten(1)[..., None])
+    # in float64: far from the origin squares outweigh the ridge by more digits than float32 has
+    counted = (features * alive[..., None]).flatten(1, 2).double()
+    gram = counted.mT @ counted + RIDGE * torch.eye(features.shape[-1], dtype=counted.dtype)
+    weights, _ = torch.linalg.solve_ex(gram, counted.mT @ to_go.flatten(1).double()[..., None])
+    weights = weights.to(t.dtype)
     return _standardised(to_go - (features.flatten(1, 2) @ weights).view_as(to_go), alive)
 
 

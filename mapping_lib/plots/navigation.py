@@ -14,6 +14,7 @@ METHODS = {
     "MAML": "#0072B2",
     "MAML, no score term": "#56B4E9",
     "pretrained": "#D55E00",
+    "pretrained, not tuned": "#E8A87C",
     "random": "#808080",
     "hypernetwork": "#E0457B",
     "oracle": "#000000",

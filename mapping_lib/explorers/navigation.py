@@ -1,0 +1,52 @@
+"""Explorer: a goal that the policy is not told. What twenty tries and one update make of it."""
+
+from dataclasses import asdict
+
+import ipywidgets as widgets
+
+from mapping_lib.explorers.navigation_canvas import NavigationCanvas
+from mapping_lib.explorers.navigation_frame import FAR, MAX_TRAJECTORIES, METHODS, State, compute
+from mapping_lib.explorers.panel import LOOK, Panel
+
+PRESETS = {
+    "near": asdict(State(x=0.1, y=-0.05)),
+    "in a corner": asdict(State(x=0.5, y=0.5)),
+    "outside": asdict(State(x=0.8, y=0.0)),
+    "two tries": asdict(State(trajectories=2)),
+    "step too long": asdict(State(alpha=0.3)),
+    "step too short": asdict(State(alpha=0.02)),
+    "pretrained": asdict(State(method="pretrained")),
+    "pretrained, long step": asdict(State(method="pretrained", alpha=0.5)),
+    "told": asdict(State(method="hypernetwork")),
+    "reset": asdict(State()),
+}
+
+
+def explorer() -> Panel:
+    """Open the panel: the last line of a notebook cell."""
+    state = State()
+    return Panel(
+        "navigation",
+        state,
+        _controls(state),
+        compute,
+        NavigationCanvas(),
+        PRESETS,
+        actions={"new luck": lambda panel: panel.set(luck=panel.state.luck % 99 + 1)},
+        marks={"x": (0.5, "seen: to 0.5"), "alpha": (0.1, "as in training"), "trajectories": (20, "as in training")},
+    )
+
+
+def _controls(state: State) -> dict[str, widgets.Widget]:
+    place = {"min": -FAR, "max": FAR, "step": 0.05, **LOOK}
+    alphas = {"min": -2.0, "max": 0.3, "step": 0.1, "base": 10, "readout_format": ".3g", **LOOK}
+    return {
+        "x": widgets.FloatSlider(value=state.x, description="goal, x", **place),
+        "y": widgets.FloatSlider(value=state.y, description="goal, y", **place),
+        "trajectories": widgets.IntSlider(
+            value=state.trajectories, min=2, max=MAX_TRAJECTORIES, description="tries a step", **LOOK
+        ),
+        "alpha": widgets.FloatLogSlider(value=state.alpha, description="α", **alphas),
+        "luck": widgets.IntSlider(value=state.luck, min=1, max=100, description="luck", **LOOK),
+        "method": widgets.Dropdown(options=list(METHODS), value=state.method, description="method", **LOOK),
+    }
