@@ -151,7 +151,7 @@ def curvature(grid: Grid, cell: int, support: Batch) -> float:
 
     generator = torch.Generator().manual_seed(0)
     start = {str(i): torch.randn(p.shape, generator=generator) for i, p in enumerate(params)}
-    return float(largest_eigenvalue(product, start, iterations=12))
+    return float(largest_eigenvalue(product, start, iterations=8))
 
 
 # Words ----------------------------------------------------------------------------------------------------
