@@ -97,7 +97,7 @@ def test_words_say_what_happened():
     assert "<b>Forgotten</b>" in of(**alone).words
     assert "It is kept." in of(**heads).words
     assert "learned again, from its 10 points" in of(**maml).words
-    assert "One curve cannot be several waves" in of(**forgetting.PRESETS["joint, one head"]).words
+    assert "Nothing was forgotten in time" in of(**forgetting.PRESETS["joint, one head"]).words
     assert "There is no old task yet" in of(now=1).words
 
 
