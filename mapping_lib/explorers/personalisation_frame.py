@@ -11,7 +11,6 @@ from torch import Tensor
 from mapping_lib.applications.personalisation import curves, customers
 from mapping_lib.explorers.canvas import number
 from mapping_lib.families.growth import Growth
-from mapping_lib.inner_loop import adapt, support_objective
 from mapping_lib.learners.gradient import ALPHA_PREFIX
 from mapping_lib.learners.prior import choice_slopes
 from mapping_lib.plots.personalisation import PEOPLE
@@ -88,7 +87,7 @@ def individual(data: str, who: int, draw: int, width: float):
     if data == "customers":
         offers, chosen = (part[i] for part in (customers.everyone()[0].offers, customers.everyone()[0].choices))
         places = _order(chosen >= 0, draw, i)
-        outcomes = tuple(_choices(i, offers, chosen, places[:k], width) for k in range(MAX_SHOTS + 1))
+        outcomes = _choices(i, offers, chosen, places, width)
         x, truth = np.arange(1, 13), (chosen >= 0).float().numpy()
         return f"customer {i + 1}", x, np.where(truth > 0, 1.0, np.nan), places, outcomes
     found = curves.study(data)
@@ -152,39 +151,58 @@ def _curve(data: str, i: int, values: Tensor, places: list[int], width: float, d
 
 
 @torch.no_grad()
-def _choices(i: int, offers: Tensor, chosen: Tensor, places: list[int], width: float) -> Outcome:
-    part, at = int(customers.everyone()[1][i]), sorted(places)
-    support = Batch(offers[at], chosen[at])
+def _choices(i: int, offers: Tensor, chosen: Tensor, places: list[int], width: float) -> tuple[Outcome, ...]:
+    """All numbers of answers at once: a row of ``shown`` says which of the six each has."""
+    part, n = int(customers.everyone()[1][i]), MAX_SHOTS + 1
+    six, shown = Batch(offers[places], chosen[places]), torch.ones(n, MAX_SHOTS).tril(-1).bool()
     prior = _wider(_theta(customers.theta_of("mixed effects"), part), width)
-    own = {n: p[0] for n, p in customers.around_zero(customers.tuned_widths()[part, len(at)][None]).items()}
+    priors = {name: p.expand(n, *p.shape) for name, p in prior.items()}
+    flat = customers.around_zero(customers.tuned_widths()[part])
+    z, curvature = _highest({name: torch.cat([flat[name], priors[name]]) for name in prior}, six, shown.repeat(2, 1))
+    left = prior["factor"] @ torch.linalg.inv(curvature[n:]) @ prior["factor"].T
+    removed = 1 - left.diagonal(dim1=1, dim2=2).sum(-1) / prior["factor"].square().sum()
     weights = {
-        "population": customers.theta_of("population")["weight"][part],
-        "own fit": customers.PRIOR.adapt(own, support)["weight"],
-        "MAML": _maml_choice(_theta(customers.theta_of("MAML"), part), support),
-        "mixed effects": customers.PRIOR.adapt(prior, support)["weight"],
+        "population": customers.theta_of("population")["weight"][part].expand(n, -1),
+        "own fit": torch.einsum("kfg,kg->kf", flat["factor"], z[:n]),
+        "MAML": _maml_choices(_theta(customers.theta_of("MAML"), part), six, shown),
+        "mixed effects": prior["mean"] + z[n:] @ prior["factor"].T,
     }
-    z = torch.linalg.solve(prior["factor"], weights["mixed effects"] - prior["mean"])
-    _, curvature = choice_slopes(prior, z, support)
-    left = (prior["factor"] @ torch.linalg.inv(curvature) @ prior["factor"].T).trace()
+    said = {name: torch.einsum("qaf,kf->kqa", offers, w).softmax(-1) for name, w in weights.items()}
+    return tuple(
+        _choice_outcome({name: p[k] for name, p in said.items()}, chosen, places[:k], float(removed[k]))
+        for k in range(n)
+    )
+
+
+def _highest(theta: Params, six: Batch, shown: Tensor) -> tuple[Tensor, Tensor]:
+    """The highest point z of every posterior, as `choice_prior` finds it, and the curvature there."""
+    slopes = torch.func.vmap(lambda theta, z, shown: choice_slopes(theta, z, six, shown))
+    z = torch.zeros_like(theta["mean"])
+    for _ in range(8):
+        slope, curvature = slopes(theta, z, shown)
+        z = z - torch.linalg.solve(curvature, slope)
+    return z, slopes(theta, z, shown)[1]
+
+
+def _maml_choices(theta: Params, six: Batch, shown: Tensor) -> Tensor:
+    """The inner steps by hand: the slope of the mean cross entropy is the mean of (p - taken) x."""
+    w = theta["weight"].expand(len(shown), -1)
+    taken = torch.nn.functional.one_hot(six.y, six.x.shape[1])
+    for _ in range(customers.INNER_STEPS):
+        missed = (torch.einsum("qaf,kf->kqa", six.x, w).softmax(-1) - taken) * shown[..., None]
+        slope = torch.einsum("kqa,qaf->kf", missed, six.x) / shown.sum(-1, keepdim=True).clamp(min=1)
+        w = w - theta[ALPHA_PREFIX + "weight"] * slope
+    return w
+
+
+def _choice_outcome(said: dict[str, Tensor], chosen: Tensor, seen: list[int], removed: float) -> Outcome:
     rest = chosen >= 0
-    rest[at] = False
-    forecasts, right, errors = {}, {}, {}
-    for name, w in weights.items():
-        p = (offers @ w).softmax(-1)
-        given = p.gather(-1, chosen.clamp(min=0)[:, None])[:, 0]
-        right[name] = ((p.argmax(-1) == chosen) & rest).numpy()
-        forecasts[name] = torch.where(rest, given, torch.nan).numpy()
-        errors[name] = 1 - float(right[name].sum() / rest.sum())
-    return Outcome(forecasts, errors, right, None, float(1 - left / prior["factor"].square().sum()))
-
-
-def _maml_choice(theta: Params, support: Batch) -> Tensor:
-    start, alpha = {"weight": theta["weight"]}, {"weight": theta[ALPHA_PREFIX + "weight"]}
-    if len(support.x) == 0:
-        return start["weight"]
-    objective = support_objective(customers.ADAPTED.predict, torch.nn.functional.cross_entropy, support)
-    with torch.enable_grad():
-        return adapt(start, objective, alpha=alpha, steps=customers.INNER_STEPS)["weight"].detach()
+    rest[seen] = False
+    given = {name: p.gather(-1, chosen.clamp(min=0)[:, None])[:, 0] for name, p in said.items()}
+    right = {name: (p.argmax(-1) == chosen) & rest for name, p in said.items()}
+    errors = {name: 1 - float(r.sum() / rest.sum()) for name, r in right.items()}
+    forecasts = {name: torch.where(rest, g, torch.nan).numpy() for name, g in given.items()}
+    return Outcome(forecasts, errors, {name: r.numpy() for name, r in right.items()}, None, removed)
 
 
 # Words ----------------------------------------------------------------------------------------------------
