@@ -1,0 +1,158 @@
+"""Chapter 4d: whose goals are whose, scores computed another way, and wrong answers to its exercises."""
+
+import pytest
+import torch
+
+from mapping_lib import exercises
+from mapping_lib.applications import navigation
+from mapping_lib.applications.navigation import (
+    ALPHA,
+    FAMILY,
+    FILES,
+    METHODS,
+    RECIPES,
+    SEED,
+    TABLES,
+    TRAJECTORIES,
+    UPDATES,
+    VALIDATION,
+    VALIDATION_SEED,
+    learner,
+    policy_of,
+    returns,
+    score,
+    theta_of,
+    written,
+)
+from mapping_lib.learners.many_tasks import one_each
+from mapping_lib.learners.reinforcement import rollouts, trials
+from mapping_lib.task import Batch
+
+TABLE = TABLES["navigation"]
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def goals_of_table() -> set[tuple[float, ...]]:
+    g = seeded(TABLE.seed)
+    draws = [FAMILY.sample(20, UPDATES * TRAJECTORIES, TRAJECTORIES, generator=g) for _ in range(TABLE.n // 20)]
+    return {tuple(goal) for drawn in draws for goal in drawn.description.tolist()}
+
+
+def test_no_goal_of_the_table_was_trained_or_chosen_on():
+    held_out, g = goals_of_table(), seeded(SEED)
+    learner("MAML").init(generator=g)  # training begins with this draw
+    settings = RECIPES[FILES["MAML"]].settings
+    trained = set()
+    for _ in range(settings["outer_steps"]):
+        drawn = FAMILY.sample(settings["tasks_per_step"], settings["k_shot"], settings["n_query"], generator=g)
+        trained |= {tuple(goal) for goal in drawn.description.tolist()}
+    valid = FAMILY.sample(VALIDATION, UPDATES * TRAJECTORIES, TRAJECTORIES, generator=seeded(VALIDATION_SEED))
+    chosen = {tuple(goal) for goal in valid.description.tolist()}
+    assert (len(held_out), len(trained), len(chosen)) == (600, 4000, VALIDATION)
+    assert not held_out & trained
+    assert not held_out & chosen
+    assert not trained & chosen
+
+
+def test_training_meets_the_goals_that_the_test_above_counts(monkeypatch):
+    met = []
+
+    def watched(learner, family, *, generator, **settings):
+        learner.init(generator=generator)
+        met.append(family.sample(20, settings["k_shot"], settings["n_query"], generator=generator).description)
+        yield type("Progress", (), {"theta": {}})
+
+    monkeypatch.setattr(navigation, "meta_train", watched)
+    RECIPES[FILES["MAML"]].train()
+    g = seeded(SEED)
+    learner("MAML").init(generator=g)
+    assert torch.equal(met[0], FAMILY.sample(20, 20, 20, generator=g).description)
+
+
+@pytest.mark.parametrize("method", ["MAML", "pretrained"])
+def test_returns_are_those_of_adapting_one_goal_after_the_other(method: str):
+    tasks = FAMILY.sample(2, UPDATES * TRAJECTORIES, TRAJECTORIES, generator=seeded(5))
+    got, (policy, family) = returns(method, theta_of(method), tasks), policy_of(method)
+    for i in range(2):
+        shares = iter([Batch(tasks.support.x[i, k : k + 20], tasks.support.y[i, k : k + 20]) for k in range(0, 60, 20)])
+        phi = learner(method).adapt(theta_of(method), lambda p, s=shares: trials(policy, family, next(s))(p), steps=3)
+        judged = rollouts(policy, family, one_each(phi, 1), Batch(tasks.query.x[i : i + 1], tasks.query.y[i : i + 1]))
+        assert float(got[3, i]) == pytest.approx(float(judged.returns.mean()), abs=0.05)
+
+
+def test_who_is_told_needs_no_update_and_the_policy_is_that_written_for_the_goal():
+    tasks = FAMILY.sample(3, UPDATES * TRAJECTORIES, TRAJECTORIES, generator=seeded(6))
+    for method in ("hypernetwork", "oracle"):
+        rows = returns(method, theta_of(method), tasks)
+        assert torch.equal(rows[0], rows[3])
+    phi = written(theta_of("hypernetwork"), tasks.description[1])
+    policy, family = policy_of("hypernetwork")
+    judged = rollouts(policy, family, one_each(phi, 1), Batch(tasks.query.x[1:2], tasks.query.y[1:2]))
+    got = returns("hypernetwork", theta_of("hypernetwork"), tasks)[0, 1]
+    assert float(got) == pytest.approx(float(judged.returns.mean()), abs=1e-3)
+
+
+def test_all_methods_meet_the_same_goals_and_a_score_is_a_column_of_the_returns():
+    tasks = FAMILY.sample(2, UPDATES * TRAJECTORIES, TRAJECTORIES, generator=seeded(7))
+    expected = returns("MAML", theta_of("MAML"), tasks)
+    for step, setting in enumerate(TABLE.settings):
+        assert torch.equal(score("MAML", setting, 2, seeded(7)), expected[step])
+    assert set(ALPHA) | {"hypernetwork", "oracle"} == set(METHODS) == set(TABLE.methods)
+
+
+def test_nobody_trained_the_random_policy_and_the_untuned_one_is_the_pretrained_one():
+    fresh = learner("random").init(generator=seeded(SEED))
+    assert all(torch.equal(theta_of("random")[name], p) for name, p in fresh.items())
+    assert all(torch.equal(theta_of("pretrained, not tuned")[n], p) for n, p in theta_of("pretrained").items())
+
+
+# Exercises ----------------------------------------------------------------------------------------------
+
+
+def forward_sums(rewards, discount):
+    return torch.cumsum(rewards, 0)
+
+
+def no_discount(rewards, discount):
+    return rewards.flip(0).cumsum(0).flip(0)
+
+
+def one_number(rewards, discount):
+    return rewards.sum()
+
+
+def discount_late(rewards, discount):
+    return torch.tensor(
+        [float(sum(discount ** (t + 1) * r for t, r in enumerate(rewards[k:]))) for k in range(len(rewards))]
+    )
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "said"),
+    [
+        (exercises.check_to_go, forward_sums, "*before* each action"),
+        (exercises.check_to_go, no_discount, "you do not discount"),
+        (exercises.check_to_go, one_number, "as long as the rewards, 3 numbers"),
+        (exercises.check_to_go, discount_late, "not [3.0, 4.0, 4.0]"),
+        (exercises.check_to_go, lambda rewards, discount: None, "is a `return` missing?"),
+        (exercises.check_score_term, lambda log_pi, w: -(log_pi * w).mean(), "that of log π alone"),
+        (exercises.check_score_term, lambda log_pi, w: ((log_pi - log_pi.detach()).exp() * w).mean(), "sign is wrong"),
+        (exercises.check_score_term, lambda log_pi, w: -(log_pi.exp() * w).mean(), "the gradient is"),
+        (exercises.check_score_term, lambda log_pi, w: -log_pi * w, "should be one number"),
+        (exercises.check_score_term, lambda log_pi, w: ..., "Not begun"),
+    ],
+)
+def test_a_wrong_answer_is_told_what_is_wrong(check, answer, said: str, capsys):
+    assert not check(answer)
+    assert said in capsys.readouterr().out
+
+
+def test_right_answers_pass(capsys):
+    assert exercises.check_score_term(lambda log_pi, w: -((log_pi - log_pi.detach()).exp() * w).mean())
+    assert exercises.check_to_go(
+        lambda r, d: torch.stack([sum(d**t * x for t, x in enumerate(r[k:])) for k in range(len(r))])
+    )
+    assert capsys.readouterr().out.count("Right.") == 2
