@@ -1,0 +1,132 @@
+"""What chapter 4b measures: each forecast computed another way, by the theta of the individual's own part."""
+
+import numpy as np
+import pytest
+import torch
+from oracles import seeded
+
+from mapping_lib.applications import read_table
+from mapping_lib.applications.personalisation import curves, customers, train_curves, train_customers
+from mapping_lib.learners.prior import legendre
+from mapping_lib.task import Batch
+
+
+def numpy_features(x: np.ndarray) -> np.ndarray:
+    return np.polynomial.legendre.legvander(x, 3)
+
+
+@pytest.mark.parametrize("penalty", [[1e-6, 0.03, 0.03, 1e6], [1e-6, 1e6, 1e6, 1e6], [1e-6, 0.3, 0.3, 0.3]])
+def test_an_own_fit_is_least_squares_with_made_up_examples(penalty: list):
+    """Ridge as least squares: one more example a weight, of target 0, sqrt(penalty) long."""
+    x, y = np.array([-1.0, -0.4, 0.3, 0.9]), np.array([0.2, 1.0, -0.5, 2.0])
+    support = Batch(*(torch.tensor(v, dtype=torch.float32).view(1, 4, 1) for v in (x, y)))
+    got = curves.own_fit(support, torch.tensor([penalty]), torch.linspace(-1, 1, 5).view(1, 5, 1))[0, :, 0]
+    design = np.vstack([numpy_features(x), np.diag(np.sqrt(penalty))])
+    weight = np.linalg.lstsq(design, np.concatenate([y, np.zeros(4)]), rcond=None)[0]
+    assert got.numpy() == pytest.approx(numpy_features(np.linspace(-1, 1, 5)) @ weight, abs=1e-3)
+
+
+@pytest.mark.parametrize("data", curves.REPEAT)
+def test_mixed_effects_forecasts_by_the_theta_that_has_not_met_the_individual(data: str):
+    task, found = curves.judged(data, "spread", 2, generator=seeded(3)), curves.study(data)
+    said, theta = (
+        curves.forecast("mixed effects", data, "spread", task),
+        curves.theta_of("mixed effects", data, "spread"),
+    )
+    for row in (0, 7, 31):
+        part = int(found.part[int(task.description[row])])
+        mean, factor, noise, center, scale = (
+            theta[name][part].double().numpy() for name in ("mean", "factor", "log_noise", "center", "scale")
+        )
+        X, y = numpy_features(task.support.x[row, :, 0].numpy()), task.support.y[row, :, 0].numpy()
+        precision = np.linalg.inv(factor @ factor.T)
+        V = np.linalg.inv(precision + X.T @ X / np.exp(2 * noise))
+        w = V @ (precision @ mean + X.T @ ((y - center) / scale) / np.exp(2 * noise))
+        wanted = center + scale * numpy_features(task.query.x[row, :, 0].numpy()) @ w
+        assert said[row, :, 0].numpy() == pytest.approx(wanted, rel=2e-3, abs=2e-3)
+
+
+def test_errors_are_means_over_observed_days_and_supports():
+    task = curves.judged("chicks", "first", 2, generator=seeded(0))
+    got = curves.errors("population", "chicks", "first", task)
+    found = curves.study("chicks")
+    numbers = found.judged.nonzero()[:, 0].tolist()
+    for place in (3, 14, 48):
+        i = numbers[place]
+        mean = np.nanmean(found.curves.values[found.part != found.part[i]].numpy(), 0)
+        missed = (found.curves.values[i].numpy() - mean)[2:] ** 2
+        assert float(got[place]) == pytest.approx(np.nanmean(missed), rel=1e-4)
+    repeated = curves.judged("chicks", "spread", 2, generator=seeded(0))
+    assert len(repeated.support.x) == 10 * 49
+    assert curves.errors("population", "chicks", "spread", repeated).shape == (49,)
+
+
+@pytest.mark.parametrize("data", curves.REPEAT)
+def test_shipped_variance_components_are_those_of_their_recipe(data: str):
+    shipped, part = curves.theta_of("mixed effects", data, "spread"), curves.study(data).n_parts - 1
+    again = train_curves.mixed_effects(data, "all", part)
+    for name, p in again.items():
+        assert torch.allclose(shipped[name][part], p, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("data", "order"), [(d, o) for d in ("chicks", "countries") for o in ("spread", "first")])
+def test_maml_has_one_tuned_alpha_for_all_weights_of_a_part(data: str, order: str):
+    theta = curves.theta_of("MAML", data, order)
+    alphas = torch.stack([p.flatten(1).amax(1) for name, p in theta.items() if name.startswith("alpha.")])
+    assert torch.equal(alphas, alphas[:1].expand_as(alphas))
+    allowed = torch.tensor(train_curves.ALPHAS)
+    assert all(float((allowed - a).abs().min()) < 1e-6 for a in alphas[0])
+
+
+def test_the_pooled_logit_expects_what_was_chosen():
+    """Where the likelihood is highest, chosen features and expected features agree on average (McFadden 1974)."""
+    weight = train_customers.pooled(2)["weight"]
+    assert torch.allclose(weight, customers.theta_of("population")["weight"][2], atol=1e-3)
+    family = customers.training(2)
+    seen = family.choices >= 0
+    x, y = family.offers[seen], family.choices[seen]
+    expected = torch.einsum("qa,qaf->qf", (x @ weight).softmax(-1), x).mean(0)
+    assert torch.allclose(expected, x[torch.arange(len(x)), y].mean(0), atol=1e-4)
+
+
+def test_rights_count_the_answers_that_there_are():
+    task = customers.judged("first", 6, generator=seeded(0))
+    got = customers.rights("population", task)
+    weight, part = customers.theta_of("population")["weight"], customers.everyone()[1]
+    for i in (0, 100, 217):
+        hits = []
+        for offers, chosen in zip(task.query.x[i], task.query.y[i].tolist(), strict=True):
+            if chosen >= 0:
+                hits.append(max(range(4), key=lambda a, o=offers, i=i: float(o[a] @ weight[part[i]])) == chosen)
+        assert float(got[i]) == pytest.approx(np.mean(hits))
+
+
+def test_what_the_chapter_says_of_its_tables():
+    chicks, countries, sensors, choices = map(read_table, ("chicks", "countries", "sensors", "customers"))
+    assert chicks["mixed effects", "spread, 3"].mean < 16.3**2
+    assert countries["mixed effects", "spread, 3"].mean < 0.51**2
+    assert choices["mixed effects", "spread, 3"].mean > 0.629
+    assert choices["mixed effects", "spread, 6"].mean > 0.68
+    for k in range(1, 6):  # nobody beats Bayes by more than the luck of 600 devices
+        best = sensors["Bayes", f"spread, {k}"].mean
+        assert all(sensors[name, f"spread, {k}"].mean > 0.97 * best for name in curves.METHODS)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: curves.forecast("magic", "chicks", "first", None), "method is 'magic'; allowed: 'population'"),
+        (lambda: customers.forecast("magic", None), "method is 'magic'; allowed: 'population'"),
+        (lambda: curves.theta_of("MAML", "chicks", "last"), "order is 'last'; allowed: 'spread', 'first'"),
+        (lambda: curves.judged("chicks", "first", 8, generator=seeded(0)), "k_shot is 8; allowed: at most 7"),
+        (lambda: customers.judged("first", 9, generator=seeded(0)), "k_shot is 9; allowed: at most 8"),
+    ],
+)
+def test_what_does_not_fit_is_named(call, message: str):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_features_of_the_chapter_are_the_application_s():
+    x = torch.linspace(-1, 1, 5)[:, None]
+    assert torch.equal(legendre(3)(x), curves.FEATURES(x))
