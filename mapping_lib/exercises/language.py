@@ -13,7 +13,7 @@ from mapping_lib.exercises.checking import answered, check, need
 @check("put a blank on both sides, make it lower case, and count text[i : i + 2] for every i but the last.")
 def check_bigrams(bigrams: Callable[[str], dict]) -> str:
     """Chapter 4c, exercise 1: ``bigrams(name)``, how often each run of two letters occurs, blanks outside included."""
-    for name in ("Anna", "Öl", "New York"):
+    for name in ("Anna", "Öl", "Banana", "New York"):
         text = f" {name.lower()} "
         wanted = Counter(first + second for first, second in itertools.pairwise(text))
         got = answered(bigrams(name))

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from mapping_lib.applications.language import METHODS, N_WAY
 from mapping_lib.explorers.canvas import Canvas, palette
-from mapping_lib.explorers.languages_frame import Frame
+from mapping_lib.explorers.languages_frame import Frame, characters
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#8C6510")
 """One colour a language of the task, in the order drawn."""
@@ -96,7 +96,7 @@ class LanguagesCanvas(Canvas):
 
     def _show_names(self, frame: Frame) -> None:
         problem = frame.asked.problem
-        self._asked.text = f"{'Cannot be read' if problem else 'Which language'}:  {frame.asked.name}"
+        self._asked.text = f"{'Cannot be read' if problem else 'Which language'}:  {printable(frame.asked.name)}"
         for row, (title, names, mark) in enumerate(self._names):
             inside = row < len(frame.languages)
             title.text = shortened((frame.languages[row].name,), 21) if inside else ""
@@ -116,12 +116,12 @@ class LanguagesCanvas(Canvas):
 
     def _show_ngrams(self, frame: Frame) -> None:
         found = frame.spoke[:TOP]
-        scale = 1 / max((abs(pull) for _, pull in found), default=1.0)
+        scale = 1 / (max((abs(pull) for _, pull in found), default=0.0) or 1.0)
         self._pulls.set_verts([_box(0.0, pull * scale, row) for row, (_, pull) in enumerate(found)])
         sides = [COLOURS[frame.first if pull > 0 else frame.second] for _, pull in found]
         self._pulls.set_facecolor(sides or "none")
         for label, (ngram, _) in zip(self._ngrams, [*found, *[("", 0.0)] * (TOP - len(found))], strict=True):
-            label.text = ngram.replace(" ", "_")
+            label.text = printable(ngram).replace(" ", "_")
         self._for.text = "nearest centroid, its first against its second:" if found else ""
         for label, which in zip(self._versus, (frame.first, frame.second), strict=True):
             label.text = frame.languages[which].name if found else ""
@@ -141,6 +141,15 @@ def shortened(names: tuple[str, ...], room: int = ROOM) -> str:
             return f"{text}, …" if text else f"{name[: room - 1]}…"
         text = longer
     return text
+
+
+def printable(text: str) -> str:
+    """The text with a question mark for each character that neither ASCII nor any name of the data has.
+
+    >>> printable("Þýskaland 日本")
+    'Þýskaland ??'
+    """
+    return "".join(c if c in characters() or " " <= c <= "~" else "?" for c in text)
 
 
 def _box(left: float, right: float, row: int, half: float = 0.36) -> np.ndarray:

@@ -161,16 +161,15 @@ def unreadable(name: str) -> str:
     letters = [c for c in name.lower() if c.isalpha()]
     if not letters:
         return "it has no letter"
-    strange = sorted({c for c in letters if c not in alphabet()})
+    strange = sorted({c for c in letters if c not in characters()})
     return f"no name of the suite has the letter {strange[0]}; write it in Latin letters" if strange else ""
 
 
 @lru_cache(maxsize=1)
-def alphabet() -> frozenset[str]:
-    """All letters that occur in a name of any language."""
-    return frozenset(
-        c for part in PARTS for language in languages(part) for name in language.names for c in name.lower()
-    )
+def characters() -> frozenset[str]:
+    """All characters that occur in a name of any language, as it is written and in lower case."""
+    names = (name for part in PARTS for language in languages(part) for name in language.names)
+    return frozenset(c for name in names for c in name + name.lower())
 
 
 def _what_counts(state: State) -> tuple:
