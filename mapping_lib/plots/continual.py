@@ -30,12 +30,13 @@ def plot_examples(ax: Axes, batch: Batch, n: int) -> Axes:
 def plot_forgetting(ax: Axes, matrix: Tensor, title: str, *, top: float = 0.5) -> Axes:
     """The forgetting matrix ``(after, on)``: white is no error, full colour is an error of ``top`` or more.
 
-    Above the diagonal, in grey, are tasks that had not come yet.
+    Above the diagonal, in grey or white, are tasks that had not come yet.
     """
     ax.imshow(matrix.numpy(), cmap=SHADES, vmin=0, vmax=top)
     for i, row in enumerate(matrix.tolist()):
         for j, error in enumerate(row):
-            style = {"weight": "bold"} if i == j else {"color": "black" if j < i else "#666666"}
+            later = "white" if error > 0.7 * top else "#555555"  # legible on either shade
+            style = {"weight": "bold"} if i == j else {"color": "black" if j < i else later}
             ax.text(j, i, f"{error:.2f}", ha="center", va="center", **style)
     names = [str(i + 1) for i in range(len(matrix))]
     ax.set_xticks(range(len(matrix)), names)
