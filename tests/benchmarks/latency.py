@@ -1,7 +1,7 @@
 """How long a reader waits, in JupyterLab in Chromium: ``python tests/benchmarks/latency.py``.
 
-Six panels in one notebook: an empty one (a slider that swaps two blank pictures, the floor of what any
-picture can do) and the five explorers. Measured from the key press to the loaded new picture, interleaved.
+Seven panels in one notebook: an empty one (a slider that swaps two blank pictures, the floor of what any
+picture can do) and six explorers. Measured from the key press to the loaded new picture, interleaved.
 """
 
 import argparse
@@ -34,6 +34,7 @@ CELLS = {
     "floor": BLANK,
     "five-mappings": ONE_THREAD + "from mapping_lib.explorers import five_mappings; five_mappings.explorer()",
     "description-or-data": "from mapping_lib.explorers import description_or_data; description_or_data.explorer()",
+    "few-shot": ONE_THREAD + "from mapping_lib.explorers import few_shot; few_shot.explorer()",
     "adaptation": ONE_THREAD + "from mapping_lib.explorers import adaptation; adaptation.explorer()",
     "landscape": "from mapping_lib.explorers import landscape; landscape.explorer()",
     "meta-training": "from mapping_lib.explorers import meta_training; meta_training.explorer()",
@@ -47,6 +48,7 @@ WATCH = """(title) => {
     img.addEventListener('load', note);
     window.watcher = { disconnect: () => img.removeEventListener('load', note) };
     window.addEventListener('keydown', () => { window.pressed = performance.now(); }, { capture: true });
+    window.addEventListener('pointerup', () => { window.lifted = performance.now(); }, { capture: true });
     window.addEventListener('mousedown', () => { window.clicked = performance.now(); }, { capture: true });
 }"""
 
@@ -65,7 +67,7 @@ def row(name: str, ms: list[float]) -> str:
     return f"{name:34s} median {statistics.median(ms):5.0f}   p95 {ordered[int(0.95 * (len(ms) - 1))]:5.0f} ms"
 
 
-SLIDERS = {"five-mappings": 4, "description-or-data": 4, "adaptation": 6, "landscape": 5}
+SLIDERS = {"five-mappings": 4, "description-or-data": 4, "few-shot": 4, "adaptation": 6, "landscape": 5}
 
 
 def moves(page, title: str, rounds: int) -> None:
@@ -79,6 +81,23 @@ def moves(page, title: str, rounds: int) -> None:
     print(row(f"{title}: any slider", ours))
     ratio = [f(ours) / f(floor) for f in (statistics.median, lambda ms: sorted(ms)[int(0.95 * (len(ms) - 1))])]
     print(f"ratio to the floor: median {ratio[0]:.2f}, p95 {ratio[1]:.2f} (goals 2 and 1.5)")
+
+
+def strokes(page, rounds: int) -> None:
+    """Few-shot: from the end of a stroke on the pad to the picture with the new answer."""
+    panel, ms = page.locator(".explorer-few-shot"), []
+    for i in range(rounds):
+        panel.get_by_role("button", name="clear", exact=True).click()
+        page.wait_for_timeout(300)
+        page.evaluate(WATCH, "few-shot")
+        box = panel.locator("canvas").bounding_box()
+        page.mouse.move(box["x"] + 40 + 5 * i, box["y"] + 40)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 150, box["y"] + 40 + 5 * i, steps=10)
+        page.mouse.up()
+        page.wait_for_function("() => window.news.length > 0 && window.news.at(-1) > window.lifted", timeout=10_000)
+        ms.append(page.evaluate("() => window.news.find(t => t > window.lifted) - window.lifted"))
+    print(row("few-shot: end of a stroke", ms) + "   (goal 200)")
 
 
 def playing(page, rounds: int) -> None:
@@ -124,7 +143,7 @@ def training(page, rounds: int) -> None:
 
 
 def main() -> None:
-    """Open JupyterLab with one notebook of six panels, and measure."""
+    """Open JupyterLab with one notebook of seven panels, and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moves", type=int, default=60)
     parser.add_argument("--runs", type=int, default=8)
@@ -141,6 +160,7 @@ def main() -> None:
             page.wait_for_selector(".explorer-meta-training img")
             for title in SLIDERS:
                 moves(page, title, arguments.moves)
+            strokes(page, arguments.runs)
             playing(page, arguments.runs)
             training(page, arguments.runs)
 
