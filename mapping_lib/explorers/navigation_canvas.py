@@ -81,4 +81,4 @@ class NavigationCanvas(Canvas):
             self._bars[i].set_color(self._does[i].colour)
             text = f"{frame.returns[i]:.1f}".replace("-", "−") if np.isfinite(frame.returns[i]) else "no number"
             self._values[i].text = text
-            self._values[i].at = (LEFT + i * (SIDE + GAP) + SIDE / 2 + 56, 116)
+            self._values[i].at = (LEFT + i * (SIDE + GAP) + SIDE / 2 + 76, 116)
