@@ -29,9 +29,9 @@ from mapping_lib.learners.gradient import ALPHA_PREFIX, maml, meta_sgd
 from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
 
 FAMILY = Sinusoids(dtype=torch.float64)
-ALPHA = torch.tensor([0.001, 0.01, 0.1, 0.01, 1e120], dtype=torch.float64)
-BETA = torch.tensor([0.01, 0.003, 0.01, 0.03, 1.0], dtype=torch.float64)
-"""The last setting diverges, once there are inner steps."""
+ALPHA = torch.tensor([0.001, 0.01, 0.1, 0.01, 1e120, 0.01], dtype=torch.float64)
+BETA = torch.tensor([0.01, 0.003, 0.01, 0.03, 1.0, 1e60], dtype=torch.float64)
+"""The last but one diverges at once, where there are inner steps; the last throws theta away and diverges then."""
 
 
 # Many settings at once ------------------------------------------------------------------------------------
@@ -67,8 +67,7 @@ def test_every_setting_goes_the_way_of_a_single_run(steps: int, schedule: str):
         assert_close({name: p[i] for name, p in last.theta.items()}, theta, rtol=1e-6, atol=1e-8)
         first_dead = next((n for n, alive in enumerate(steps_alive, 1) if not alive[i]), None)
         assert first_dead == diverged_at
-    assert bool(last.alive[-1]) == (steps == 0)
-    assert last.alive[:-1].all()
+    assert last.alive.tolist() == [True] * 4 + [steps == 0, False]
 
 
 @pytest.mark.parametrize("steps", [0, 1, 4])
@@ -89,7 +88,7 @@ def test_a_setting_that_diverges_leaves_the_others_alone():
     settings = {"steps": 2, "outer_steps": 12, "tasks_per_step": 4}
     *_, together = meta_train_settings((1, 7, 1), FAMILY, alpha=ALPHA, beta=BETA, generator=seeded(1), **settings)
     *_, alone = meta_train_settings((1, 7, 1), FAMILY, alpha=ALPHA[:4], beta=BETA[:4], generator=seeded(1), **settings)
-    assert not together.alive[4]
+    assert together.alive.tolist() == [True] * 4 + [False] * 2
     assert all(torch.isfinite(p).all() for p in together.theta.values())
     assert_close({name: p[:4] for name, p in together.theta.items()}, alone.theta, **FLOAT64)
 

@@ -9,6 +9,8 @@ import lab
 import nbformat
 import pytest
 
+from mapping_lib.explorers.alpha_beta_canvas import MAP
+
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.browser
 
@@ -164,6 +166,21 @@ def test_moving_beta_trains_again_and_keeps_the_earlier_curve_and_stop_stops(cha
     press(chapter, explorer, "Start")
     explorer.get_by_text("outer step 1000 of").wait_for(timeout=30_000)
     explorer.screenshot(path=pictures / "meta-training_finished.png")
+
+
+@pytest.mark.parametrize("chapter", ["04f_automl.ipynb"], indirect=True)
+def test_a_click_on_the_map_of_settings_goes_to_its_cell(chapter, pictures):
+    explorer = panel(chapter, "alpha-beta")
+    press(chapter, explorer, "reset")
+    chapter.wait_for_timeout(500)
+    old, picture = source(explorer), explorer.locator("img")
+    box = picture.bounding_box()
+    left, bottom, width, height = MAP
+    x, y = left + width * 2.5 / 13, 520 - bottom - height * 1.5 / 13  # the third beta, the second alpha
+    picture.click(position={"x": x * box["width"] / 1060, "y": y * box["height"] / 520})
+    wait_for_new_picture(chapter, explorer, old)
+    explorer.get_by_text("α = 0.000215, β = 0.000464:").wait_for(timeout=10_000)
+    explorer.screenshot(path=pictures / "alpha-beta_clicked.png")
 
 
 @each_explorer

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullFormatter
 
 from mapping_lib.plots import COLOURS, log_scale
 
@@ -67,8 +68,13 @@ def legend_of_settings(ax: Axes, **where: object) -> Axes:
     return ax
 
 
-def plot_searches(ax: Axes, means: Mapping[str, Sequence[float]], halves: Mapping[str, Sequence[float]]) -> Axes:
-    """A row a method: one dot a search seed with its 95 % interval over tasks, the mean of the seeds as a bar."""
+def plot_searches(
+    ax: Axes, means: Mapping[str, Sequence[float]], halves: Mapping[str, Sequence[float]], ticks: Sequence[float]
+) -> Axes:
+    """A row a method: one dot a search seed with its 95 % interval over tasks, the mean of the seeds as a bar.
+
+    The errors stand on a log axis with these ``ticks``.
+    """
     for row, (name, values) in enumerate(means.items()):
         colour, shifts = SEARCHERS[name], np.linspace(-0.22, 0.22, len(values))
         for shift, mean, half in zip(shifts, values, halves[name], strict=True):
@@ -76,7 +82,9 @@ def plot_searches(ax: Axes, means: Mapping[str, Sequence[float]], halves: Mappin
             ax.plot([mean], [row + shift], "o", ms=7, color=colour)
         ax.plot([np.mean(values)] * 2, [row - 0.36, row + 0.36], color=colour, lw=3.5)
     ax.set_yticks(range(len(means)), list(means))
-    ax.set_ylim(len(means) - 0.5, -0.5)
+    ax.set(ylim=(len(means) - 0.5, -0.5), xscale="log")
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.xaxis.set_minor_formatter(NullFormatter())
     return ax
 
 

@@ -21,7 +21,7 @@ SEEDS = (0, 1, 2)
 
 METHODS_OF = {
     "sines": tuple(METHODS),
-    "digits": ("default", "four trials", "random search", "TPE", "Meta-SGD"),
+    "digits": ("default", "four trials", "TPE", "Meta-SGD"),
 }
 """What is compared on each problem; on digits fewer, as a gradient takes ten times as long there."""
 

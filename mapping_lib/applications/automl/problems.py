@@ -130,7 +130,7 @@ def digits() -> Problem:
 
     >>> problem = digits()
     >>> problem.outer_step_cost(problem.default), problem.trial // problem.outer_step_cost(problem.default)
-    (100, 50)
+    (100, 40)
     """
     parts = {"train": slice(0, FIRST_VALID), "valid": slice(FIRST_VALID, FIRST_HELD_OUT)}
     parts["held_out"] = slice(FIRST_HELD_OUT, None)
@@ -144,7 +144,7 @@ def digits() -> Problem:
         "depth": (1, 2, 3),
     }
     measured = {"n_in": 64, "n_out": 10, "loss": torch.nn.functional.cross_entropy, "error": wrong}
-    budget = {"k_shot": 1, "n_query": 5, "trial": 5_000, "total": 75_000, "n_valid": 40, "n_judged": 10}
+    budget = {"k_shot": 1, "n_query": 5, "trial": 4_000, "total": 60_000, "n_valid": 40, "n_judged": 10}
     return Problem("digits", **measured, **families, default=Setting(alpha=0.4), space=space, **budget)
 
 
