@@ -99,7 +99,12 @@ METHODS = {
 
 
 def answers(method: str, choice: object, tasks: Task) -> Tensor:
-    """The logits ``(task, example, 5)`` of a method for the queries of tasks in its own reading."""
+    """The logits ``(task, example, 5)`` of a method for the queries of tasks in its own reading.
+
+    >>> tasks = Languages("held out").sample(2, 1, 3, generator=torch.Generator().manual_seed(0))
+    >>> answers("nearest centroid", None, tasks).shape
+    torch.Size([2, 15, 5])
+    """
     chosen = METHODS[check_choice("method", method, METHODS)]
     learner, theta = chosen.make(choice)
 
