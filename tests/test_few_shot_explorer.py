@@ -259,7 +259,7 @@ def some_drawing(rng: random.Random):
 def test_a_thousand_states_draw():
     def state(rng: random.Random) -> State:
         drawn = tuple(some_drawing(rng) for _ in range(ASK + 1))
-        name = rng.choice([*METHODS, *FAST * 4])
+        name = rng.choice([*METHODS, *FAST * 9])
         way = rng.choice([5, rng.randint(2, 20 if name in FAST else 8)])
         jitter, episode = rng.choice([0.0, 0.5, 1.0, 2.0]), rng.randint(1, 50)
         return State(way, rng.randint(1, 5), jitter, episode, name, drawn, rng.randint(0, ASK))
