@@ -39,7 +39,7 @@ def tasks(n: int = 4, n_way: int = 5):
 def test_joint_training_fits_a_softmax_on_fixed_features():
     """Gradient descent from zero, by the formula: the gradient is (p - y) f(x)' / n."""
     learner, theta = ready("joint training", 5, 5)
-    task, tuned = next(each(tasks())), TUNED["joint training", 5]
+    task, tuned = next(each(tasks())), TUNED["joint training", 5, 5]
     phi = learner.adapt(theta, task.support)
     network = torch.func.functional_call
     features = network(
@@ -134,13 +134,13 @@ def test_tuning_looks_at_the_validation_alphabet_alone(monkeypatch):
     asked = []
     source = GLYPHS._replace(episodes=lambda part, n, jitter: asked.append(part) or Glyphs(part, n, jitter))
     monkeypatch.setattr(few_shot_tuning, "GLYPHS", source)
-    found = few_shot_tuning.tried("ANIL", 1, n_tasks=2)
+    found = few_shot_tuning.tried("ANIL", 5, 1, n_tasks=2)
     assert asked == ["validation"]
     assert len(found) == 4
 
 
 def test_what_was_chosen_was_tried():
-    for (method, _), (alpha, steps) in TUNED.items():
+    for (method, _, _), (alpha, steps) in TUNED.items():
         alphas, counts = few_shot_tuning.GRIDS[method]
         assert alpha in alphas
         assert steps in counts

@@ -24,7 +24,7 @@ from mapping_lib.weights import load_theta
 
 FOLDER = Path(__file__).parent.parent / "data" / "tables"
 
-APPLICATIONS: tuple[str, ...] = ("personalisation", "language", "navigation", "continual", "automl")
+APPLICATIONS: tuple[str, ...] = ("few_shot_images", "personalisation", "language", "navigation", "continual", "automl")
 """The files of this folder, in the order of their chapters 4a to 4f."""
 
 

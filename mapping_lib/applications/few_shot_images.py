@@ -100,8 +100,8 @@ def table_of(source: Source, settings: dict[str, dict], read: Callable[[str], Pa
     return Table("accuracy", METHODS, settings, score, fixed, **{"at_once": 10, "tolerance": 0.03, **told})
 
 
-def _plain(tuned: dict[tuple[str, int], Tuned]) -> dict:
-    return {f"{method}, K = {k}": [*chosen] for (method, k), chosen in tuned.items()}
+def _plain(tuned: dict[tuple[str, int, int], Tuned]) -> dict:
+    return {f"{method}, {n_way} ways, K = {k}": [*chosen] for (method, n_way, k), chosen in tuned.items()}
 
 
 JUDGED_TOGETHER = {

@@ -61,16 +61,19 @@ class Tuned(NamedTuple):
     steps: int
 
 
-TUNED: dict[tuple[str, int], Tuned] = {
-    ("from scratch", 1): Tuned(0.003, 10),
-    ("from scratch", 5): Tuned(0.01, 10),
-    ("joint training", 1): Tuned(0.001, 10),
-    ("joint training", 5): Tuned(0.001, 10),
-    ("MAML", 1): Tuned(0.3, 10),
-    ("MAML", 5): Tuned(0.1, 10),
-    ("ANIL", 1): Tuned(0.1, 10),
-    ("ANIL", 5): Tuned(0.1, 10),
+TUNED: dict[tuple[str, int, int], Tuned] = {
+    ("from scratch", 5, 1): Tuned(0.003, 10),
+    ("from scratch", 5, 5): Tuned(0.01, 10),
+    ("joint training", 5, 1): Tuned(0.001, 10),
+    ("joint training", 5, 5): Tuned(0.001, 10),
+    ("joint training", 20, 1): Tuned(0.003, 10),
+    ("joint training", 20, 5): Tuned(0.01, 50),
+    ("MAML", 5, 1): Tuned(0.3, 10),
+    ("MAML", 5, 5): Tuned(0.1, 10),
+    ("ANIL", 5, 1): Tuned(0.1, 10),
+    ("ANIL", 5, 5): Tuned(0.1, 10),
 }
+"""The steps chosen for (method, N, K). What is not chosen for 20 ways is that of 5 ways."""
 
 INNER = Tuned(0.3, 3)
 """The inner steps of MAML and ANIL in training, chosen before on the validation alphabet (`few_shot_tuning`)."""
@@ -86,13 +89,18 @@ def head_learner(n_way: int, tuned: Tuned) -> MetaLearner:
     return on_features(body(), maml(nn.Linear(FEATURES, n_way), cross_entropy, **tuned._asdict()), cross_entropy)
 
 
+def _chosen(method: str, n_way: int, k_shot: int) -> Tuned | None:
+    shots = 5 if k_shot >= 5 else 1
+    return TUNED.get((method, 20 if n_way >= 20 else 5, shots), TUNED.get((method, 5, shots)))
+
+
 def learner_of(method: str, n_way: int, k_shot: int = 1, tuned: Tuned | None = None) -> MetaLearner:
     """The learner of a method, with the steps ``tuned`` or else those chosen for K examples: for 1, or for 5 and more.
 
     >>> learner_of("prototypical", 5).claims
     'exact'
     """
-    tuned = tuned or TUNED.get((method, 5 if k_shot >= 5 else 1))
+    tuned = tuned or _chosen(method, n_way, k_shot)
     match method:
         case "pixel 1-NN":
             return nearest_neighbour(n_way)
