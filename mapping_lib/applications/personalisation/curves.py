@@ -174,10 +174,11 @@ def tuned_penalties(data: str, order: str) -> Tensor:
     """The penalties of `own_fit` by part and K, ``(part, MAX_SHOTS + 1, DEGREE + 1)``: degree and ridge.
 
     The best of 3 degrees x 6 ridges plus the constant on the training individuals, with supports of their own.
+    An own fit is linear in y with a free level, so the units in which it is tuned change no choice.
     """
     found, grid = study(data), _grid()
-    everyone = Growth(found.curves.of(found.curves.values.isfinite().sum(-1) > MAX_SHOTS), order, allowed=found.allowed)
-    part = found.part[found.curves.values.isfinite().sum(-1) > MAX_SHOTS]
+    enough = found.curves.values.isfinite().sum(-1) > MAX_SHOTS
+    everyone, part = Growth(found.curves.of(enough), order, allowed=found.allowed), found.part[enough]
     center, scale = (t[0] for t in units(data))
     chosen = [grid[0].expand(found.n_parts, -1)]
     for k in range(1, MAX_SHOTS + 1):

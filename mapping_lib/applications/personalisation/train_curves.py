@@ -20,13 +20,19 @@ from mapping_lib.inner_loop import mean_squared_error
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.variance import fit_curves
-from mapping_lib.meta_training import meta_train
+from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
 from mapping_lib.task import Params
 
-ALPHAS = (0.01, 0.03, 0.1)
+ALPHAS = (0.01, 0.03, 0.1, 0.3)
 SETTINGS = {
     "mixed effects": {"rounds": 200},
-    "MAML": {"alphas": list(ALPHAS), "trial_steps": 150, "outer_steps": 600, "beta": 0.003, "inner_steps": INNER_STEPS},
+    "MAML": {
+        "alphas": list(ALPHAS),
+        "trial_steps": 150,
+        "outer_steps": 1000,
+        "beta": 0.003,
+        "inner_steps": INNER_STEPS,
+    },
     "learned prior": {"outer_steps": 150, "beta": 0.005, "start": "mixed effects"},
 }
 COMMON = {"tasks_per_step": 15, "k_shot": "0 to 5", "n_query": 5, "schedule": "cosine", "seed": "the part"}
@@ -57,7 +63,10 @@ def maml_network(data: str, order: str, part: int) -> Params:
 
     def trial(alpha: float) -> float:
         learner = maml(NETWORK, mean_squared_error, alpha=alpha, steps=INNER_STEPS)
-        theta = outer_loop(learner, inside, settings["trial_steps"], settings["beta"], part)
+        try:
+            theta = outer_loop(learner, inside, settings["trial_steps"], settings["beta"], part)
+        except MetaTrainingDiverged:  # this alpha is too long
+            return torch.inf
         return error_of(learner, theta, outside)
 
     alpha = min(ALPHAS, key=trial)

@@ -14,7 +14,7 @@ from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.prior import Utility, choice_prior, choice_slopes
 from mapping_lib.learners.variance import fit_choices
-from mapping_lib.meta_training import meta_train
+from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
 from mapping_lib.task import Batch, Params
 
 ALPHAS = (0.3, 1.0, 3.0)
@@ -60,7 +60,10 @@ def maml_utility(part: int) -> Params:
 
     def trial(alpha: float) -> float:
         learner = maml(Utility(N_FEATURES), cross_entropy, alpha=alpha, steps=INNER_STEPS)
-        theta = outer_loop(learner, family.of(~held), settings["trial_steps"], settings["beta"], part)
+        try:
+            theta = outer_loop(learner, family.of(~held), settings["trial_steps"], settings["beta"], part)
+        except MetaTrainingDiverged:  # this alpha is too long
+            return torch.inf
         return error_of(learner, theta, family.of(held))
 
     alpha = min(ALPHAS, key=trial)
