@@ -246,6 +246,26 @@ def test_meta_training_that_diverges_costs_what_it_took_and_counts_as_infinite()
     assert trial.gradients < SMALL.trial / 2
 
 
+class NeverPruned:
+    """A trial of a search that is looked at on its way, and never stopped."""
+
+    def report(self, value: float, step: int) -> None:
+        assert math.isfinite(value)
+
+    def should_prune(self) -> bool:
+        return False
+
+
+def test_a_trial_that_diverges_after_a_good_look_is_no_good(monkeypatch):
+    theta = SMALL.learner(Setting()).init(generator=seeded(0))
+
+    def diverges(problem, setting, outer_steps, seed):
+        yield from ((theta, done) for done in (0, outer_steps // 9, outer_steps // 9 + 1))
+
+    monkeypatch.setattr(search, "_progress", diverges)
+    assert search.run_trial(SMALL, Setting(), 0, NeverPruned()).valid == math.inf
+
+
 @pytest.mark.parametrize("steps", range(6))
 def test_the_price_of_an_outer_step(steps: int):
     """m gradients on the way, one on the query, m Hessian products of two gradients on the way back."""
