@@ -88,6 +88,11 @@ def load(folder: str | Path, part: str = "images_background") -> dict[str, Tenso
 
     The images, black on white in 105 x 105 pixels, are averaged down to 28 x 28, and ink is 1. Errors as for
     `Omniglot`.
+
+    >>> load("nowhere")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: folder is 'nowhere', which is no folder; allowed: one that holds images_background
     """
     check_choice("part", part, PARTS)
     images: dict[str, list[Tensor]] = {}

@@ -58,14 +58,19 @@ def plot_methods(ax: Axes, rows: Mapping[tuple[str, str], Row], settings: Sequen
 
 
 def plot_company(ax: Axes, rows: Mapping[tuple[str, str], Row], names: Mapping[str, str]) -> Axes:
-    """One group a network of ``names`` (key in the table: words), one bar a company in which queries are judged."""
+    """One group a network of ``names`` (key in the table: words), one mark a company in which queries are judged.
+
+    A mark is the mean accuracy with its 95 % interval. The axis does not begin at zero: differences are small.
+    """
     companies = list(dict.fromkeys(company for _, company in rows))
-    for i, (company, colour) in enumerate(zip(companies, (COLOURS["after"], COLOURS["rival"], "#999999"), strict=True)):
+    styles = zip(companies, (COLOURS["after"], COLOURS["rival"], COLOURS["truth"]), "osD", strict=True)
+    for i, (company, colour, mark) in enumerate(styles):
         chosen = [rows[name, company] for name in names]
-        x = np.arange(len(names)) + 0.27 * (i - 1)
-        bars = ax.bar(x, [r.mean for r in chosen], 0.25, yerr=[r.half for r in chosen], color=colour, label=company)
-        ax.bar_label(bars, fmt="{:.2f}", padding=2)
+        x = np.arange(len(names)) + 0.22 * (i - 1)
+        mean, half = [row.mean for row in chosen], [row.half for row in chosen]
+        ax.errorbar(x, mean, half, fmt=mark, ms=9, lw=2.5, color=colour, label=company)
     ax.set_xticks(range(len(names)), list(names.values()))
-    ax.set(ylabel="accuracy", ylim=(0, 1.08))
+    ax.set(ylabel="accuracy", xlim=(-0.5, len(names) - 0.5))
+    ax.grid(axis="x", visible=False)
     ax.legend(title="a query is judged with", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
