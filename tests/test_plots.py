@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from mapping_lib import plots
+from mapping_lib.applications import Row
 from mapping_lib.applications.gains import Gain
 from mapping_lib.evaluation import summarise
 from mapping_lib.plots import gains
@@ -258,6 +259,24 @@ def test_gains_stand_in_the_order_given_in_the_colour_of_their_sign(ax):
     colours = [to_hex(bar.get_facecolor()).upper() for bar in ax.patches]
     assert colours == [plots.COLOURS[role].upper() for role in ("after", "rival", "before")]
     assert [bar.get_width() for bar in ax.patches] == [0.5, -0.2, 0.01]
+
+
+def test_a_gain_beyond_the_left_edge_is_an_arrow_there_with_its_number(ax):
+    gains.plot_gains(ax, {"lost": Gain(-3.0, -4.0, -2.0), "nothing": Gain(-0.001, -0.1, 0.1)})
+    assert [text.get_text() for text in ax.texts] == ["−300 %", "0 %"]
+    arrow = next(line for line in ax.lines if line.get_marker() == "<")
+    assert list(arrow.get_xdata()) == [ax.get_xlim()[0]]
+
+
+def test_rows_are_drawn_with_their_means_and_intervals(ax):
+    scores = [Row.of("a", setting, torch.tensor(values)) for setting, values in (("1", [1.0, 3.0]), ("2", [5.0, 5.0]))]
+    gains.plot_rows(ax, {"a": scores}, ["one", "two"])
+    (line, _, (bars,)) = ax.containers[0]
+    assert list(line.get_ydata()) == [2.0, 5.0]
+    ends = [segment[:, 1] for segment in bars.get_segments()]
+    assert [float(low + high) / 2 for low, high in ends] == [2.0, 5.0]
+    assert float(ends[0][1] - ends[0][0]) == pytest.approx(2 * 1.96)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a"]
 
 
 def test_a_gain_by_examples_keeps_its_numbers(ax):

@@ -5,27 +5,41 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
+from mapping_lib.applications import Row
 from mapping_lib.applications.gains import Gain
 from mapping_lib.plots import COLOURS
 
+LINES = (COLOURS["before"], COLOURS["rival"], COLOURS["after"], "#000000", "#CC79A7")
+"""In `plot_rows`: a task alone, other tasks put together, learning to learn, and what more there is."""
 
-def plot_gains(ax: Axes, gains: Mapping[str, Gain]) -> Axes:
+
+def plot_gains(ax: Axes, gains: Mapping[str, Gain], left: float = -0.6) -> Axes:
     """One row a label: the share of the baseline's error that is removed, with its 95 % interval.
 
-    Blue where the whole interval is above zero, orange-red where it is below, grey where it holds zero. The first
-    label stands on top.
+    Blue where the whole interval is above zero, orange-red where it is below, grey where it holds zero. A share below
+    ``left`` is an arrow at the edge. The first label stands on top.
     """
     for row, gain in enumerate(gains.values()):
         colour = COLOURS["after" if gain.low > 0 else "rival" if gain.high < 0 else "before"]
-        ax.barh(row, gain.mean, height=0.55, color=colour, alpha=0.35, lw=0)
-        ax.plot([gain.low, gain.high], [row, row], color=colour, lw=3)
-        ax.plot([gain.mean], [row], "o", ms=8, color=colour)
-        ax.text(max(gain.high, 0) + 0.015, row, f"{100 * gain.mean:.0f} %".replace("-", "−"), va="center")
+        inside = gain.mean > left
+        ax.barh(row, max(gain.mean, left), height=0.55, color=colour, alpha=0.35, lw=0)
+        ax.plot([max(gain.low, left), max(gain.high, left)], [row, row], color=colour, lw=3)
+        ax.plot([gain.mean if inside else left], [row], "o" if inside else "<", ms=8, color=colour, clip_on=False)
+        ax.text(max(gain.high, 0) + 0.02, row, f"{round(100 * gain.mean)} %".replace("-", "−"), va="center")
     ax.axvline(0, color=COLOURS["truth"], lw=1)
     ax.set_yticks(range(len(gains)), list(gains))
     ax.xaxis.set_major_formatter(PercentFormatter(1.0))
-    ax.set(ylim=(len(gains) - 0.5, -0.5), xlabel="share of the baseline's error that is removed")
+    ax.set(xlim=(left, 1.1), ylim=(len(gains) - 0.5, -0.5), xlabel="share of error removed")
     ax.grid(axis="y", visible=False)
+    return ax
+
+
+def plot_rows(ax: Axes, rows: Mapping[str, Sequence[Row]], labels: Sequence[str]) -> Axes:
+    """One line a method over the settings, named ``labels``: the means with their 95 % intervals."""
+    for (method, scores), colour in zip(rows.items(), LINES, strict=False):
+        halves = [row.half for row in scores]
+        ax.errorbar(labels, [row.mean for row in scores], halves, fmt="o-", ms=5, color=colour, label=method)
+    ax.legend(fontsize=10)
     return ax
 
 
