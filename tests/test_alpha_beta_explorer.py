@@ -115,6 +115,14 @@ def test_the_best_cell_is_called_good_and_every_kind_has_its_words():
                 assert said in frame(alpha=SIDE[a], beta=SIDE[b], trained=trained, judged=judged).words
 
 
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [((9, 5), "α is too large"), ((1, 2), "α is too small"), ((6, 1), "β is small"), ((5, 9), "β is too large")],
+)
+def test_who_is_to_blame_for_a_poor_cell(cell: tuple[int, int], said: str):
+    assert said in frame(alpha=SIDE[cell[0]], beta=SIDE[cell[1]], trained=1, judged=1).words
+
+
 def test_whether_alpha_is_above_the_stable_limit_is_said_as_it_is():
     for values in ({}, PRESETS["α too large"], {"alpha": SIDE[7], "trained": 1}):
         shown = frame(**values)

@@ -73,7 +73,7 @@ def _controls(state: State) -> dict[str, widgets.Widget]:
     return {
         "alpha": widgets.FloatLogSlider(value=state.alpha, description="α", **log, **LOOK),
         "beta": widgets.FloatLogSlider(value=state.beta, description="β", **log, **LOOK),
-        "judged": widgets.IntSlider(value=state.judged, min=1, max=JUDGED_STEPS, description="judged after m", **LOOK),
+        "judged": widgets.IntSlider(value=state.judged, min=1, max=JUDGED_STEPS, description="judged at m", **LOOK),
         "k_shot": widgets.IntSlider(value=state.k_shot, min=1, max=MAX_SHOTS, description="examples K", **LOOK),
         "task": widgets.IntSlider(value=state.task, min=0, max=MAX_TASK, description="task", **LOOK),
         "trained": widgets.Dropdown(options=trained, value=state.trained, description="meta-trained", **LOOK),

@@ -186,6 +186,8 @@ def _why(frame: Frame) -> str:
     (a, b), (best_a, best_b) = frame.cell, frame.best
     if a < best_a - 1 and b <= best_b + 1:
         return "α is too small"
+    if a > best_a + 2:
+        return "α is too large"
     if b < best_b:
         return "β is small, and 1,000 outer steps move θ too little"
     if b > best_b:
