@@ -93,7 +93,9 @@ def test_rights_count_the_answers_that_there_are():
     task = customers.judged("first", 6, generator=seeded(0))
     got = customers.rights("population", task)
     weight, part = customers.theta_of("population")["weight"], customers.everyone()[1]
+    logits = customers.forecast("population", task)
     for i in (0, 100, 217):
+        assert torch.allclose(logits[i], task.query.x[i] @ weight[part[i]], atol=1e-5)
         hits = []
         for offers, chosen in zip(task.query.x[i], task.query.y[i].tolist(), strict=True):
             if chosen >= 0:
