@@ -280,9 +280,10 @@ def test_every_control_changes_the_picture_and_reset_brings_it_back(panel, monke
         assert panel.picture.value == first
 
 
-def test_every_button_changes_the_picture(panel, monkeypatch):
+@pytest.mark.parametrize("method", ["pixel 1-NN", "MAML", "prototypical"])
+def test_every_button_changes_the_picture(panel, monkeypatch, method: str):
     monkeypatch.setattr(few_shot, "JUDGED", 2)
-    panel.set(way=3)
+    panel.set(way=3, method=method)
     for label, button in panel.buttons.items():
         old = panel.picture.value
         button.click()

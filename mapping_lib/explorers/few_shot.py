@@ -34,8 +34,8 @@ PRESETS = {
     "20 ways, 5 shots": {"way": 20, "k_shot": 5},
     "no jitter": {"jitter": 0.0},
     "much jitter": {"jitter": 2.0},
-    "pixels": {"method": "pixel 1-NN"},
     "MAML": {"method": "MAML", "way": 5},
+    "pixels": {"method": "pixel 1-NN"},
     "prototypical": {"method": "prototypical"},
     "reset": asdict(State()),
 }
