@@ -27,6 +27,14 @@ def test_a_table_is_whole(name: str):
     assert table.n >= 600 or table.n == table.at_once  # fewer only where they are all there are
 
 
+@pytest.mark.parametrize("name", TABLES)
+def test_the_means_that_one_can_read_are_those_of_the_scores(name: str):
+    lines = json.loads((applications.FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    rows = read_table(name).values()
+    for row, told in zip(rows, lines["method, setting, mean, low, high"], strict=True):
+        assert told == [row.method, row.setting, *(pytest.approx(v, rel=1e-4) for v in (row.mean, row.low, row.high))]
+
+
 @pytest.mark.parametrize(("name", "method", "setting"), CELLS)
 def test_the_first_scores_come_out_again(name: str, method: str, setting: str):
     table = TABLES[name]
@@ -41,7 +49,8 @@ def test_a_shipped_theta_was_made_by_the_settings_that_the_code_has(name: str):
 
 
 def test_every_stored_table_is_known():
-    assert {path.stem for path in applications.FOLDER.glob("*.json")} == set(TABLES)
+    for ending in ("json", "npz"):
+        assert {path.stem for path in applications.FOLDER.glob(f"*.{ending}")} == set(TABLES)
 
 
 # The machinery ----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -124,11 +125,20 @@ def measure(table: Table, method: str, setting: str, *, n: int | None = None) ->
 
 
 def save_table(name: str, table: Table, rows: list[Row]) -> Path:
-    """Write rows and what they hang on to ``data/tables/<name>.json``, one line a row; return the path."""
-    lines = [json.dumps({**row._asdict(), "scores": _short(row.scores)}, ensure_ascii=False) for row in rows]
+    """Write a table to ``data/tables``; return the path of the .json file.
+
+    ``<name>.json`` has what the numbers hang on, and each row's mean with its interval; ``<name>.npz`` the scores.
+    """
+    means = [
+        [row.method, row.setting, *(float(f"{value:.5g}") for value in (row.mean, row.low, row.high))] for row in rows
+    ]
+    lines = ",\n".join(json.dumps(line, ensure_ascii=False) for line in means)
     about = json.dumps(table.described(), ensure_ascii=False)
     path = FOLDER / f"{name}.json"
-    path.write_text('{"about": ' + about + ',\n"rows": [\n' + ",\n".join(lines) + "\n]}\n", encoding="utf-8")
+    path.write_text(
+        '{"about": ' + about + ',\n"method, setting, mean, low, high": [\n' + lines + "\n]}\n", encoding="utf-8"
+    )
+    np.savez_compressed(path.with_suffix(".npz"), scores=torch.stack([row.scores for row in rows]).numpy())
     return path
 
 
@@ -137,8 +147,10 @@ def read_table(name: str) -> dict[tuple[str, str], Row]:
 
     Raises FileNotFoundError, with the command that makes it, for a table that is not there.
     """
-    rows = (Row(row["method"], row["setting"], torch.tensor(row["scores"])) for row in _stored(name)["rows"])
-    return {(row.method, row.setting): row for row in rows}
+    keys = [(method, setting) for method, setting, *_ in _stored(name)["method, setting, mean, low, high"]]
+    with np.load(FOLDER / f"{name}.npz", allow_pickle=False) as file:
+        scores = torch.from_numpy(file["scores"])
+    return {key: Row(*key, row) for key, row in zip(keys, scores, strict=True)}
 
 
 def read_about(name: str) -> dict:
@@ -179,7 +191,3 @@ def _stored(name: str) -> dict:
             " They are made by: python -m mapping_lib.applications"
         )
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _short(scores: Tensor) -> list[float]:
-    return [float(f"{s:.5g}") for s in scores.tolist()]
