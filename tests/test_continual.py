@@ -396,7 +396,7 @@ def test_nearest_neighbours_against_a_plain_loop():
             union.append(misses["union"] / 20)
         assert float(found["new task, 3 steps"][i]) == pytest.approx(own[4])
         assert float(found["all tasks, 3 steps"][i]) == pytest.approx(sum(own[:4]) / 4)
-        assert float(found["all tasks"][i]) == pytest.approx(sum(union[:4]) / 4, abs=0.03)
+        assert float(found["all tasks"][i]) == pytest.approx(sum(union[:4]) / 4)
 
 
 def test_a_task_of_every_sequence():

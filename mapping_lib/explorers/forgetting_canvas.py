@@ -96,5 +96,5 @@ class ForgettingCanvas(Canvas):
         for i, row in enumerate(self._numbers):
             for j, label in enumerate(row):
                 label.text = "" if np.isnan(matrix[i, j]) else said(matrix[i, j])
-                label.colour = "black" if j <= i else "#777777"
+                label.colour = "black" if j <= i else "#4D4D4D"
                 label.bold = i == now and j <= i
