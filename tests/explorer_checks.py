@@ -3,10 +3,13 @@
 import gc
 import random
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import ipywidgets as widgets
+
 from mapping_lib.explorers.canvas import Canvas
+from mapping_lib.explorers.panel import Panel
 
 
 def states_draw(compute: Callable, canvas: Canvas, draw_state: Callable[[random.Random], Any], n: int = 1000) -> None:
@@ -22,3 +25,25 @@ def states_draw(compute: Callable, canvas: Canvas, draw_state: Callable[[random.
             megabytes.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     assert megabytes[1] - megabytes[0] < 30
     assert canvas.pixels().std() > 5
+
+
+def controls_matter(panel: Panel, only: Mapping[str, Sequence[Any]] | None = None) -> None:
+    """Every value of every control is another picture than before, and "reset" brings the first one back.
+
+    Sliders go to both their ends, choices to every option; ``only`` names the values of some controls instead.
+    """
+    first = panel.picture.value
+    for name, control in panel.controls.items():
+        for value in [v for v in (only or {}).get(name) or _values(control) if v != control.value]:
+            old = panel.picture.value
+            control.value = value
+            assert panel.picture.value != old, (name, value)
+        panel.buttons["reset"].click()
+        assert panel.picture.value == first
+
+
+def _values(control: widgets.Widget) -> list[Any]:
+    if hasattr(control, "options"):
+        return [option[1] if isinstance(option, tuple) else option for option in control.options]
+    ends = [control.min, control.max]
+    return [control.base**end for end in ends] if isinstance(control, widgets.FloatLogSlider) else ends

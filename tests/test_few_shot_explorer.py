@@ -11,7 +11,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from explorer_checks import states_draw
+from explorer_checks import controls_matter, states_draw
 from PIL import Image
 
 from mapping_lib.applications.few_shot_methods import METHODS, ready
@@ -269,15 +269,7 @@ def test_a_thousand_states_draw():
 
 def test_every_control_changes_the_picture_and_reset_brings_it_back(panel, monkeypatch):
     monkeypatch.setattr(few_shot, "JUDGED", 2)  # of the methods to come; twenty episodes of each take longer
-    first = panel.picture.value
-    for name, control in panel.controls.items():
-        values = [option for _, option in control.options] if name == "method" else [control.min, control.max]
-        for value in [value for value in values if value != control.value]:
-            old = panel.picture.value
-            control.value = value
-            assert panel.picture.value != old, (name, value)
-        panel.buttons["reset"].click()
-        assert panel.picture.value == first
+    controls_matter(panel)
 
 
 @pytest.mark.parametrize("method", ["pixel 1-NN", "MAML", "prototypical"])

@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from explorer_checks import states_draw
+from explorer_checks import controls_matter, states_draw
 from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 
@@ -152,14 +152,7 @@ def test_names_are_shortened_to_the_room_there_is():
 def test_every_control_changes_the_picture_and_reset_brings_it_back():
     panel = explorer.explorer()
     first = panel.picture.value
-    for name, control in panel.controls.items():
-        values = {"name": ["Oslo"], "part": ["train"], "method": ["MAML"]}.get(name)
-        for value in values or [v for v in (control.min, control.max) if v != control.value]:
-            old = panel.picture.value
-            control.value = value
-            assert panel.picture.value != old, (name, value)
-        panel.buttons["reset"].click()
-        assert panel.picture.value == first
+    controls_matter(panel, {"name": ["Oslo"], "part": ["train"], "method": ["MAML"]})
     for button in ("new languages", "next name"):
         panel.buttons[button].click()
         assert panel.picture.value != first
