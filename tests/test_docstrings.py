@@ -26,6 +26,7 @@ def public(module: ModuleType) -> dict[str, object]:
     found = {}
     for name, value in vars(module).items():
         is_own = getattr(value, "__module__", None) == module.__name__
+        value = inspect.unwrap(value) if callable(value) else value  # what a cache stands around
         if not name.startswith("_") and is_own and (inspect.isfunction(value) or inspect.isclass(value)):
             found[name] = value
             if inspect.isclass(value):

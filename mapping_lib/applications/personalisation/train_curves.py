@@ -21,7 +21,7 @@ from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.variance import fit_curves
 from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
-from mapping_lib.task import Params
+from mapping_lib.task import Params, TaskFamily
 
 ALPHAS = (0.01, 0.03, 0.1, 0.3)
 SETTINGS = {
@@ -86,19 +86,33 @@ def stacked(train: Callable[[str, str, int], Params], data: str, order: str) -> 
 
 
 def outer_loop(
-    learner: MetaLearner, family: Growth, outer_steps: int, beta: float, seed: int, theta: Params | None = None
+    learner: MetaLearner,
+    family: TaskFamily,
+    outer_steps: int,
+    beta: float,
+    seed: int,
+    theta: Params | None = None,
+    *,
+    tasks_per_step: int = 15,
+    k_shot: int = 5,
 ) -> Params:
-    """Meta-train with supports of 0 to 5 observations.
+    """Meta-train with supports of 0 to ``k_shot`` observations, and a cosine decay of beta.
 
     >>> sorted(outer_loop(PRIOR, training("chicks", 0, "first"), 2, 0.01, seed=0))
     ['factor', 'log_noise', 'mean']
     """
-    counts = {"outer_steps": outer_steps, "tasks_per_step": 15, "k_shot": 5, "n_query": 5}
-    generator = torch.Generator().manual_seed(seed)
-    stream = meta_train(
-        learner, VaryingShots(family), beta=beta, generator=generator, schedule="cosine", theta=theta, **counts
+    *_, last = meta_train(
+        learner,
+        VaryingShots(family),
+        beta=beta,
+        outer_steps=outer_steps,
+        tasks_per_step=tasks_per_step,
+        k_shot=k_shot,
+        n_query=5,
+        theta=theta,
+        schedule="cosine",
+        generator=torch.Generator().manual_seed(seed),
     )
-    *_, last = stream
     return last.theta
 
 

@@ -1,20 +1,21 @@
 """How the shipped theta of customers were made."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch.nn.functional import cross_entropy
 
 from mapping_lib.applications import Recipe
 from mapping_lib.applications.personalisation.customers import FOLDS, INNER_STEPS, N_FEATURES, training
+from mapping_lib.applications.personalisation.train_curves import outer_loop
 from mapping_lib.families.choices import Choices
-from mapping_lib.families.derived import VaryingShots
 from mapping_lib.families.individuals import folds
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.prior import Utility, choice_prior, choice_slopes
 from mapping_lib.learners.variance import fit_choices
-from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
+from mapping_lib.meta_training import MetaTrainingDiverged
 from mapping_lib.task import Batch, Params
 
 ALPHAS = (0.3, 1.0, 3.0)
@@ -25,6 +26,8 @@ SETTINGS = {
     "learned prior": {"outer_steps": 150, "beta": 0.01, "newton_steps": 4, "start": "mixed effects"},
 }
 COMMON = {"tasks_per_step": 25, "k_shot": "0 to 6", "n_query": 5, "schedule": "cosine", "seed": "the part"}
+
+_outer_loop = partial(outer_loop, tasks_per_step=25, k_shot=6)
 
 
 def pooled(part: int) -> Params:
@@ -50,7 +53,7 @@ def learned_prior(part: int) -> Params:
     """The same theta, improved by the outer loop on the probability of the other choices."""
     settings = SETTINGS["learned prior"]
     learner = choice_prior(N_FEATURES, newton_steps=settings["newton_steps"])
-    return outer_loop(learner, training(part), settings["outer_steps"], settings["beta"], part, mixed_effects(part))
+    return _outer_loop(learner, training(part), settings["outer_steps"], settings["beta"], part, mixed_effects(part))
 
 
 def maml_utility(part: int) -> Params:
@@ -61,32 +64,15 @@ def maml_utility(part: int) -> Params:
     def trial(alpha: float) -> float:
         learner = maml(Utility(N_FEATURES), cross_entropy, alpha=alpha, steps=INNER_STEPS)
         try:
-            theta = outer_loop(learner, family.of(~held), settings["trial_steps"], settings["beta"], part)
+            theta = _outer_loop(learner, family.of(~held), settings["trial_steps"], settings["beta"], part)
         except MetaTrainingDiverged:  # this alpha is too long
             return torch.inf
         return error_of(learner, theta, family.of(held))
 
     alpha = min(ALPHAS, key=trial)
     learner = maml(Utility(N_FEATURES), cross_entropy, alpha=alpha, steps=INNER_STEPS)
-    theta = outer_loop(learner, family, settings["outer_steps"], settings["beta"], part)
+    theta = _outer_loop(learner, family, settings["outer_steps"], settings["beta"], part)
     return theta | {"alpha": torch.tensor(alpha)}
-
-
-def outer_loop(
-    learner: MetaLearner, family: Choices, outer_steps: int, beta: float, seed: int, theta: Params | None = None
-) -> Params:
-    """Meta-train with supports of 0 to 6 answers.
-
-    >>> sorted(outer_loop(choice_prior(N_FEATURES), training(0), 2, 0.01, seed=0))
-    ['factor', 'mean']
-    """
-    counts = {"outer_steps": outer_steps, "tasks_per_step": 25, "k_shot": 6, "n_query": 5}
-    generator = torch.Generator().manual_seed(seed)
-    stream = meta_train(
-        learner, VaryingShots(family), beta=beta, generator=generator, schedule="cosine", theta=theta, **counts
-    )
-    *_, last = stream
-    return last.theta
 
 
 def error_of(learner: MetaLearner, theta: Params, family: Choices) -> float:
@@ -100,7 +86,11 @@ def error_of(learner: MetaLearner, theta: Params, family: Choices) -> float:
 
 
 def stacked(train: Callable[[int], Params]) -> Params:
-    """theta of all parts."""
+    """theta of all parts.
+
+    >>> stacked(lambda part: {"w": torch.tensor(float(part))})
+    {'w': tensor([0., 1., 2., 3., 4.])}
+    """
     thetas = [train(part) for part in range(FOLDS)]
     return {name: torch.stack([t[name] for t in thetas]) for name in thetas[0]}
 
