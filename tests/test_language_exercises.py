@@ -45,7 +45,7 @@ def not_divided(counts, a, x):
         (exercises.check_bigrams, lambda name: None, "is a `return` missing?"),
         (exercises.check_log_score, without_prior, "add a first"),
         (exercises.check_log_score, every_feature_once, "every occurrence counts"),
-        (exercises.check_log_score, not_divided, "for N = [3.0, 0.0]"),
+        (exercises.check_log_score, not_divided, "for counts = [3.0, 0.0]"),
         (exercises.check_log_score, lambda counts, a, x: x * a, "should be one number"),
         (exercises.check_log_score, lambda counts, a, x: counts["n"], "your code stopped with"),
     ],

@@ -40,9 +40,9 @@ def check_linear(linear: Callable[[Tensor], tuple[Tensor, Tensor]]) -> str:
     return "On its embedding a prototypical network is a linear classifier whose weights are read off the support."
 
 
-@check("tell every image alone, predict(x[i : i + 1]), and compare with what predict(x) says of all together.")
-def check_company(hangs_on_company: Callable[[Callable, Tensor], bool]) -> str:
-    """Chapter 4a, exercise 3: ``hangs_on_company(predict, x)``, whether an answer hangs on who else is asked."""
+@check("ask for every image alone, predict(x[i : i + 1]), and compare with what predict(x) says of all together.")
+def check_company(depends_on_company: Callable[[Callable, Tensor], bool]) -> str:
+    """Chapter 4a, exercise 3: ``depends_on_company(predict, x)``, whether an answer depends on who else is asked."""
     generator = torch.Generator().manual_seed(0)
     weight, x = (torch.randn(*size, generator=generator) for size in ((3, 4), (6, 4)))
     kinds = {
@@ -53,7 +53,7 @@ def check_company(hangs_on_company: Callable[[Callable, Tensor], bool]) -> str:
         "with noise of rounding": (lambda x: x @ weight.T + 1e-7 * len(x), False),
     }
     for kind, (predict, wanted) in kinds.items():
-        got = answered(hangs_on_company(predict, x))
+        got = answered(depends_on_company(predict, x))
         need(isinstance(got, bool), "the result should be True or False.")
         need(got == wanted, f"a predict that works {kind} should give {wanted}.")
     return "Three lines find a leak that no accuracy shows."

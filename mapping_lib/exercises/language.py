@@ -25,7 +25,7 @@ def check_bigrams(bigrams: Callable[[str], dict]) -> str:
     return "Letters have become numbers, and the ends of a word are letters, too."
 
 
-@check("take log((N + a) / sum(N + a)) for each feature, times how often it occurs, and add up.")
+@check("take log((counts + a) / sum(counts + a)) for each feature, times how often it occurs, and add up.")
 def check_log_score(log_score: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str:
     """Chapter 4c, exercise 2: ``log_score(counts, a, x)``, naive Bayes' score of one class for one name."""
     for counts, a, x in (([3.0, 0.0], [1.0, 1.0], [1.0, 2.0]), ([0.0, 0.0, 5.0], [0.5, 1.0, 0.25], [0.0, 1.0, 3.0])):
@@ -38,5 +38,5 @@ def check_log_score(log_score: Callable[[Tensor, Tensor, Tensor], Tensor]) -> st
         need(got == got and abs(got) != float("inf"), "a feature that was never seen makes it infinite: add a first.")
         once = sum(float(torch.tensor((n + p) / total).log()) for n, p, v in zip(counts, a, x, strict=True) if v)
         need(abs(got - once) > 1e-4 or abs(once - wanted) < 1e-4, "every occurrence counts, not every feature once.")
-        need(abs(got - wanted) < 1e-3, f"for N = {counts}, a = {a}, x = {x} you give {got:.4f}, not {wanted:.4f}.")
+        need(abs(got - wanted) < 1e-3, f"for counts = {counts}, a = {a}, x = {x} you give {got:.4f}, not {wanted:.4f}.")
     return "The prior is what the class has before its first name."

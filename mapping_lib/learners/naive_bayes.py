@@ -16,9 +16,9 @@ def naive_bayes(n_way: int, width: int, *, strength: float = 1.0) -> MetaLearner
     """Multinomial naive Bayes with a Dirichlet prior (Manning, Raghavan & Schütze 2008, section 13.2).
 
     x is counts, ``(example, width)``. theta is the logarithm of the prior's ``width`` pseudo-counts a_g; `init` gives
-    them all the same value, ``strength`` in sum (add-one smoothing has 1 each). With N_kg the counts of class k,
+    them all the same value, ``strength`` in sum (add-one smoothing has 1 each). With n_kg the counts of class k,
 
-        phi_kg = log (N_kg + a_g) / Σ_g (N_kg + a_g),  logits_k = Σ_g x_g phi_kg,
+        phi_kg = log (n_kg + a_g) / Σ_g (n_kg + a_g),  logits_k = Σ_g x_g phi_kg,
 
     ``(example, n_way)``: a log posterior, up to a constant, where all classes are as likely. It is Bayes' rule with
     the posterior mean for the parameters. A class without an example keeps the prior's mean. The direction is the

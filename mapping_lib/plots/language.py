@@ -19,7 +19,7 @@ LANGUAGE_METHODS = {
     "joint training": "#8C6510",
     "from scratch": METHODS["from scratch"],
 }
-"""One colour a method of this chapter: black and grey for what knows no other language."""
+"""One colour a method of this chapter."""
 
 
 def plot_accuracy(
@@ -38,7 +38,7 @@ def plot_gains(ax: Axes, shots: Sequence[int], gains: Mapping[str, Sequence[tupl
     """Differences from one baseline, side by side for each number of examples, with intervals and a line at zero."""
     for i, (method, values) in enumerate(gains.items()):
         mean, low, high = np.array(values).T
-        at = np.arange(len(shots)) + 0.13 * (i - (len(gains) - 1) / 2)
+        at = np.arange(len(shots)) + 0.7 / len(gains) * (i - (len(gains) - 1) / 2)
         style = {"color": LANGUAGE_METHODS.get(method), "ms": 6, "lw": 2}
         ax.errorbar(at, mean, [mean - low, high - mean], fmt="o", label=method, **style)
     ax.axhline(0, color="#333333", lw=1)
