@@ -12,7 +12,7 @@ from mapping_lib.plots.personalisation import PEOPLE
 AXES = {
     "chicks": ((-1, 22), (0, 400), "day", "weight (g)", (0, 120), "error on the other days (g)"),
     "countries": ((1958, 2013), (0, 9), "year", "births per woman", (0, 3), "error in the other years (births)"),
-    "sensors": ((-24, 104), (-6, 6), "shown (°C)", "correction (K)", (0, 4), "error at the other temperatures (K)"),
+    "sensors": ((-24, 104), (-6, 6), "shown (°C)", "correction (°C)", (0, 4), "error at the other temperatures (°C)"),
     "customers": ((0.4, 12.6), (0, 1.04), "question", "probability of what was chosen", (0, 1.04), "share wrong"),
 }
 """For each data set: limits and labels of the picture on the left, limits and label of the errors on the right."""

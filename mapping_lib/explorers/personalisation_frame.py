@@ -19,7 +19,7 @@ from mapping_lib.task import Batch, Params
 DATA = {"chicks": "chick", "countries": "country", "customers": "customer", "sensors": "thermometer"}
 N_WHO, MAX_SHOTS, N_DRAWS = 40, 6, 9
 NAMES = ("population", "own fit", "MAML", "mixed effects")
-UNITS = {"chicks": "g", "countries": "births", "sensors": "K"}
+UNITS = {"chicks": "g", "countries": "births", "sensors": "°C"}
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class Sensors:
 
     >>> curves = Sensors().measured(3, generator=torch.Generator().manual_seed(0))
     >>> curves.values.shape, curves.what
-    (torch.Size([3, 25]), 'correction (K)')
+    (torch.Size([3, 25]), 'correction (°C)')
     """
 
     resistance: float = 0.03
@@ -68,7 +68,7 @@ class Sensors:
         """Draw ``n`` devices, each compared with the noisy reference at all of `SHOWN`."""
         clean = self.correction(self.devices(n, generator=generator))
         values = clean + self.noise * torch.randn(clean.shape, generator=generator)
-        return Curves(tuple(f"sensor {i + 1}" for i in range(n)), SHOWN, values, "correction (K)", "shown (°C)")
+        return Curves(tuple(f"sensor {i + 1}" for i in range(n)), SHOWN, values, "correction (°C)", "shown (°C)")
 
     def best_guess(self, shown: Tensor, values: Tensor, *, n: int = 20_000, generator: Generator) -> Tensor:
         """The posterior mean of the correction at all of `SHOWN`: the best forecast there is, by simulation.
