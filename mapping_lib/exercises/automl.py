@@ -28,17 +28,17 @@ def check_hyper_gradient(hyper_gradient: Callable[[float, float, float, float, f
     return "One formula, no graph: and autograd agrees."
 
 
-@check("set the derivative to zero: the sum of h² d² (1 - alpha h) vanishes. Solve for alpha.")
+@check("set the derivative to zero: the sum of h² w² (1 - alpha h) vanishes. Solve for alpha.")
 def check_best_for_one_step(best_for_one_step: Callable[[Tensor, Tensor], float]) -> str:
-    """Chapter 4f, exercise 2: the alpha with the lowest loss after one step, 1/2 sum h (1 - alpha h)² d²."""
+    """Chapter 4f, exercise 2: the alpha with the lowest loss after one step, 1/2 sum h (1 - alpha h)² w²."""
     cases = [([1.0], [3.0]), ([1.0, 10.0], [1.0, 1.0]), ([1.0, 10.0], [5.0, 0.1]), ([0.5, 2.0, 4.0], [1.0, 2.0, 0.5])]
     for case in cases:
-        h, d = (torch.tensor(values, dtype=torch.float64) for values in case)
-        got = float(answered(best_for_one_step(h, d)))
+        h, w = (torch.tensor(values, dtype=torch.float64) for values in case)
+        got = float(answered(best_for_one_step(h, w)))
         tried = torch.linspace(0, 2.5, 250_001, dtype=torch.float64)
-        losses = 0.5 * (h * (1 - tried[:, None] * h).square() * d.square()).sum(-1)
+        losses = 0.5 * (h * (1 - tried[:, None] * h).square() * w.square()).sum(-1)
         wanted = float(tried[losses.argmin()])
-        need(abs(got - wanted) < 2e-5, f"with h, d = {case} you give {got:.4f}, not {wanted:.4f}.")
+        need(abs(got - wanted) < 2e-5, f"with h, w = {case} you give {got:.4f}, not {wanted:.4f}.")
     return "Steep directions have the say: they enter by the third power."
 
 
