@@ -119,6 +119,13 @@ def check_tasks(tasks: Task, *, dtype: dtype, whole_x: bool = False) -> None:
         raise ValueError("tasks.query is empty; allowed: at least one query example, which the meta-loss is made of")
 
 
+def check_labels(name: str, batch: Batch, *, ndim: int) -> None:
+    """Raise unless ``batch.y`` has one whole number an example; ``ndim`` is 1 for one task, 2 for several."""
+    if batch.y.ndim != ndim or batch.y.is_floating_point():
+        shown = f"shape {tuple(batch.y.shape)} and dtype {batch.y.dtype}"
+        raise ValueError(f"{name}.y has {shown}; allowed: one whole number an example, its label")
+
+
 def check_theta(theta: Params, shapes: Mapping[str, Size]) -> dtype:
     """Raise unless ``theta`` has the names and shapes of ``shapes``; return its dtype."""
     if theta.keys() != shapes.keys():

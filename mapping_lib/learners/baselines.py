@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mapping_lib.checks import check_batch, check_count, check_number
+from mapping_lib.checks import check_batch, check_count, check_labels, check_number
 from mapping_lib.inner_loop import inner_step, mean_squared_error, support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import Loss, maml, strict
@@ -83,9 +83,7 @@ def nearest_neighbour(n_way: int) -> MetaLearner:
 
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
         check_batch("support", support, dtype=support.x.dtype)
-        if support.y.ndim != 1 or support.y.is_floating_point():
-            shown = f"shape {tuple(support.y.shape)} and dtype {support.y.dtype}"
-            raise ValueError(f"support.y has {shown}; allowed: one whole number an example, its label")
+        check_labels("support", support, ndim=1)
         return {"x": support.x, "y": support.y}
 
     def predict(phi: Params, x: Tensor) -> Tensor:

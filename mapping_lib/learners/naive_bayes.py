@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
-from mapping_lib.checks import check_batch, check_count, check_number, check_tasks
+from mapping_lib.checks import check_batch, check_count, check_labels, check_number, check_tasks
 from mapping_lib.learners import MetaLearner
 from mapping_lib.task import Batch, Params, Task
 
@@ -41,9 +41,7 @@ def naive_bayes(n_way: int, width: int, *, strength: float = 1.0) -> MetaLearner
 
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
         check_batch("support", support, dtype=theta[PRIOR].dtype)
-        if support.y.ndim != 1 or support.y.is_floating_point():
-            shown = f"shape {tuple(support.y.shape)} and dtype {support.y.dtype}"
-            raise ValueError(f"support.y has {shown}; allowed: one whole number an example, its label")
+        check_labels("support", support, ndim=1)
         of_class = (support.y == torch.arange(n_way)[:, None]).to(support.x.dtype)
         counted = of_class @ support.x + theta[PRIOR].exp()
         return theta | {LOG_P: counted.log() - counted.sum(-1, keepdim=True).log()}

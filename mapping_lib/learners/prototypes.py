@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad_and_value, vmap
 
-from mapping_lib.checks import check_batch, check_count, check_tasks, check_theta
+from mapping_lib.checks import check_batch, check_count, check_labels, check_tasks, check_theta
 from mapping_lib.learners import MetaLearner
 from mapping_lib.networks import functional
 from mapping_lib.task import Batch, Params, Task
@@ -37,7 +37,7 @@ def prototypical(network: nn.Module | None, n_way: int) -> MetaLearner:
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
         dtype = _dtype(theta, support)
         check_batch("support", support, dtype=dtype, whole_x=model is not None and model.reads_tokens)
-        _check_labels("support", support, ndim=1)
+        check_labels("support", support, ndim=1)
         return theta | _prototypes(embed(theta, support.x), support.y, n_way)
 
     def predict(phi: Params, x: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def prototypical(network: nn.Module | None, n_way: int) -> MetaLearner:
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         check_tasks(tasks, dtype=_dtype(theta, tasks.query), whole_x=model is not None and model.reads_tokens)
         for name, batch in (("tasks.support", tasks.support), ("tasks.query", tasks.query)):
-            _check_labels(name, batch, ndim=2)
+            check_labels(name, batch, ndim=2)
 
         def meta_loss(theta: Params) -> Tensor:
             # one network for all tasks: embed all their examples at once, then take the tasks apart
@@ -74,9 +74,3 @@ def _logits(embedded: Tensor, phi: Params) -> Tensor:
     distance = (embedded[:, None] - phi[PROTOTYPES]).square().sum(-1)
     logits = torch.where(phi[SEEN], -distance, -torch.inf)
     return torch.where(phi[SEEN].any(), logits, torch.zeros_like(logits))
-
-
-def _check_labels(name: str, batch: Batch, *, ndim: int) -> None:
-    if batch.y.ndim != ndim or batch.y.is_floating_point():
-        shown = f"shape {tuple(batch.y.shape)} and dtype {batch.y.dtype}"
-        raise ValueError(f"{name}.y has {shown}; allowed: one whole number an example, its label")
