@@ -47,13 +47,13 @@ def plot_forgetting(ax: Axes, matrix: Tensor, title: str, *, top: float = 0.5) -
 
 
 def plot_objectives(ax: Axes, x: Tensor, tasks: Tensor, mean: Tensor, best: float, title: str) -> Axes:
-    """The losses of several tasks ``(task, x)``, faint; their mean, bold; and the minimum of that."""
-    for loss in tasks:
-        ax.plot(x, loss, color=COLOURS["before"], lw=1.2)
+    """The losses of tasks ``(task, x)``, faint, solid and dashed in turn; their mean, bold; and the minimum of that."""
+    for i, loss in enumerate(tasks):
+        ax.plot(x, loss, "--" if i % 2 else "-", color=COLOURS["before"], lw=1.2)
     ax.plot(x, mean, color=COLOURS["after"], lw=3)
     ax.axvline(best, color=COLOURS["rival"], ls=":", lw=2)
     ax.text(best, 0.97 * ax.get_ylim()[1], f" {best:.2f}", color=COLOURS["rival"], va="top")
-    ax.set(xlabel="θ", title=title)
+    ax.set(xlabel="θ", ylabel="loss", title=title)
     return ax
 
 
@@ -70,7 +70,7 @@ def plot_rows(ax: Axes, names: Sequence[str], rows: Mapping[str, object], *, cha
             ax.text(row.high + 0.02 * chance, place, f"{row.mean:.2f}", va="center", color=colour, fontsize=11)
     ax.axvline(chance, color=COLOURS["before"], ls=":")
     ax.set_yticks(range(len(names)), names)
-    ax.set(xlim=(0, 1.13 * chance), ylim=(len(names) - 0.5, -0.5), xlabel="share of wrong labels")
+    ax.set(xlim=(0, 1.22 * chance), ylim=(len(names) - 0.5, -0.5), xlabel="share of wrong labels")
     return ax
 
 

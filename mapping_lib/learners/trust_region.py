@@ -1,0 +1,160 @@
+"""MAML for policies with the outer step of its paper: trust region policy optimisation (Schulman et al. 2015).
+
+A step of a fixed length in theta may change what the adapted policies do very little, or entirely. So the length is
+measured where it matters: by how far the adapted policies move from what they did, in the mean Kullback-Leibler
+divergence over the states that they saw. The constants are those of the released code of Finn et al. 2017.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import vjp, vmap
+
+from mapping_lib import inner_loop
+from mapping_lib.checks import check_number, check_theta
+from mapping_lib.families.navigation import Navigation
+from mapping_lib.inner_loop import support_objective
+from mapping_lib.learners import MetaLearner
+from mapping_lib.learners.many_tasks import one_each
+from mapping_lib.learners.policies import experience, log_probability, surrogate_with_score
+from mapping_lib.learners.reinforcement import policy_maml, rollouts
+from mapping_lib.networks import functional
+from mapping_lib.params import as_params, flat
+from mapping_lib.task import Batch, Params, Task
+
+DAMPING, CG_STEPS = 1e-5, 10
+SHRINK, TRIES = 0.8, 15
+
+EVERY = 20
+"""The metric is measured on every so manieth state; the limit is checked on all of them."""
+
+
+def trust_region_maml(policy: nn.Module, family: Navigation, *, alpha: float = 0.1, limit: float = 0.01) -> MetaLearner:
+    """`policy_maml` through one update, which goes outwards by a whole trust region step.
+
+    The step solves  min g·Δ  with  Δ·F Δ / 2 <= limit,  where g is the meta-gradient and F the Fisher metric of the
+    *adapted* policies as a function of theta (Schulman et al. 2015, section 6 and appendix C): Δ is -F⁻¹ g by
+    conjugate gradients, scaled to the limit, then shortened until the divergence measured on all states is within the
+    ``limit`` > 0 and the surrogate has become better; if that never happens, it is zero. The direction is -Δ: descend
+    it with ``optimiser="sgd", beta=1``. ``alpha`` >= 0 is the inner step size. Raises ValueError for numbers out of
+    range.
+
+    >>> from mapping_lib.learners.policies import GaussianPolicy
+    >>> from mapping_lib.meta_training import meta_train
+    >>> learner = trust_region_maml(GaussianPolicy((2, 8, 2)), Navigation(horizon=5))
+    >>> told = {"tasks_per_step": 2, "k_shot": 4, "n_query": 4, "generator": torch.Generator().manual_seed(0)}
+    >>> [p.step for p in meta_train(learner, Navigation(horizon=5), beta=1, outer_steps=2, optimiser="sgd", **told)]
+    [1, 2]
+    """
+    check_number("limit", limit, above=0)
+    plain, model = policy_maml(policy, family, alpha=alpha), functional(policy)
+
+    def adapted(theta: Params, support: Batch, x: Tensor) -> Tensor:
+        objective = support_objective(model.predict, surrogate_with_score, support)
+        return model.predict(inner_loop.adapt(theta, objective, alpha=alpha, steps=1), x)
+
+    def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
+        check_theta(theta, model.shapes)
+        before = experience(rollouts(policy, family, one_each(theta, len(tasks.description)), tasks.support))
+        phi = {name: p[1] for name, p in plain.adapt_path(theta, tasks.support, steps=1).items()}
+        judged = rollouts(policy, family, phi, tasks.query)
+        after, alive = experience(judged), judged.alive.flatten(1)
+
+        def say(vector: Tensor, every: int = 1) -> Tensor:
+            of_one = lambda support, x: adapted(as_params(vector, model.shapes), support, x)  # noqa: E731
+            return vmap(of_one)(before, after.x[:, ::every])
+
+        here = flat(theta)
+        said, pull = vjp(say, here)
+        region = _Region(said, after.y, alive / alive.sum())
+        (slope,) = pull(torch.func.grad(region.loss)(said))
+        metric = gauss_newton(lambda v: say(v, EVERY), here, _fisher(said[:, ::EVERY], alive[:, ::EVERY]))
+        step = _within(limit, conjugate_gradients(metric, -slope), metric)
+        with torch.no_grad():
+            fitting = _shortened(step, lambda step: region.allows(say(here + step), limit))
+        return -judged.returns.mean(), as_params(-fitting, model.shapes)
+
+    return plain._replace(meta_grad=meta_grad, claims="no gradient")
+
+
+def divergence(old: Tensor, new: Tensor) -> Tensor:
+    """How far the Gaussian policies ``new`` are from ``old``, KL(old, new), in nats, for every state.
+
+    Both ``(..., 2 n)`` are means and log standard deviations side by side.
+
+    >>> divergence(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))  # half the squared distance of the means
+    tensor([0.5000])
+    """
+    (m0, s0), (m1, s1) = old.chunk(2, -1), new.chunk(2, -1)
+    return (s1 - s0 + ((2 * s0).exp() + (m0 - m1).square()) / (2 * (2 * s1).exp()) - 0.5).sum(-1)
+
+
+def gauss_newton(outputs: Callable[[Tensor], Tensor], at: Tensor, weight: Tensor) -> Callable[[Tensor], Tensor]:
+    """v -> Jᵀ (weight * J v), where J is the derivative of ``outputs`` at the vector ``at``.
+
+    With the `_fisher` of the outputs for a weight this is the Hessian of the mean divergence from what is said there.
+
+    >>> gauss_newton(lambda x: 3 * x, torch.zeros(2), torch.tensor([1.0, 2.0]))(torch.ones(2))
+    tensor([ 9., 18.])
+    """
+    said, pull = vjp(outputs, at)
+    # pull is linear in what it is given, so its own derivative is J: a product forwards out of two backwards
+    _, push = vjp(lambda u: pull(u)[0], torch.zeros_like(said))
+    return lambda v: pull(weight * push(v)[0])[0]
+
+
+def conjugate_gradients(product: Callable[[Tensor], Tensor], b: Tensor, *, steps: int = CG_STEPS) -> Tensor:
+    """Solve A x = b for a positive definite A that is known by its ``product`` alone (Hestenes and Stiefel 1952).
+
+    >>> conjugate_gradients(lambda v: torch.tensor([1.0, 4.0]) * v, torch.tensor([1.0, 2.0]))
+    tensor([1.0000, 0.5000])
+    """
+    x, residual = torch.zeros_like(b), b
+    direction, size = residual, residual @ residual
+    for _ in range(steps):
+        if size < 1e-10:  # solved
+            break
+        moved = product(direction) + DAMPING * direction
+        length = size / (direction @ moved)
+        x, residual = x + length * direction, residual - length * moved
+        direction, size = residual + (residual @ residual) / size * direction, residual @ residual
+    return x
+
+
+class _Region(NamedTuple):
+    """What the adapted policies ``said``, what came of it, and how much each state counts."""
+
+    said: Tensor
+    y: Tensor
+    share: Tensor
+
+    def loss(self, said: Tensor) -> Tensor:
+        actions, worth = self.y[..., :-1], self.y[..., -1]
+        return -((log_probability(said, actions) - log_probability(self.said, actions)).exp() * worth).mean()
+
+    def allows(self, said: Tensor, limit: float) -> bool:
+        far = (divergence(self.said, said) * self.share).sum()
+        return bool((far <= limit) & (self.loss(said) < self.loss(self.said)))
+
+
+def _fisher(said: Tensor, counts: Tensor) -> Tensor:
+    """The Fisher metric of mean and log standard deviation, by state, weighted: 1 / σ² and 2."""
+    log_std = said.chunk(2, -1)[1]
+    metric = torch.cat([(-2 * log_std).exp(), torch.full_like(log_std, 2.0)], -1)
+    return metric * (counts / counts.sum())[..., None]
+
+
+def _within(limit: float, step: Tensor, metric: Callable[[Tensor], Tensor]) -> Tensor:
+    """Scale a step to the border of the region, as the metric has it."""
+    length = step @ metric(step)
+    return step * (2 * limit / length).sqrt() if length > 0 else step
+
+
+def _shortened(step: Tensor, allowed: Callable[[Tensor], bool]) -> Tensor:
+    for _ in range(TRIES):
+        if allowed(step):
+            return step
+        step = SHRINK * step
+    return torch.zeros_like(step)
