@@ -68,7 +68,7 @@ CHOSEN = {
     "pairs": {
         "from scratch": Chosen(adapt=(0.5, 0.5, 0.8)),
         "sequential": Chosen(lr=0.003, adapt=(0.3, 0.3, 0.5)),
-        "EWC": Chosen(penalty=100.0, adapt=(0.1, 0.3, 0.5)),
+        "EWC": Chosen(lr=0.003, penalty=100.0, adapt=(0.3, 0.3, 0.5)),
         "rehearsal": Chosen(lr=0.03, adapt=(0.3, 0.5, 0.5)),
         "joint": Chosen(lr=0.003, adapt=(0.3, 0.3, 0.5)),
         "sequential, heads": Chosen(adapt=(0.1, 0.03, 0.8)),
