@@ -62,16 +62,16 @@ class Tuned(NamedTuple):
 
 
 TUNED: dict[tuple[str, int, int], Tuned] = {
-    ("from scratch", 5, 1): Tuned(0.003, 10),
-    ("from scratch", 5, 5): Tuned(0.01, 10),
+    ("from scratch", 5, 1): Tuned(0.003, 40),
+    ("from scratch", 5, 5): Tuned(0.003, 40),
     ("joint training", 5, 1): Tuned(0.001, 10),
     ("joint training", 5, 5): Tuned(0.001, 10),
     ("joint training", 20, 1): Tuned(0.003, 10),
     ("joint training", 20, 5): Tuned(0.01, 50),
-    ("MAML", 5, 1): Tuned(0.3, 10),
+    ("MAML", 5, 1): Tuned(0.1, 20),
     ("MAML", 5, 5): Tuned(0.1, 10),
-    ("ANIL", 5, 1): Tuned(0.1, 10),
-    ("ANIL", 5, 5): Tuned(0.1, 10),
+    ("ANIL", 5, 1): Tuned(0.3, 20),
+    ("ANIL", 5, 5): Tuned(0.1, 20),
 }
 """The steps chosen for (method, N, K). What is not chosen for 20 ways is that of 5 ways."""
 
@@ -187,8 +187,8 @@ TRAINING: dict[str, Training] = {
     ),
     "anil_5way": _episodic("ANIL", 5, 1500, 4),
     "anil_20way": _episodic("ANIL", 20, 800, 2),
-    "maml_5way": _episodic("MAML", 5, 1000, 4),
-    "maml_20way": _episodic("MAML", 20, 800, 1),
+    "maml_5way": _episodic("MAML", 5, 1500, 4),
+    "maml_20way": _episodic("MAML", 20, 800, 2),
     "group_norm": _normalised("group"),
     "batch_norm": _normalised("batch"),
 }

@@ -19,10 +19,10 @@ from mapping_lib.applications.few_shot_methods import GLYPHS, TUNED, Tuned
 N_TASKS = 50
 
 GRIDS: Mapping[str, tuple[tuple[float, ...], tuple[int, ...]]] = {
-    "from scratch": ((0.003, 0.01), (5, 10)),
+    "from scratch": ((0.003, 0.01), (10, 40)),
     "joint training": ((0.001, 0.003, 0.01, 0.03, 0.1), (10, 50)),
-    "MAML": ((0.1, 0.3), (3, 10)),
-    "ANIL": ((0.1, 0.3), (3, 10)),
+    "MAML": ((0.1, 0.3), (3, 10, 20)),
+    "ANIL": ((0.1, 0.3), (3, 10, 20)),
 }
 """The step sizes and the numbers of steps that are tried."""
 
