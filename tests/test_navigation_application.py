@@ -41,17 +41,18 @@ def goals_of_table() -> set[tuple[float, ...]]:
     return {tuple(goal) for drawn in draws for goal in drawn.description.tolist()}
 
 
-def test_no_goal_of_the_table_was_trained_or_chosen_on():
+@pytest.mark.parametrize("method", ["MAML", "MAML, Adam"])
+def test_no_goal_of_the_table_was_trained_or_chosen_on(method: str):
     held_out, g = goals_of_table(), seeded(SEED)
-    learner("MAML").init(generator=g)  # training begins with this draw
-    settings = RECIPES[FILES["MAML"]].settings
+    learner(method).init(generator=g)  # training begins with this draw
+    settings = RECIPES[FILES[method]].settings
     trained = set()
     for _ in range(settings["outer_steps"]):
         drawn = FAMILY.sample(settings["tasks_per_step"], settings["k_shot"], settings["n_query"], generator=g)
         trained |= {tuple(goal) for goal in drawn.description.tolist()}
     valid = FAMILY.sample(VALIDATION, UPDATES * TRAJECTORIES, TRAJECTORIES, generator=seeded(VALIDATION_SEED))
     chosen = {tuple(goal) for goal in valid.description.tolist()}
-    assert (len(held_out), len(trained), len(chosen)) == (600, 4000, VALIDATION)
+    assert (len(held_out), len(trained), len(chosen)) == (600, 20 * settings["outer_steps"], VALIDATION)
     assert not held_out & trained
     assert not held_out & chosen
     assert not trained & chosen
@@ -66,10 +67,18 @@ def test_training_meets_the_goals_that_the_test_above_counts(monkeypatch):
         yield type("Progress", (), {"theta": {}})
 
     monkeypatch.setattr(navigation, "meta_train", watched)
-    RECIPES[FILES["MAML"]].train()
+    RECIPES[FILES["MAML, Adam"]].train()
     g = seeded(SEED)
-    learner("MAML").init(generator=g)
+    learner("MAML, Adam").init(generator=g)
     assert torch.equal(met[0], FAMILY.sample(20, 20, 20, generator=g).description)
+
+
+def test_of_the_thetas_looked_at_the_best_on_validation_is_kept(monkeypatch):
+    steps = range(1, 101)
+    stream = [type("Progress", (), {"theta": {"w": step}, "step": step}) for step in steps]
+    monkeypatch.setattr(navigation, "meta_train", lambda *_, **__: iter(stream))
+    monkeypatch.setattr(navigation, "_validated", lambda method, theta: -abs(theta["w"] - 60))
+    assert RECIPES[FILES["MAML"]].train() == {"w": 50}  # of 25, 50, 75 and 100
 
 
 @pytest.mark.parametrize("method", ["MAML", "pretrained"])
@@ -101,6 +110,15 @@ def test_all_methods_meet_the_same_goals_and_a_score_is_a_column_of_the_returns(
     for step, setting in enumerate(TABLE.settings):
         assert torch.equal(score("MAML", setting, 2, seeded(7)), expected[step])
     assert set(ALPHA) | {"hypernetwork", "oracle"} == set(METHODS) == set(TABLE.methods)
+
+
+@pytest.mark.parametrize("method", ["MAML", "pretrained"])
+def test_with_more_trajectories_the_goals_are_the_same_and_the_updates_others(method: str):
+    few, many = (FAMILY.sample(2, UPDATES * n, TRAJECTORIES, generator=seeded(7)) for n in (TRAJECTORIES, 40))
+    assert torch.equal(few.description, many.description)
+    expected = returns(method, theta_of(method), many)
+    for step, setting in enumerate(TABLE.settings):
+        assert torch.equal(score(method + ", 40 trajectories", setting, 2, seeded(7)), expected[step])
 
 
 def test_nobody_trained_the_random_policy_and_the_untuned_one_is_the_pretrained_one():

@@ -8,7 +8,7 @@ set_network                        weights of G                  S -> phi
 learned_rule                       the rule's weights, a start   (phi, gradient) -> phi', unrolled
 gradient_flow                      initial weights, a time tau   tau -> phi(tau)
 in_context                         a transformer's weights       (S, x) -> y, phi is theta and the support
-policy_maml                        initial policy                (theta, trajectories) -> phi
+policy_maml, trust_region_maml     initial policy                (theta, trajectories) -> phi
 prototypical                       an embedding's weights        S -> phi, the means of its classes
 naive_bayes                        a prior (pseudo-counts)       S -> phi, the posterior mean
 on_features                        a body's weights and theta'   (theta, S) -> phi, adapting on what the body gives

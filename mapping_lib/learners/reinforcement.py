@@ -46,7 +46,7 @@ def policy_maml(
     >>> learner.adapt_path(theta, tasks.support, steps=2)["log_std"].shape
     torch.Size([3, 3, 2])
     """
-    model, rule = functional(policy), _Alphas.of(alpha)
+    model, rule = functional(policy), Alphas.of(alpha)
     default = check_count("steps", steps, at_least=0)
     inner = surrogate_with_score if score_term else surrogate
 
@@ -114,13 +114,18 @@ def trials(policy: nn.Module, family: Navigation, luck: Batch) -> Support:
     return support
 
 
-class _Alphas(NamedTuple):
-    """The size of each inner step; the last one holds for all that follow."""
+class Alphas(NamedTuple):
+    """The size of each inner step; the last one holds for all that follow.
+
+    >>> Alphas.of((0.1, 0.05)).at(0), Alphas.of((0.1, 0.05)).at(7)
+    (0.1, 0.05)
+    """
 
     sizes: tuple[float, ...]
 
     @classmethod
-    def of(cls, alpha: float | Sequence[float]) -> "_Alphas":
+    def of(cls, alpha: float | Sequence[float]) -> "Alphas":
+        """From one size for all steps, or one each. Raises ValueError for a size that is no number, or below 0."""
         if isinstance(alpha, Sequence) and not isinstance(alpha, str):
             if not alpha:
                 raise ValueError(f"alpha is {alpha!r}; allowed: one number, or one for each step")
@@ -128,11 +133,12 @@ class _Alphas(NamedTuple):
         return cls((check_number("alpha", alpha, at_least=0),))
 
     def at(self, step: int) -> float:
+        """The size of a step, counted from 0."""
         return self.sizes[min(step, len(self.sizes) - 1)]
 
 
 def _live(
-    model: FunctionalNetwork, family: Navigation, rule: _Alphas, theta: Params, luck: Batch, steps: int
+    model: FunctionalNetwork, family: Navigation, rule: Alphas, theta: Params, luck: Batch, steps: int
 ) -> Iterator[tuple[Params, Batch | None]]:
     """phi before each step with what it lived through there, and at last phi after all steps with None."""
     check_count("steps", steps, at_least=0)

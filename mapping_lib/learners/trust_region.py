@@ -5,7 +5,7 @@ measured where it matters: by how far the adapted policies move from what they d
 divergence over the states that they saw. The constants are those of the released code of Finn et al. 2017.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -19,7 +19,7 @@ from mapping_lib.inner_loop import support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.many_tasks import one_each
 from mapping_lib.learners.policies import experience, log_probability, surrogate_with_score
-from mapping_lib.learners.reinforcement import policy_maml, rollouts
+from mapping_lib.learners.reinforcement import Alphas, policy_maml, rollouts
 from mapping_lib.networks import functional
 from mapping_lib.params import as_params, flat
 from mapping_lib.task import Batch, Params, Task
@@ -31,15 +31,17 @@ EVERY = 20
 """The metric is measured on every so manieth state; the limit is checked on all of them."""
 
 
-def trust_region_maml(policy: nn.Module, family: Navigation, *, alpha: float = 0.1, limit: float = 0.01) -> MetaLearner:
+def trust_region_maml(
+    policy: nn.Module, family: Navigation, *, alpha: float | Sequence[float] = 0.1, limit: float = 0.01
+) -> MetaLearner:
     """`policy_maml` through one update, which goes outwards by a whole trust region step.
 
     The step solves  min g·Δ  with  Δ·F Δ / 2 <= limit,  where g is the meta-gradient and F the Fisher metric of the
     *adapted* policies as a function of theta (Schulman et al. 2015, section 6 and appendix C): Δ is -F⁻¹ g by
     conjugate gradients, scaled to the limit, then shortened until the divergence measured on all states is within the
     ``limit`` > 0 and the surrogate has become better; if that never happens, it is zero. The direction is -Δ: descend
-    it with ``optimiser="sgd", beta=1``. ``alpha`` >= 0 is the inner step size. Raises ValueError for numbers out of
-    range.
+    it with ``optimiser="sgd", beta=1``. ``alpha`` is as for `policy_maml`; training takes the first step alone. Raises
+    ValueError for numbers out of range.
 
     >>> from mapping_lib.learners.policies import GaussianPolicy
     >>> from mapping_lib.meta_training import meta_train
@@ -49,11 +51,11 @@ def trust_region_maml(policy: nn.Module, family: Navigation, *, alpha: float = 0
     [1, 2]
     """
     check_number("limit", limit, above=0)
-    plain, model = policy_maml(policy, family, alpha=alpha), functional(policy)
+    plain, model, first = policy_maml(policy, family, alpha=alpha), functional(policy), Alphas.of(alpha).at(0)
 
     def adapted(theta: Params, support: Batch, x: Tensor) -> Tensor:
         objective = support_objective(model.predict, surrogate_with_score, support)
-        return model.predict(inner_loop.adapt(theta, objective, alpha=alpha, steps=1), x)
+        return model.predict(inner_loop.adapt(theta, objective, alpha=first, steps=1), x)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         check_theta(theta, model.shapes)

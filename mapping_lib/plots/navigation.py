@@ -12,8 +12,11 @@ from mapping_lib.plots import COLOURS
 
 METHODS = {
     "MAML": "#0072B2",
-    "MAML, no score term": "#56B4E9",
+    "MAML, 40 trajectories": "#00429D",
+    "MAML, Adam": "#56B4E9",
+    "MAML, Adam, no score term": "#8CD0F5",
     "pretrained": "#D55E00",
+    "pretrained, 40 trajectories": "#A34700",
     "pretrained, not tuned": "#E8A87C",
     "random": "#808080",
     "hypernetwork": "#E0457B",
@@ -22,10 +25,12 @@ METHODS = {
 """One colour a method, as in the other chapters."""
 
 
-def plot_paths(ax: Axes, positions: Tensor, goal: Tensor, arrived: Tensor, *, half: float = 0.5) -> Axes:
+def plot_paths(
+    ax: Axes, positions: Tensor, goal: Tensor, arrived: Tensor, *, half: float = 0.5, reach: float = 1.0
+) -> Axes:
     """Trajectories ``positions (trajectory, step, 2)`` from the origin: blue where they arrived, orange where not.
 
-    The grey square, from -half to half, is where goals are drawn; the cross is this one.
+    The grey square, from -half to half, is where goals are drawn; the cross is this one. Axes go from -reach to reach.
     """
     ax.add_patch(Rectangle((-half, -half), 2 * half, 2 * half, fc="#F4F4F4", ec="#CCCCCC", zorder=0))
     for path, there in zip(positions, arrived, strict=True):
@@ -34,7 +39,7 @@ def plot_paths(ax: Axes, positions: Tensor, goal: Tensor, arrived: Tensor, *, ha
         ax.plot(*path[-1], "o", ms=4, color=colour)
     ax.plot(0, 0, "s", ms=6, color="black", zorder=4)
     ax.plot(*goal, "X", ms=12, color=COLOURS["query"], mec="white", zorder=5)
-    ax.set(xlim=(-1, 1), ylim=(-1, 1), xticks=(-0.5, 0, 0.5), yticks=(-0.5, 0, 0.5), aspect="equal")
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=(-0.5, 0, 0.5), yticks=(-0.5, 0, 0.5), aspect="equal")
     ax.grid(False)
     return ax
 
