@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MultipleLocator, PercentFormatter
 
 from mapping_lib.applications import Row
 from mapping_lib.applications.gains import Gain
@@ -20,7 +20,7 @@ def plot_gains(ax: Axes, gains: Mapping[str, Gain], left: float = -0.6) -> Axes:
     ``left`` is an arrow at the edge. The first label stands on top.
     """
     for row, gain in enumerate(gains.values()):
-        colour = COLOURS["after" if gain.low > 0 else "rival" if gain.high < 0 else "before"]
+        colour = _colour(gain)
         inside = gain.mean > left
         ax.barh(row, max(gain.mean, left), height=0.55, color=colour, alpha=0.35, lw=0)
         ax.plot([max(gain.low, left), max(gain.high, left)], [row, row], color=colour, lw=3)
@@ -53,3 +53,31 @@ def plot_gain_by_examples(ax: Axes, examples: Sequence[int], gains: Sequence[Gai
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set(xlabel="examples K", ylabel="share of error removed")
     return ax
+
+
+def plot_grouped_gains(ax: Axes, groups: Mapping[str, Mapping[str, Gain]], left: float = -0.6) -> Axes:
+    """Rows of gains under headings: the share of error removed, a dot with its 95 % interval, in `plot_gains`' colours.
+
+    What lies below ``left`` is an arrow at the edge. The first group stands on top, and in a group the largest gain.
+    """
+    height = 0.0
+    for heading, gains in groups.items():
+        ax.text(left - 0.05, height, heading, ha="right", va="center", weight="bold", fontsize=11)
+        ordered = sorted(gains.items(), key=lambda item: -item[1].mean)
+        for place, (label, gain) in enumerate(ordered, 1):
+            row = height + place
+            colour, inside = _colour(gain), gain.mean > left
+            ax.plot([max(gain.low, left), max(gain.high, left)], [row, row], color=colour, lw=2.5)
+            ax.plot([gain.mean if inside else left], [row], "o" if inside else "<", ms=6, color=colour, clip_on=False)
+            ax.text(left - 0.05, row, label, ha="right", va="center", fontsize=10)
+        height += len(gains) + 1.6
+    ax.axvline(0, color=COLOURS["truth"], lw=1)
+    ax.xaxis.set_major_locator(MultipleLocator(0.25))
+    ax.xaxis.set_major_formatter(PercentFormatter(1.0))
+    ax.set(xlim=(left, 1), ylim=(height - 0.8, -0.8), yticks=[], xlabel="share of error removed")
+    return ax
+
+
+def _colour(gain: Gain) -> str:
+    """Blue where the whole interval is above zero, orange-red where it is below, grey where it holds zero."""
+    return COLOURS["after" if gain.low > 0 else "rival" if gain.high < 0 else "before"]

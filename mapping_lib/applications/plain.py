@@ -1,0 +1,179 @@
+"""Chapter 5d: plain methods against methods that were trained to learn, case by case, from the stored tables.
+
+A case is one application with one number of examples. Its methods fall into kinds (`KINDS`): five plain ones, and one
+that was trained to adapt. Some methods are told more than the others (`TOLD`); they take part in no contest.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+import torch
+
+from mapping_lib.applications import Row, read_about, read_table
+from mapping_lib.applications.gains import ERRORS, Gain, error_removed
+from mapping_lib.checks import check_choice
+
+LEARNED, TOLD = "trained to learn", "told more"
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "nearest neighbour": ("pixel 1-NN", "nearest neighbour", "nearest centroid", "joint features"),
+    "the task alone": ("from scratch", "own fit", "naive Bayes", "random"),
+    "statistics of other tasks": ("population", "mixed effects", "naive Bayes, learned prior", "idf weights"),
+    "joint, then fine-tuned": ("joint training", "joint", "sequential", "rehearsal", "EWC", "pretrained"),
+    "settings, searched or not": ("default", "four trials", "random search", "TPE", "successive halving"),
+    LEARNED: (
+        *("MAML", "ANIL", "online MAML", "Meta-SGD", "Meta-SGD + TPE"),
+        *("prototypical", "prototypical network", "embedding and raw", "learned weights", "learned prior"),
+    ),
+    TOLD: ("hypernetwork", "oracle", "Bayes"),
+}
+"""The methods of each kind, by the name in the tables, without what a table adds to it after a comma."""
+
+PLAIN = tuple(kind for kind in KINDS if kind not in (LEARNED, TOLD))
+VERDICTS = ("plain is ahead", "no difference shown", "meta is ahead")
+GROUPS = {"1 example": 1, "2 or 3 examples": 3, "4 to 6 examples": 6, "10 or more": 10**6}
+"""Numbers of examples, of each class where there are classes: each group up to this number."""
+
+BUDGET = "a budget instead"
+
+
+class Source(NamedTuple):
+    """How cases are read from a table: the name of the application, its scores, its examples, the settings left out."""
+
+    application: str
+    measure: str
+    examples: int | None = None
+    without: tuple[str, ...] = ()
+
+
+ADAPTED_BEFORE = ("all tasks", "all tasks, 3 steps")
+SOURCES = {
+    "few_shot_images": Source("images", "accuracy"),
+    "chicks": Source("chicks", "error"),
+    "countries": Source("countries", "error"),
+    "customers": Source("customers", "accuracy"),
+    "sensors": Source("sensors", "error"),
+    "language_names": Source("language", "accuracy"),
+    "navigation": Source("walks", "return", 20, without=("0 updates",)),
+    "continual_pairs": Source("pair of digits", "error", 5, without=ADAPTED_BEFORE),
+    "continual_relabelled": Source("labels dealt anew", "error", 1, without=ADAPTED_BEFORE),
+    "automl_sines": Source("settings, waves", "error"),
+    "automl_digits": Source("settings, digits", "error"),
+}
+"""The tables and, where no setting says it, how many examples (walks of each update, images of each label)."""
+
+
+class Case(NamedTuple):
+    """One application with one number of examples (None: what was given is a budget), and each method's scores."""
+
+    application: str
+    setting: str
+    measure: str
+    examples: int | None
+    rows: tuple[Row, ...]
+
+    @property
+    def label(self) -> str:
+        """The name of a case in tables and pictures."""
+        return f"{self.application}, {self.setting}" if self.setting else self.application
+
+    @property
+    def group(self) -> str:
+        """Which of `GROUPS` the number of examples falls into, or `BUDGET`."""
+        if self.examples is None:
+            return BUDGET
+        return next(name for name, up_to in GROUPS.items() if self.examples <= up_to)
+
+    def among(self, kinds: Collection[str]) -> list[Row]:
+        """The rows whose method is of one of these kinds."""
+        return [row for row in self.rows if kind_of(row.method) in kinds]
+
+    def best(self, kinds: Collection[str]) -> Row:
+        """The best row of these kinds, on average. Raises ValueError where the case has none."""
+        return best(self.among(kinds), self.measure)
+
+    def gain(self, method: Row | None = None, baseline: Row | None = None) -> Gain:
+        """The share of the baseline's error that a method removes; as given, the best of each side."""
+        method, baseline = method or self.best((LEARNED,)), baseline or self.best(PLAIN)
+        return error_removed(method, baseline, self.measure, generator=torch.Generator().manual_seed(0))
+
+
+def kind_of(method: str) -> str:
+    """The kind of a method: that of its whole name, or of its name up to the first comma.
+
+    >>> kind_of("naive Bayes"), kind_of("naive Bayes, learned prior"), kind_of("MAML, 40 trajectories")
+    ('the task alone', 'statistics of other tasks', 'trained to learn')
+    """
+    kinds = {name: kind for kind, names in KINDS.items() for name in names}
+    name = method if method in kinds else method.partition(",")[0]
+    check_choice("method", name, kinds)
+    return kinds[name]
+
+
+def best(rows: Iterable[Row], measure: str) -> Row:
+    """The row with the smallest mean error (`mapping_lib.applications.gains.ERRORS`).
+
+    Raises ValueError for no rows.
+
+    >>> best([Row("a", "1-shot", torch.tensor([0.2])), Row("b", "1-shot", torch.tensor([0.9]))], "accuracy").method
+    'b'
+    """
+    rows = list(rows)
+    if not rows:
+        raise ValueError("rows is empty; allowed: at least one")
+    return min(rows, key=lambda row: float(ERRORS[measure](row.scores.double()).mean()))
+
+
+def verdict(gain: Gain) -> str:
+    """What an interval says: one of `VERDICTS`.
+
+    >>> verdict(Gain(0.2, 0.1, 0.3)), verdict(Gain(0.2, -0.1, 0.5)), verdict(Gain(-0.2, -0.3, -0.1))
+    ('meta is ahead', 'no difference shown', 'plain is ahead')
+    """
+    return VERDICTS[1 + (gain.low > 0) - (gain.high < 0)]
+
+
+def cases() -> list[Case]:
+    """Every case of the suite's tables, in the order of the chapters.
+
+    Rows that were given more than the others (", 40 trajectories") make a case of their own.
+    """
+    return [case for name, source in SOURCES.items() for case in _cases_of(name, source)]
+
+
+def halves(case: Case) -> tuple[Case, Case]:
+    """The same case on every other episode, and on the rest."""
+    parts = (slice(0, None, 2), slice(1, None, 2))
+    rows = [tuple(Row(row.method, row.setting, row.scores[part]) for row in case.rows) for part in parts]
+    return case._replace(rows=rows[0]), case._replace(rows=rows[1])
+
+
+def _cases_of(name: str, source: Source) -> list[Case]:
+    found = []
+    table, settings = read_table(name), read_about(name)["settings"]
+    kept = {setting: about for setting, about in settings.items() if setting not in source.without}
+    if all(set(about) == {"seed"} for about in kept.values()):
+        rows = _mean_over_runs(list(table.values()))
+        return [Case(source.application, "", source.measure, None, rows)]
+    for setting, about in kept.items():
+        rows = [row for (_, of), row in table.items() if of == setting]
+        for more, some in _by_evidence(rows).items():
+            examples = int(more.split()[0]) if more else about.get("k_shot", source.examples)
+            label = ", ".join(filter(None, (setting.removeprefix("new task, "), more)))
+            found.append(Case(source.application, label, source.measure, examples, tuple(some)))
+    return found
+
+
+def _by_evidence(rows: list[Row]) -> dict[str, list[Row]]:
+    """The rows with as many trajectories as the table says, under "", and those that say how many."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        more = re.search(r"\d+ trajectories", row.method)
+        groups.setdefault(more.group() if more else "", []).append(row)
+    return groups
+
+
+def _mean_over_runs(rows: list[Row]) -> tuple[Row, ...]:
+    methods = dict.fromkeys(row.method for row in rows)
+    runs = {method: [row.scores for row in rows if row.method == method] for method in methods}
+    return tuple(Row(method, "all runs", torch.stack(scores).mean(0)) for method, scores in runs.items())
