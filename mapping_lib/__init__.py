@@ -17,8 +17,9 @@ The house has floors, and imports point downwards only (`tests/test_floors.py` p
            curvature.py, batched_mlp.py          Hessian products; the fast path for a batched MLP
     0      task.py, params.py, checks.py         Params, Batch, Task, TaskFamily; arithmetic; checks of arguments
 
-`recording.py` stands beside the house: it executes the notebooks and stores what they print. `data/` holds
-the small files that families read, with their origin and licence.
+`recording.py` and `editions.py` stand beside the house: one executes the notebooks and stores what they print, the
+other makes copies of them for students and for teachers. `data/` holds the small files that families read, with their
+origin and licence.
 
 Importing this package loads nothing heavy; each module imports what it needs.
 """

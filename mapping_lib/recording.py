@@ -61,11 +61,40 @@ def tidy(nb: NotebookNode) -> NotebookNode:
     """Leave in ``nb``, in place, what a reader sees and what every recording repeats."""
     nb.metadata.pop("widgets", None)
     nb.metadata.update(nbformat.from_dict(METADATA))
+    before = None
     for cell in nb.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = merge_streams([output for output in map(tidy_output, cell.outputs) if output])
+        cell.metadata.slideshow = nbformat.from_dict({"slide_type": slide_type(cell, before)})
+        before = cell
     return nb
+
+
+def slide_type(cell: NotebookNode, before: NotebookNode | None = None) -> str:
+    """The place of a cell when the notebook is shown as slides (`jupyter nbconvert --to slides`).
+
+    A section begins a slide, a prediction one below it, a figure one below that: what was asked is on the wall before
+    what came out. Teacher's notes are the speaker's; solutions, imports and cells that show nothing but a setting are
+    left out. ``before`` is the cell before.
+
+    >>> ask = nbformat.v4.new_markdown_cell("**Predict.** What will happen?")
+    >>> slide_type(ask), slide_type(nbformat.v4.new_code_cell("answer()"), ask)
+    ('subslide', 'fragment')
+    """
+    source, tags = cell.source, cell.metadata.get("tags", [])
+    if "teacher" in tags:
+        return "notes"
+    if "<summary>Solution</summary>" in source or re.match(r"import |from \w+ import |plots\.use_style", source):
+        return "-" if cell.get("outputs") else "skip"
+    if cell.cell_type == "markdown":
+        predicts = "**Predict" in source.split("\n\n")[-1]
+        return (
+            "slide" if source.startswith(("# ", "## ")) else "subslide" if source.startswith("###") or predicts else "-"
+        )
+    if any("image/png" in output.get("data", {}) for output in cell.outputs):
+        return "subslide"
+    return "fragment" if before and "**Predict" in before.source else "-"
 
 
 def tidy_output(output: NotebookNode) -> NotebookNode | None:

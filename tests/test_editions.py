@@ -1,0 +1,106 @@
+"""The editions for a class: what a student's copy lacks, what the teacher's has, and that nothing is overwritten."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from test_exercises import CALL, PRELUDE
+from test_notebooks import links_resolve, load
+
+from mapping_lib import editions, exercises
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
+CHAPTERS = [path for path in NOTEBOOKS if not path.stem.startswith("05")]
+"""Those after chapter 4 are pages to look things up in: they have no exercises."""
+
+
+def edition(name: str, path: Path):
+    return editions.EDITIONS[name](nbformat.read(path, nbformat.NO_CONVERT))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> dict[str, Path]:
+    """Both editions, in folders that lie beside ``notebooks/`` as the command would put them."""
+    root = tmp_path_factory.mktemp("root")
+    for beside in ("figures", "mapping_lib", "tests", "README.md", "notebooks"):
+        (root / beside).symlink_to(ROOT / beside)
+    for name in editions.EDITIONS:
+        editions.write(name, ROOT / "notebooks", root / name)
+    return {name: root / name for name in editions.EDITIONS}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_student_sees_no_note_no_solution_and_no_output(path: Path):
+    nb, whole = edition("student", path), nbformat.read(path, nbformat.NO_CONVERT)
+    text = "\n".join(cell.source for cell in nb.cells)
+    assert "For the teacher" not in text
+    assert "<summary>Solution</summary>" not in text
+    assert not [cell for cell in nb.cells if cell.get("outputs") or cell.get("execution_count")]
+    stubs = [cell.source for cell in whole.cells if "exercise" in cell.metadata.get("tags", [])]
+    assert [cell.source for cell in nb.cells if "exercise" in cell.metadata.get("tags", [])] == stubs
+    code = [cell.source for cell in whole.cells if cell.cell_type == "code"]
+    assert [cell.source for cell in nb.cells if cell.cell_type == "code"] == code
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_exercises_are_open_for_students_and_solved_for_the_teacher(path: Path, capsys):
+    for student, teacher in zip(
+        *(
+            [c.source for c in edition(name, path).cells if "exercise" in c.metadata.get("tags", [])]
+            for name in editions.EDITIONS
+        ),
+        strict=True,
+    ):
+        check, function = CALL.search(student).groups()
+        names: dict = {}
+        exec(PRELUDE, names)
+        exec(student, names)
+        assert capsys.readouterr().out.startswith("Not begun: ")
+        exec(teacher, names)
+        assert capsys.readouterr().out.startswith("Right. ")
+        assert getattr(exercises, check)(names[function])
+        capsys.readouterr()
+
+
+@pytest.mark.parametrize("name", editions.EDITIONS)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_links_of_an_edition_resolve(written, name: str, path: Path):
+    assert list(links_resolve(load(written[name] / path.name))) == []
+
+
+def test_what_a_student_has_made_is_not_overwritten(tmp_path: Path):
+    mine = tmp_path / "01_mapping_view.ipynb"
+    mine.write_text("my work")
+    with pytest.raises(FileExistsError, match="not empty; allowed: a new or an empty folder"):
+        editions.write("student", ROOT / "notebooks", tmp_path)
+    assert mine.read_text() == "my work"
+
+
+def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "mapping_lib.editions", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_the_command_writes_one_edition(tmp_path: Path):
+    done = run("student", "--to", str(tmp_path / "class"))
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "class").iterdir()} == {path.name for path in NOTEBOOKS}
+    again = run("student", "--to", str(tmp_path / "class"))
+    assert again.returncode == 1
+    assert "not empty" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(["pupil"], "allowed: student, teacher"), (["--to", "somewhere"], "one edition")], ids=str
+)
+def test_the_command_refuses_what_it_does_not_know(arguments, said: str):
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_the_command_wants_the_project_s_root(tmp_path: Path):
+    assert "project's root" in run(cwd=tmp_path).stderr
