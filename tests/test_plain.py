@@ -95,6 +95,7 @@ def test_told_methods_take_part_in_no_contest():
     told = case(hypernetwork=0.99, MAML=0.9, own_fit=0.8)
     assert told.best((LEARNED,)).method == "MAML"
     assert told.best((TOLD,)).method == "hypernetwork"
+    assert told.gain().mean == pytest.approx(0.5, abs=1e-6)
 
 
 def test_a_gain_is_the_share_of_the_plain_error_that_is_removed():
