@@ -67,7 +67,8 @@ def tidy(nb: NotebookNode) -> NotebookNode:
         if cell.cell_type == "code":
             cell.outputs = merge_streams([output for output in map(tidy_output, cell.outputs) if output])
         cell.metadata.slideshow = nbformat.from_dict({"slide_type": slide_type(cell, before)})
-        before = cell
+        if "teacher" not in cell.metadata.get("tags", []):  # a note may stand between a question and its answer
+            before = cell
     return nb
 
 
@@ -76,7 +77,7 @@ def slide_type(cell: NotebookNode, before: NotebookNode | None = None) -> str:
 
     A section begins a slide, a prediction one below it, a figure one below that: what was asked is on the wall before
     what came out. Teacher's notes are the speaker's; solutions, imports and cells that show nothing but a setting are
-    left out. ``before`` is the cell before.
+    left out. ``before`` is the cell before, teacher's notes not counted.
 
     >>> ask = nbformat.v4.new_markdown_cell("**Predict.** What will happen?")
     >>> slide_type(ask), slide_type(nbformat.v4.new_code_cell("answer()"), ask)

@@ -153,6 +153,15 @@ def test_streams_on_both_sides_of_a_picture_stay_apart():
     assert [output.get("text") for output in merged] == ["a", None, "bc"]
 
 
+def test_a_teacher_s_note_between_a_question_and_its_answer_changes_no_slide():
+    ask, answer = new_markdown_cell("**Predict.** What will happen?"), new_code_cell("answer()")
+    note = new_markdown_cell("Ask them.", metadata={"tags": ["teacher"]})
+    marks = [
+        cell.metadata.slideshow.slide_type for cell in recording.tidy(new_notebook(cells=[ask, note, answer])).cells
+    ]
+    assert marks == ["subslide", "notes", "fragment"]
+
+
 def test_a_progress_bar_keeps_its_last_state(tmp_path: Path):
     path = write(
         tmp_path,
