@@ -1,4 +1,4 @@
-"""Draw the pictures that the README shows: ``python figures/make.py [folder]``."""
+"""Draw the picture that the README shows: ``python figures/make.py [folder]``."""
 
 import sys
 from pathlib import Path
@@ -9,28 +9,60 @@ from PIL import Image
 
 from mapping_lib.explorers import adaptation, meta_training
 
+WIDTH, COLOURS = 800, 48
+TASK = {"amplitude": 4.0, "phase": 2.2, "points": 4}
+MOVES = [{"steps": m} for m in range(11)] + [{"steps": 10, "alpha": a} for a in (0.008, 0.006, 0.004, 0.002, 0.001)]
+BETAS = (0.0003, 0.1, 0.001, 0.01)
+FIRST_MS, EACH_MS, LAST_MS = 1500, 500, 4000
 
-def explorers() -> Image.Image:
-    """Both explorers, one above the other: MAML beside joint training, and runs with four values of beta."""
-    above = adaptation.AdaptationCanvas()
-    above.draw(adaptation.compute(adaptation.State(amplitude=4.0, phase=2.2, steps=5, points=4)))
-    below = meta_training.TrainingCanvas()
-    runs = [meta_training.Run(meta_training.State(beta=beta)) for beta in (0.0003, 0.1, 0.001, 0.01)]
-    for run in runs:
+
+def explorers() -> list[Image.Image]:
+    """Two explorers, one above the other: m grows, then α falls; below, meta-training runs with four values of β."""
+    above, below = adaptation.AdaptationCanvas(), meta_training.TrainingCanvas()
+    frames = []
+    for move, training in zip(MOVES, _trainings(len(MOVES)), strict=True):
+        above.draw(adaptation.compute(adaptation.State(**TASK, **move)))
+        below.draw(training)
+        frames.append(_small(np.vstack([above.pixels(), below.pixels()])))
+    return frames
+
+
+def _trainings(n: int) -> list[meta_training.Frame]:
+    """What the training panel shows at ``n`` moments, spread evenly over one run after the other."""
+    moments = {round(i * (len(BETAS) * meta_training.OUTER_STEPS - 1) / (n - 1)) for i in range(n)}
+    shown, earlier, done = [], (), 0
+    for beta in BETAS:
+        run = meta_training.Run(meta_training.State(beta=beta))
         while not run.finished:
-            run.advance(0.02)
-    below.draw(runs[-1].frame(tuple(run.curve() for run in runs[:-1])))
-    return Image.fromarray(np.vstack([above.pixels(), below.pixels()]))
+            run.advance(0)  # one outer step: a clock would draw another picture on another machine
+            if done in moments:
+                shown.append(run.frame(earlier))
+            done += 1
+        earlier = (*earlier, run.curve())
+    return shown
 
 
-FIGURES = {"explorers.png": explorers}
+def _small(pixels: np.ndarray) -> Image.Image:
+    image = Image.fromarray(pixels).convert("RGB")
+    return image.resize((WIDTH, WIDTH * image.height // image.width), Image.Resampling.LANCZOS)
+
+
+FIGURES = {"explorers.gif": explorers}
+
+
+def save(frames: list[Image.Image], path: Path) -> None:
+    """Write an animation with one palette for all frames; the first and the last stay longer."""
+    palette = frames[-1].quantize(COLOURS)
+    indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    times = [FIRST_MS, *[EACH_MS] * (len(frames) - 2), LAST_MS]
+    indexed[0].save(path, save_all=True, append_images=indexed[1:], duration=times, loop=0, optimize=True)
 
 
 def main(folder: Path) -> None:
     """Write every figure into ``folder``."""
     torch.set_num_threads(1)
     for name, draw in FIGURES.items():
-        draw().convert("P", palette=Image.Palette.ADAPTIVE, colors=128).save(folder / name, optimize=True)
+        save(draw(), folder / name)
         print(folder / name)
 
 

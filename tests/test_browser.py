@@ -1,13 +1,12 @@
 """Chapters in a real JupyterLab in a real Chromium: run them, move every slider, press every button.
 
-The chapters in `WHOLE` are run from the first cell to the last. Of the others the explorers' cells alone are run, on
-a fresh kernel: a class that wants only the explorer need not wait for what stands before it. That all their other
-cells run is what nbval and `test_recording` see to.
+The chapters in `WHOLE` are run from the first cell to the last, in the edition for students. Of the others the
+explorers' cells alone are run, on a fresh kernel: a class that wants only the explorer need not wait for what stands
+before it. That all their other cells run is what nbval and `test_recording` see to.
 """
 
 import os
 import re
-import shutil
 from pathlib import Path
 
 import lab
@@ -15,6 +14,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
+from mapping_lib import editions
 from mapping_lib.explorers.alpha_beta_canvas import MAP
 
 ROOT = Path(__file__).parent.parent
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.browser
 
 
 WHOLE = ("01_mapping_view.ipynb", "03_maml_code.ipynb")
-"""The chapters that are run from the first cell to the last."""
+"""The chapters that are run from the first cell to the last, as students get them."""
 
 
 def titles_in(cell: NotebookNode) -> list[str]:
@@ -60,10 +60,8 @@ def chapter(request, tmp_path_factory):
     """A chapter, its cells run, in a page as wide as a laptop's."""
     folder, private = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("private")
     path = ROOT / "notebooks" / request.param
-    if path.name in WHOLE:
-        shutil.copy(path, folder)
-    else:
-        nbformat.write(without_other_code(path), folder / path.name)
+    nb = editions.student(nbformat.read(path, 4)) if path.name in WHOLE else without_other_code(path)
+    nbformat.write(nb, folder / path.name)
     with lab.jupyterlab(folder, private) as address, lab.browser(private) as page:
         lab.open_notebook(page, address, request.param)
         lab.run_all(page)
