@@ -21,14 +21,16 @@ def test_every_picture_has_a_maker_and_a_place_where_it_is_used():
     assert stored == set(MAKER["FIGURES"]) == used - {"make.py"}
 
 
+def frames(path: Path) -> list[np.ndarray]:
+    with Image.open(path) as image:
+        return [np.asarray(frame.convert("L"), dtype=float) for frame in ImageSequence.Iterator(image)]
+
+
 @pytest.mark.parametrize("name", MAKER["FIGURES"])
 def test_a_stored_picture_is_current(name: str, tmp_path: Path):
     """Training differs a little from processor to processor: a few pixels may move, axes and words may not."""
     MAKER["save"](MAKER["FIGURES"][name](), tmp_path / name)
-    stored, drawn = (
-        [np.asarray(frame.convert("L"), dtype=float) for frame in ImageSequence.Iterator(Image.open(folder / name))]
-        for folder in (FIGURES, tmp_path)
-    )
+    stored, drawn = frames(FIGURES / name), frames(tmp_path / name)
     assert len(stored) == len(drawn) > 10
     for old, new in zip(stored, drawn, strict=True):
         assert old.shape == new.shape
