@@ -67,7 +67,8 @@ def plot_rows(ax: Axes, names: Sequence[str], rows: Mapping[str, object], *, cha
             row, colour = rows[name], colour_of(name)
             ax.plot([row.low, row.high], [place, place], color=colour, lw=3)
             ax.plot([row.mean], [place], "o", ms=8, color=colour)
-            ax.text(row.high + 0.02 * chance, place, f"{row.mean:.2f}", va="center", color=colour, fontsize=11)
+            beside = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
+            ax.annotate(f"{row.mean:.2f}", (row.high, place), color=colour, fontsize=11, **beside)
     ax.axvline(chance, color=COLOURS["before"], ls=":")
     ax.set_yticks(range(len(names)), names)
     ax.set(xlim=(0, 1.22 * chance), ylim=(len(names) - 0.5, -0.5), xlabel="share of wrong labels")
