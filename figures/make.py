@@ -5,26 +5,46 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from matplotlib.font_manager import findfont
+from PIL import Image, ImageDraw, ImageFont
 
 from mapping_lib.explorers import adaptation, meta_training
 
-WIDTH, COLOURS = 800, 48
+WIDTH, COLOURS = 880, 48
+ADAPTING, TRAINING = 0.592, 0.53
+"""Of each panel the left picture: up to this share of its width."""
+
 TASK = {"amplitude": 4.0, "phase": 2.2, "points": 4}
 MOVES = [{"steps": m} for m in range(11)] + [{"steps": 10, "alpha": a} for a in (0.008, 0.006, 0.004, 0.002, 0.001)]
 BETAS = (0.0003, 0.1, 0.001, 0.01)
+CAPTION = 26
 FIRST_MS, EACH_MS, LAST_MS = 1500, 500, 4000
 
 
 def explorers() -> list[Image.Image]:
-    """Two explorers, one above the other: m grows, then α falls; below, meta-training runs with four values of β."""
-    above, below = adaptation.AdaptationCanvas(), meta_training.TrainingCanvas()
+    """The left pictures of two explorers: m grows, then α falls; meanwhile meta-training runs with four values of β."""
+    left, right = adaptation.AdaptationCanvas(), meta_training.TrainingCanvas()
     frames = []
     for move, training in zip(MOVES, _trainings(len(MOVES)), strict=True):
-        above.draw(adaptation.compute(adaptation.State(**TASK, **move)))
-        below.draw(training)
-        frames.append(_small(np.vstack([above.pixels(), below.pixels()])))
+        left.draw(adaptation.compute(adaptation.State(**TASK, **move)))
+        right.draw(training)
+        picture = _small(np.hstack([_part(left.pixels(), ADAPTING), _part(right.pixels(), TRAINING)]))
+        m, alpha = move["steps"], move.get("alpha", adaptation.State.alpha)
+        frames.append(_under(f"MAML (blue) and joint training: α = {alpha}, {m} inner step{'s' * (m != 1)}", picture))
     return frames
+
+
+def _under(words: str, picture: Image.Image) -> Image.Image:
+    """The picture with a line of words above it."""
+    whole = Image.new("RGB", (picture.width, picture.height + CAPTION), "white")
+    whole.paste(picture, (0, CAPTION))
+    font = ImageFont.truetype(findfont("DejaVu Sans"), 15)
+    ImageDraw.Draw(whole).text((whole.width * 0.05, 6), words, fill="black", font=font)
+    return whole
+
+
+def _part(pixels: np.ndarray, share: float) -> np.ndarray:
+    return pixels[:, : round(share * pixels.shape[1])]
 
 
 def _trainings(n: int) -> list[meta_training.Frame]:
