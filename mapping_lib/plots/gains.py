@@ -25,7 +25,7 @@ def plot_gains(ax: Axes, gains: Mapping[str, Gain], left: float = -0.6) -> Axes:
         ax.barh(row, max(gain.mean, left), height=0.55, color=colour, alpha=0.35, lw=0)
         ax.plot([max(gain.low, left), max(gain.high, left)], [row, row], color=colour, lw=3)
         ax.plot([gain.mean if inside else left], [row], "o" if inside else "<", ms=8, color=colour, clip_on=False)
-        ax.text(max(gain.high, 0) + 0.02, row, f"{round(100 * gain.mean)} %".replace("-", "−"), va="center")
+        ax.text(max(gain.high, 0) + 0.04, row, f"{round(100 * gain.mean)} %".replace("-", "−"), va="center")
     ax.axvline(0, color=COLOURS["truth"], lw=1)
     ax.set_yticks(range(len(gains)), list(gains))
     ax.xaxis.set_major_formatter(PercentFormatter(1.0))
