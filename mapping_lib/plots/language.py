@@ -8,18 +8,18 @@ from matplotlib.axes import Axes
 from mapping_lib.plots import METHODS
 
 LANGUAGE_METHODS = {
-    "nearest centroid": "#000000",
+    "nearest centroid": "#CC79A7",
     "naive Bayes": "#56B4E9",
-    "naive Bayes, learned prior": "#0072B2",
+    "naive Bayes, learned prior": "#8C6510",
     "idf weights": "#E0457B",
     "learned weights": "#009E73",
-    "prototypical network": "#D55E00",
+    "prototypical network": "#000000",
     "embedding and raw": "#661100",
-    "MAML": "#CC79A7",
-    "joint training": "#8C6510",
+    "MAML": METHODS["MAML"],
+    "joint training": METHODS["joint training"],
     "from scratch": METHODS["from scratch"],
 }
-"""One colour a method of this chapter."""
+"""One colour a method of this chapter; those that chapter 4a has, too, keep their colour."""
 
 
 def plot_accuracy(
