@@ -9,7 +9,7 @@ from mapping_lib.applications import Row
 from mapping_lib.applications.gains import Gain
 from mapping_lib.plots import COLOURS
 
-LINES = (COLOURS["before"], COLOURS["rival"], COLOURS["after"], "#000000", "#CC79A7")
+LINES = (COLOURS["before"], COLOURS["rival"], COLOURS["after"], "#000000", COLOURS["support"])
 """In `plot_rows`: a task alone, other tasks put together, learning to learn, and what more there is."""
 
 
@@ -62,14 +62,14 @@ def plot_grouped_gains(ax: Axes, groups: Mapping[str, Mapping[str, Gain]], left:
     """
     height = 0.0
     for heading, gains in groups.items():
-        ax.text(left - 0.05, height, heading, ha="right", va="center", weight="bold", fontsize=11)
+        ax.text(left - 0.05, height, heading, ha="right", va="center", weight="bold", fontsize=12)
         ordered = sorted(gains.items(), key=lambda item: -item[1].mean)
         for place, (label, gain) in enumerate(ordered, 1):
             row = height + place
             colour, inside = _colour(gain), gain.mean > left
             ax.plot([max(gain.low, left), max(gain.high, left)], [row, row], color=colour, lw=2.5)
             ax.plot([gain.mean if inside else left], [row], "o" if inside else "<", ms=6, color=colour, clip_on=False)
-            ax.text(left - 0.05, row, label, ha="right", va="center", fontsize=10)
+            ax.text(left - 0.05, row, label, ha="right", va="center", fontsize=11.5)
         height += len(gains) + 1.6
     ax.axvline(0, color=COLOURS["truth"], lw=1)
     ax.xaxis.set_major_locator(MultipleLocator(0.25))

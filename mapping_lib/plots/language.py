@@ -21,6 +21,16 @@ LANGUAGE_METHODS = {
 }
 """One colour a method of this chapter; those that chapter 4a has, too, keep their colour."""
 
+MARKS = {
+    "naive Bayes": "s",
+    "naive Bayes, learned prior": "v",
+    "idf weights": "^",
+    "learned weights": "D",
+    "prototypical network": "X",
+    "embedding and raw": "P",
+}
+"""Ten colours are too many for a colour-blind reader: these methods have a mark of their own, all others a dot."""
+
 
 def plot_accuracy(
     ax: Axes, shots: Sequence[int], accuracies: Mapping[str, Sequence[tuple[float, float, float]]]
@@ -29,7 +39,7 @@ def plot_accuracy(
     for method, values in accuracies.items():
         mean, low, high = np.array(values).T
         colour = LANGUAGE_METHODS.get(method)
-        ax.plot(shots, mean, "o-", ms=4, color=colour, label=method)
+        ax.plot(shots, mean, "-", marker=MARKS.get(method, "o"), ms=6, color=colour, label=method)
         ax.fill_between(shots, low, high, color=colour, alpha=0.15, lw=0)
     return _by_shots(ax, shots, "accuracy")
 
@@ -39,8 +49,8 @@ def plot_gains(ax: Axes, shots: Sequence[int], gains: Mapping[str, Sequence[tupl
     for i, (method, values) in enumerate(gains.items()):
         mean, low, high = np.array(values).T
         at = np.arange(len(shots)) + 0.7 / len(gains) * (i - (len(gains) - 1) / 2)
-        style = {"color": LANGUAGE_METHODS.get(method), "ms": 6, "lw": 2}
-        ax.errorbar(at, mean, [mean - low, high - mean], fmt="o", label=method, **style)
+        style = {"color": LANGUAGE_METHODS.get(method), "ms": 7, "lw": 2}
+        ax.errorbar(at, mean, [mean - low, high - mean], fmt=MARKS.get(method, "o"), label=method, **style)
     ax.axhline(0, color="#333333", lw=1)
     ax.set_xticks(range(len(shots)), shots)
     ax.set(xlabel="names of each language K", ylabel="accuracy gained")
