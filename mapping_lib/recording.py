@@ -22,6 +22,9 @@ from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+FEW, MANY = 5, 22
+"""Lines of a slide after which a picture goes to the next, and that a text may fill: some 30 fit, code may follow."""
+
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -61,23 +64,28 @@ def tidy(nb: NotebookNode) -> NotebookNode:
     """Leave in ``nb``, in place, what a reader sees and what every recording repeats."""
     nb.metadata.pop("widgets", None)
     nb.metadata.update(nbformat.from_dict(METADATA))
-    before = None
+    before, filled = None, 0
     for cell in nb.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = merge_streams([output for output in map(tidy_output, cell.outputs) if output])
-        cell.metadata.slideshow = nbformat.from_dict({"slide_type": slide_type(cell, before)})
-        if "teacher" not in cell.metadata.get("tags", []):  # a note may stand between a question and its answer
+        kind = slide_type(cell, before, filled)
+        cell.metadata.slideshow = nbformat.from_dict({"slide_type": kind})
+        if kind not in ("notes", "skip"):
+            filled = lines(cell) + (filled if kind in ("-", "fragment") else 0)
+        if kind != "notes":  # a note may stand between a question and its answer
             before = cell
     return nb
 
 
-def slide_type(cell: NotebookNode, before: NotebookNode | None = None) -> str:
+def slide_type(cell: NotebookNode, before: NotebookNode | None = None, filled: int = 0) -> str:
     """The place of a cell when the notebook is shown as slides (`jupyter nbconvert --to slides`).
 
-    A section begins a slide, a prediction one below it, a figure one below that: what was asked is on the wall before
-    what came out. Teacher's notes are the speaker's; solutions, imports and cells that show nothing but a setting are
-    left out. ``before`` is the cell before, teacher's notes not counted.
+    A section begins a slide. Below it begin another: a prediction, an exercise, a picture after more than a few lines,
+    and a text that would fill the slide, unless it speaks of the picture just above. What comes out after a
+    prediction, and an exercise's code, wait for a key: what was asked is on the wall before what came out. Teacher's
+    notes are the speaker's; solutions, imports and cells that show nothing but a setting are left out. ``before`` is
+    the cell before, teacher's notes not counted; ``filled`` says how many lines the slide has already.
 
     >>> ask = nbformat.v4.new_markdown_cell("**Predict.** What will happen?")
     >>> slide_type(ask), slide_type(nbformat.v4.new_code_cell("answer()"), ask)
@@ -86,16 +94,37 @@ def slide_type(cell: NotebookNode, before: NotebookNode | None = None) -> str:
     source, tags = cell.source, cell.metadata.get("tags", [])
     if "teacher" in tags:
         return "notes"
-    if "<summary>Solution</summary>" in source or re.match(r"import |from \w+ import |plots\.use_style", source):
+    defines = re.search(r"(?m)^(def|class) ", source)
+    sets_up = re.match(r"import |from \w+ import |plots\.use_style", source) and not defines
+    if "<summary>Solution</summary>" in source or sets_up:
         return "-" if cell.get("outputs") else "skip"
     if cell.cell_type == "markdown":
-        predicts = "**Predict" in source.split("\n\n")[-1]
-        return (
-            "slide" if source.startswith(("# ", "## ")) else "subslide" if source.startswith("###") or predicts else "-"
-        )
-    if any("image/png" in output.get("data", {}) for output in cell.outputs):
-        return "subslide"
-    return "fragment" if before and "**Predict" in before.source else "-"
+        if source.startswith(("# ", "## ")):
+            return "slide"
+        asks = re.match(r"###|\*\*\d", source) or "**Predict" in source.split("\n\n")[-1]
+        full = filled + lines(cell) > MANY and not (before and shows_picture(before))
+        return "subslide" if asks or full else "-"
+    asked = before is not None and "**Predict" in before.source
+    if shows_picture(cell):
+        return "subslide" if asked or filled > FEW else "-"
+    return "fragment" if asked or "exercise" in tags else "-"
+
+
+def shows_picture(cell: NotebookNode) -> bool:
+    """Whether a picture is among the outputs of a cell."""
+    return any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+
+
+def lines(cell: NotebookNode) -> int:
+    r"""About how many lines a cell takes on a slide; a picture counts as 15, what is folded as nothing.
+
+    >>> lines(nbformat.v4.new_markdown_cell("One.\n\n<details>Two.\n\nThree.</details>"))
+    2
+    """
+    outputs = cell.get("outputs", [])
+    said = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
+    shown = [re.sub(r"(?s)<details.*?</details>", "", cell.source), *said]
+    return sum(1 + len(line) // 80 for text in shown for line in text.splitlines()) + 15 * shows_picture(cell)
 
 
 def tidy_output(output: NotebookNode) -> NotebookNode | None:

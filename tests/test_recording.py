@@ -162,6 +162,38 @@ def test_a_teacher_s_note_between_a_question_and_its_answer_changes_no_slide():
     assert marks == ["subslide", "notes", "fragment"]
 
 
+def slides(*cells: NotebookNode) -> list[str]:
+    """The slide marks of these cells; one cell may be given twice."""
+    own = [
+        nbformat.from_dict({**cell, "id": f"cell-{i}", "metadata": dict(cell.metadata)}) for i, cell in enumerate(cells)
+    ]
+    return [cell.metadata.slideshow.slide_type for cell in recording.tidy(new_notebook(cells=own)).cells]
+
+
+PICTURE = [new_output("display_data", {"image/png": "", "text/plain": "a picture"})]
+
+
+def test_a_slide_that_is_full_goes_on_below_and_a_reading_stays_with_its_picture():
+    text = "\n\n".join(["A paragraph."] * 6)  # 11 lines
+    section, more = new_markdown_cell("## One\n\n" + text), new_markdown_cell(text)
+    draw, reading = new_code_cell("draw()", outputs=PICTURE), new_markdown_cell("*How to read it.*\n\n" + text)
+    assert slides(section, new_markdown_cell("Short."), new_code_cell("print()")) == ["slide", "-", "-"]
+    assert slides(section, more, draw, reading, more) == ["slide", "subslide", "subslide", "-", "subslide"]
+    assert slides(new_markdown_cell("## Explorer"), draw) == ["slide", "-"]
+    assert slides(new_markdown_cell("## One\n\n**Predict.** What?"), draw) == ["slide", "subslide"]
+
+
+def test_what_a_cell_defines_is_shown_and_what_it_only_imports_is_not():
+    assert slides(new_code_cell("from torch import nn\n\nplots.use_style()")) == ["skip"]
+    assert slides(new_code_cell("from torch import nn\n\n\nclass Mine(nn.Module): ...")) == ["-"]
+
+
+def test_each_exercise_is_a_slide_and_its_code_waits_for_a_key():
+    stub = new_code_cell("_ = check(f)", metadata={"tags": ["exercise"]})
+    first, second = new_markdown_cell("## Exercises\n\n**1.** Do."), new_markdown_cell("**2.** Do more.")
+    assert slides(first, stub, second, stub) == ["slide", "fragment", "subslide", "fragment"]
+
+
 def test_a_progress_bar_keeps_its_last_state(tmp_path: Path):
     path = write(
         tmp_path,
