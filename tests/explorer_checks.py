@@ -1,12 +1,15 @@
 """What every explorer must stand, whichever file its own tests are in."""
 
 import gc
+import math
 import random
 import resource
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as widgets
+import pytest
 
 from mapping_lib.explorers.canvas import Canvas
 from mapping_lib.explorers.panel import Panel
@@ -40,6 +43,18 @@ def controls_matter(panel: Panel, only: Mapping[str, Sequence[Any]] | None = Non
             assert panel.picture.value != old, (name, value)
         panel.buttons["reset"].click()
         assert panel.picture.value == first
+
+
+def values_on_steps(panel: Panel, presets: Mapping[str, Mapping[str, Any]]) -> None:
+    """The values of the start and of all presets are steps of their sliders: others a browser moves, and draws anew."""
+    for label, values in {"start": {}, **presets}.items():
+        state = replace(panel.start_state, **values)
+        for name, control in panel.controls.items():
+            if hasattr(control, "step"):
+                value = getattr(state, name)
+                place = math.log(value, control.base) if isinstance(control, widgets.FloatLogSlider) else value
+                steps = (place - control.min) / control.step
+                assert steps == pytest.approx(round(steps), abs=1e-6), (label, name, value)
 
 
 def _values(control: widgets.Widget) -> list[Any]:

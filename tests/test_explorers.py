@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from explorer_checks import states_draw
+from explorer_checks import states_draw, values_on_steps
 from PIL import Image
 
 from mapping_lib.explorers import adaptation, description_or_data, five_mappings, landscape, meta_training
@@ -152,6 +152,11 @@ def test_presets_name_only_what_the_state_has():
     for module in (adaptation, meta_training, landscape, five_mappings, description_or_data):
         for values in module.PRESETS.values():
             assert module.compute(module.State(**values)).words
+
+
+@pytest.mark.parametrize("module", [adaptation, meta_training, landscape, five_mappings, description_or_data])
+def test_a_browser_finds_nothing_to_round_in_the_presets(module):
+    values_on_steps(module.explorer(), module.PRESETS)
 
 
 def test_moving_a_control_draws_a_new_picture():

@@ -125,6 +125,7 @@ def test_every_control_changes_the_picture_and_reset_brings_it_back():
 
 def test_every_preset_is_another_picture():
     panel = navigation.explorer()
+    explorer_checks.values_on_steps(panel, navigation.PRESETS)
     pictures = set()
     for name in navigation.PRESETS:
         panel.buttons[name].click()

@@ -114,7 +114,7 @@ class LandscapePanel(PlayingPanel):
 PRESETS = {
     "MAML or joint?": asdict(State()),
     "small α: as joint": asdict(State(alpha=0.02, steps=1)),
-    "first order reverses": asdict(State(alpha=0.45, steps=1, beta=0.5, follow="FOMAML", theta1=-0.5, theta2=0.8)),
+    "first order reverses": asdict(State(alpha=0.45, steps=1, beta=10**-0.3, follow="FOMAML", theta1=-0.5, theta2=0.8)),
     "α too large": asdict(State(alpha=0.55, theta1=-2.3, theta2=0.0)),
     "m = 20: F is flat": asdict(State(steps=20)),
     "sines": asdict(State(tasks="sines")),

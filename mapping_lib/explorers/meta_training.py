@@ -47,7 +47,7 @@ MANY, SHOWN = _held_out()
 class State:
     """The values of the controls, and the seed of the tasks that a run draws."""
 
-    beta: float = 0.003
+    beta: float = 10**-2.5  # the slider has tenths of a decade; it would move any other value, and train again
     alpha: float = 0.01
     steps: int = 1
     tasks_per_step: int = 25

@@ -13,10 +13,10 @@ PRESETS = {
     "in a corner": asdict(State(x=0.5, y=0.5)),
     "outside": asdict(State(x=0.8, y=0.0)),
     "two tries": asdict(State(trajectories=2)),
-    "step too long": asdict(State(alpha=0.3)),
-    "step too short": asdict(State(alpha=0.02)),
+    "step too long": asdict(State(alpha=10**-0.5)),
+    "step too short": asdict(State(alpha=10**-1.7)),
     "pretrained": asdict(State(method="pretrained")),
-    "pretrained, long step": asdict(State(method="pretrained", alpha=0.5)),
+    "pretrained, long step": asdict(State(method="pretrained", alpha=10**-0.3)),
     "told": asdict(State(method="hypernetwork")),
     "reset": asdict(State()),
 }

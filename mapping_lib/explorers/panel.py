@@ -22,6 +22,9 @@ from mapping_lib.explorers.canvas import Canvas
 LOOK = {"style": {"description_width": "96px"}, "layout": {"width": "330px"}}
 """Keyword arguments shared by all controls, so that they stand in columns."""
 
+WIDTH = "clamp(780px, 104vh, 1060px)"
+"""The most width of a picture: on a low screen it is smaller, so that controls and picture are in view together."""
+
 
 class Panel(widgets.VBox):
     """Controls above a picture. Readers without a kernel see the picture that it had when recorded.
@@ -44,7 +47,7 @@ class Panel(widgets.VBox):
         self.title, self.compute, self.canvas = title, compute, canvas
         self.state = self.start_state = state
         self.controls = dict(controls)
-        self.picture = widgets.Image(format="png", layout={"width": "100%", "max_width": "1060px"})
+        self.picture = widgets.Image(format="png", layout={"width": "100%", "max_width": WIDTH})
         self.words = widgets.HTML()
         self._quiet = False
         # JupyterLab handles each widget's messages in a thread of its own (a kernel subshell): one at a time here
