@@ -59,12 +59,12 @@ def policy_maml(
 
     def adapt_path(theta: Params, support: Batch, *, steps: int) -> Params:
         check_theta(theta, model.shapes)
-        path = [phi for phi, _ in _live(model, family, rule, theta, support, steps)]
+        path = [phi for phi, _ in live(model, family, rule, theta, support, steps)]
         return {name: torch.stack([phi[name] for phi in path]) for name in theta}
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         check_theta(theta, model.shapes)
-        *lived, (phi, _) = _live(model, family, rule, theta, tasks.support, default)
+        *lived, (phi, _) = live(model, family, rule, theta, tasks.support, default)
         judged = rollouts(policy, family, phi, tasks.query)
         # through what was lived: per task, a Batch with a leading dimension of steps
         support = _stacked([batch for _, batch in lived], like=tasks.support)
@@ -137,10 +137,22 @@ class Alphas(NamedTuple):
         return self.sizes[min(step, len(self.sizes) - 1)]
 
 
-def _live(
+def live(
     model: FunctionalNetwork, family: Navigation, rule: Alphas, theta: Params, luck: Batch, steps: int
 ) -> Iterator[tuple[Params, Batch | None]]:
-    """phi before each step with what it lived through there, and at last phi after all steps with None."""
+    """phi before each step with what it lived through there, and at last phi after all steps with None.
+
+    ``rule`` has the sizes of the steps, ``luck`` is shared out to them evenly. Nothing is differentiated. Raises
+    ValueError where the trajectories cannot be shared out.
+
+    >>> from mapping_lib.learners.policies import GaussianPolicy
+    >>> family, model = Navigation(horizon=5), functional(GaussianPolicy((2, 8, 2)))
+    >>> luck = family.sample(3, 4, 0, generator=torch.Generator().manual_seed(1)).support
+    >>> theta = model.init(generator=torch.Generator().manual_seed(0))
+    >>> (_, lived), (phi, _) = live(model, family, Alphas.of(0.1), theta, luck, 1)
+    >>> lived.x.shape, phi["log_std"].shape
+    (torch.Size([3, 20, 2]), torch.Size([3, 2]))
+    """
     check_count("steps", steps, at_least=0)
     if luck.x.ndim != 4 or luck.x.shape[1] < steps or (steps and luck.x.shape[1] % steps):
         shown = tuple(luck.x.shape)

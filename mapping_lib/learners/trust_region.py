@@ -17,9 +17,8 @@ from mapping_lib.checks import check_number, check_theta
 from mapping_lib.families.navigation import Navigation
 from mapping_lib.inner_loop import support_objective
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.many_tasks import one_each
 from mapping_lib.learners.policies import experience, log_probability, surrogate_with_score
-from mapping_lib.learners.reinforcement import Alphas, policy_maml, rollouts
+from mapping_lib.learners.reinforcement import Alphas, live, policy_maml, rollouts
 from mapping_lib.networks import functional
 from mapping_lib.params import as_params, flat
 from mapping_lib.task import Batch, Params, Task
@@ -51,16 +50,15 @@ def trust_region_maml(
     [1, 2]
     """
     check_number("limit", limit, above=0)
-    plain, model, first = policy_maml(policy, family, alpha=alpha), functional(policy), Alphas.of(alpha).at(0)
+    plain, model, rule = policy_maml(policy, family, alpha=alpha), functional(policy), Alphas.of(alpha)
 
     def adapted(theta: Params, support: Batch, x: Tensor) -> Tensor:
         objective = support_objective(model.predict, surrogate_with_score, support)
-        return model.predict(inner_loop.adapt(theta, objective, alpha=first, steps=1), x)
+        return model.predict(inner_loop.adapt(theta, objective, alpha=rule.at(0), steps=1), x)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         check_theta(theta, model.shapes)
-        before = experience(rollouts(policy, family, one_each(theta, len(tasks.description)), tasks.support))
-        phi = {name: p[1] for name, p in plain.adapt_path(theta, tasks.support, steps=1).items()}
+        (_, before), (phi, _) = live(model, family, rule, theta, tasks.support, 1)
         judged = rollouts(policy, family, phi, tasks.query)
         after, alive = experience(judged), judged.alive.flatten(1)
 
