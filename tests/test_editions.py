@@ -46,6 +46,16 @@ def test_a_student_sees_no_note_no_solution_and_no_output(path: Path):
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_has_notes_for_the_teacher_and_they_are_open_in_the_teacher_s_copy(path: Path):
+    nb = edition("teacher", path)
+    notes = [cell for cell in nb.cells if "teacher" in cell.metadata.get("tags", [])]
+    assert len(notes) >= 3
+    for note in notes:
+        assert note.source.startswith("<details open><summary>For the teacher</summary>\n\n")
+        assert note.source.rstrip().endswith("</details>")
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_exercises_are_open_for_students_and_solved_for_the_teacher(path: Path, capsys):
     for student, teacher in zip(
         *(
