@@ -134,3 +134,22 @@ def test_groups_of_gains_are_drawn_under_their_headings_largest_first():
     assert top < 0
     assert bottom > max(heights)
     assert np.isclose(ax.get_xlim(), (-0.5, 1)).all()
+
+
+def test_chapter_4_and_5d_split_the_same_methods():
+    methods = sorted({method for name in plain.SOURCES for method in read_about(name)["methods"]})
+    groups = {method: plain.group_of(method) for method in methods}
+    assert set(groups.values()) == {plain.ALONE, plain.TOGETHER, LEARNED, TOLD}
+    for method, group in groups.items():
+        if plain.kind_of(method) in (LEARNED, TOLD):
+            assert group in (plain.kind_of(method), TOLD)
+        else:
+            assert group != LEARNED
+    assert [method for method in methods if groups[method] == TOLD] == [
+        *("Bayes", "MAML, 40 trajectories", "hypernetwork", "oracle", "pretrained, 40 trajectories")
+    ]
+    alone = [method for method in methods if groups[method] == plain.ALONE]
+    assert "joint features" not in alone
+    assert {plain.kind_of(method) for method in alone} == {
+        *("nearest neighbour", "the task alone", "settings, searched or not")
+    }

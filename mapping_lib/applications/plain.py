@@ -1,7 +1,8 @@
 """Chapter 5d: plain methods against methods that were trained to learn, case by case, from the stored tables.
 
 A case is one application with one number of examples. Its methods fall into kinds (`KINDS`): five plain ones, and one
-that was trained to adapt. Some methods are told more than the others (`TOLD`); they take part in no contest.
+that was trained to adapt. Some methods are told more than the others (`TOLD`); they take part in no contest. Chapter 4
+asks something else of the same methods, and so has another split of them: what they make of other tasks (`group_of`).
 """
 
 import re
@@ -29,12 +30,16 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 }
 """The methods of each kind, by the name in the tables, without what a table adds to it after a comma."""
 
+ALONE, TOGETHER = "alone", "put together"
+_ALONE = (*KINDS["the task alone"], "pixel 1-NN", "nearest neighbour", "nearest centroid", "default")
+
 PLAIN = tuple(kind for kind in KINDS if kind not in (LEARNED, TOLD))
 VERDICTS = ("plain is ahead", "no difference shown", "meta is ahead")
 GROUPS = {"1 example": 1, "2 or 3 examples": 3, "4 to 6 examples": 6, "10 or more": 10**6}
 """Numbers of examples, of each class where there are classes: each group up to this number."""
 
 BUDGET = "a budget instead"
+_MORE_EVIDENCE = re.compile(r"\d+ trajectories")
 
 
 class Source(NamedTuple):
@@ -110,6 +115,21 @@ def kind_of(method: str) -> str:
     return kinds[name]
 
 
+def group_of(method: str) -> str:
+    """What a method makes of other tasks, chapter 4's split: `ALONE` (nothing but a number or two chosen on them),
+    `TOGETHER` (learned from them all at once), `LEARNED` (trained to adapt) or `TOLD` (more evidence than the others).
+
+    >>> group_of("pixel 1-NN"), group_of("joint features"), group_of("ANIL"), group_of("MAML, 40 trajectories")
+    ('alone', 'put together', 'trained to learn', 'told more')
+    """
+    kind = kind_of(method)
+    if kind == TOLD or _MORE_EVIDENCE.search(method):
+        return TOLD
+    if kind == LEARNED:
+        return LEARNED
+    return ALONE if method in _ALONE else TOGETHER
+
+
 def best(rows: Iterable[Row], measure: str) -> Row:
     """The row with the smallest mean error (`mapping_lib.applications.gains.ERRORS`).
 
@@ -168,7 +188,7 @@ def _by_evidence(rows: list[Row]) -> dict[str, list[Row]]:
     """The rows with as many trajectories as the table says, under "", and those that say how many."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        more = re.search(r"\d+ trajectories", row.method)
+        more = _MORE_EVIDENCE.search(row.method)
         groups.setdefault(more.group() if more else "", []).append(row)
     return groups
 

@@ -28,6 +28,7 @@ def plot_gains(ax: Axes, gains: Mapping[str, Gain], left: float = -0.6) -> Axes:
         ax.text(max(gain.high, 0) + 0.04, row, f"{round(100 * gain.mean)} %".replace("-", "−"), va="center")
     ax.axvline(0, color=COLOURS["truth"], lw=1)
     ax.set_yticks(range(len(gains)), list(gains))
+    ax.xaxis.set_major_locator(MultipleLocator(0.5))
     ax.xaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set(xlim=(left, 1.1), ylim=(len(gains) - 0.5, -0.5), xlabel="share of error removed")
     ax.grid(axis="y", visible=False)
@@ -72,7 +73,7 @@ def plot_grouped_gains(ax: Axes, groups: Mapping[str, Mapping[str, Gain]], left:
             ax.text(left - 0.05, row, label, ha="right", va="center", fontsize=11.5)
         height += len(gains) + 1.6
     ax.axvline(0, color=COLOURS["truth"], lw=1)
-    ax.xaxis.set_major_locator(MultipleLocator(0.25))
+    ax.xaxis.set_major_locator(MultipleLocator(0.5))
     ax.xaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set(xlim=(left, 1), ylim=(height - 0.8, -0.8), yticks=[], xlabel="share of error removed")
     return ax
