@@ -1,7 +1,7 @@
 """How long a reader waits, in JupyterLab in Chromium: ``python tests/benchmarks/latency.py``.
 
-Seven panels in one notebook: an empty one (a slider that swaps two blank pictures, the floor of what any
-picture can do) and six explorers. Measured from the key press to the loaded new picture, interleaved.
+Twelve panels in one notebook: an empty one (a slider that swaps two blank pictures, the floor of what any
+picture can do) and every explorer. Measured from the key press to the loaded new picture, interleaved.
 """
 
 import argparse
@@ -29,16 +29,15 @@ slider.observe(lambda change: setattr(image, "value", pictures[change["new"] % 2
 floor = w.VBox([slider, image]); floor.add_class("explorer-floor")
 floor
 """
-ONE_THREAD = "import torch; torch.set_num_threads(1)\n"
-CELLS = {
-    "floor": BLANK,
-    "five-mappings": ONE_THREAD + "from mapping_lib.explorers import five_mappings; five_mappings.explorer()",
-    "description-or-data": "from mapping_lib.explorers import description_or_data; description_or_data.explorer()",
-    "few-shot": ONE_THREAD + "from mapping_lib.explorers import few_shot; few_shot.explorer()",
-    "adaptation": ONE_THREAD + "from mapping_lib.explorers import adaptation; adaptation.explorer()",
-    "landscape": "from mapping_lib.explorers import landscape; landscape.explorer()",
-    "meta-training": "from mapping_lib.explorers import meta_training; meta_training.explorer()",
-}
+TITLES = ["five-mappings", "description-or-data", "landscape", "adaptation", "few-shot", "personalisation"]
+TITLES += ["languages", "navigation", "forgetting", "alpha-beta"]
+"""The explorers whose sliders are moved; meta-training's beta is timed by itself."""
+
+OPEN = """
+import torch; torch.set_num_threads(1)
+from mapping_lib.explorers import {module}; {module}.explorer()
+"""
+CELLS = [BLANK, *(OPEN.format(module=title.replace("-", "_")) for title in [*TITLES, "meta-training"])]
 
 WATCH = """(title) => {
     const img = document.querySelector(`.explorer-${title} img`);
@@ -53,11 +52,18 @@ WATCH = """(title) => {
 }"""
 
 
+def sliders(page, title: str) -> list:
+    """The sliders of a panel."""
+    return page.locator(f".explorer-{title}").get_by_role("slider").all()
+
+
 def press(page, title: str, slider: int, key: str) -> float:
-    """Move a slider by one key; return the milliseconds until the new picture is there."""
+    """Move a slider by one key, the other way at its end; return the milliseconds until the new picture is there."""
     page.evaluate(WATCH, title)
-    page.locator(f".explorer-{title}").get_by_role("slider").nth(slider).focus()
-    page.keyboard.press(key)
+    handle = sliders(page, title)[slider]
+    now, low, high = (float(handle.get_attribute(f"aria-value{part}")) for part in ("now", "min", "max"))
+    handle.focus()
+    page.keyboard.press("ArrowLeft" if now == high else "ArrowRight" if now == low else key)
     page.wait_for_function("() => window.news.length > 0 && window.news.at(-1) > window.pressed", timeout=10_000)
     return page.evaluate("() => window.news.find(t => t > window.pressed) - window.pressed")
 
@@ -67,16 +73,12 @@ def row(name: str, ms: list[float]) -> str:
     return f"{name:34s} median {statistics.median(ms):5.0f}   p95 {ordered[int(0.95 * (len(ms) - 1))]:5.0f} ms"
 
 
-SLIDERS = {"five-mappings": 4, "description-or-data": 4, "few-shot": 4, "adaptation": 6, "landscape": 5}
-
-
 def moves(page, title: str, rounds: int) -> None:
-    """One explorer against the floor: every slider in turn, there and back."""
-    floor, ours, n = [], [], SLIDERS[title]
+    """One explorer against the floor: every slider in turn, on and on to values it has not had, and back at its end."""
+    floor, ours, n = [], [], len(sliders(page, title))
     for i in range(rounds):
-        key = "ArrowRight" if (i // n) % 2 == 0 else "ArrowLeft"
         floor.append(press(page, "floor", 0, "ArrowRight"))
-        ours.append(press(page, title, i % n, key))
+        ours.append(press(page, title, i % n, "ArrowRight"))
     print(row("floor: an empty picture", floor))
     print(row(f"{title}: any slider", ours))
     ratio = [f(ours) / f(floor) for f in (statistics.median, lambda ms: sorted(ms)[int(0.95 * (len(ms) - 1))])]
@@ -143,7 +145,7 @@ def training(page, rounds: int) -> None:
 
 
 def main() -> None:
-    """Open JupyterLab with one notebook of seven panels, and measure."""
+    """Open JupyterLab with one notebook of all panels, and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moves", type=int, default=60)
     parser.add_argument("--runs", type=int, default=8)
@@ -151,14 +153,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         notebooks, private = Path(folder, "notebooks"), Path(folder, "private")
         notebooks.mkdir(), private.mkdir()
-        cells = [nbformat.v4.new_code_cell(source) for source in CELLS.values()]
+        cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # without it JupyterLab asks
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), notebooks / "panels.ipynb")
         with lab.jupyterlab(notebooks, private) as address, lab.browser(private) as page:
             lab.open_notebook(page, address, "panels.ipynb")
             lab.run_all(page)
             page.wait_for_selector(".explorer-meta-training img")
-            for title in SLIDERS:
+            for title in TITLES:
                 moves(page, title, arguments.moves)
             strokes(page, arguments.runs)
             playing(page, arguments.runs)
