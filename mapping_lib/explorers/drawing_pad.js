@@ -1,6 +1,6 @@
 // A square to draw on. Strokes are drawn here, at once; Python hears of a stroke when it has ended.
-const SIZE = 200; // CSS pixels
-const PEN = 13;
+const SIZE = 190; // CSS pixels
+const PEN = 12;
 const NEAR = 0.004; // a point as near to the last one is left out
 
 function inside(share) {

@@ -29,11 +29,11 @@ SLICE = 0.06
 """Seconds of judging between two pictures."""
 
 PRESETS = {
-    "5 ways, 1 shot": {"way": 5, "k_shot": 1},
-    "20 ways, 1 shot": {"way": 20, "k_shot": 1},
-    "20 ways, 5 shots": {"way": 20, "k_shot": 5},
-    "no jitter": {"jitter": 0.0},
-    "much jitter": {"jitter": 2.0},
+    "5-way 1-shot": {"way": 5, "k_shot": 1},
+    "20-way 1-shot": {"way": 20, "k_shot": 1},
+    "20-way 5-shot": {"way": 20, "k_shot": 5},
+    "jitter 0": {"jitter": 0.0},
+    "jitter 2": {"jitter": 2.0},
     "MAML": {"method": "MAML", "way": 5},
     "pixels": {"method": "pixel 1-NN"},
     "prototypical": {"method": "prototypical"},

@@ -43,7 +43,7 @@ class FewShotCanvas(Canvas):
         self._judged = self._say(LEFT, 38)
         self._words = self._say(38, 38)
         self._accuracy = self._say(174, 38, bold=True)
-        for x, legend in ((LEFT, "number and shade: confidence in %"), (292, "frame: the true class"), (478, SIGNS)):
+        for x, legend in ((LEFT, "number and shade: confidence in %"), (312, "frame: the true class"), (498, SIGNS)):
             self._say(x, HEIGHT - 12, legend, size=11, colour="#555555")
         middles = [MATRIX + CELL * (i + 0.5) for i in range(SHOWN)]
         self._signs = [self._say(x, TOP - 14, size=13, bold=True, align="center") for x in middles]

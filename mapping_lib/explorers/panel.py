@@ -22,7 +22,7 @@ from mapping_lib.explorers.canvas import Canvas
 LOOK = {"style": {"description_width": "96px"}, "layout": {"width": "330px"}}
 """Keyword arguments shared by all controls, so that they stand in columns."""
 
-WIDTH = "clamp(780px, 104vh, 1060px)"
+WIDTH = "clamp(760px, 101vh, 1060px)"
 """The most width of a picture: on a low screen it is smaller, so that controls and picture are in view together."""
 
 
@@ -99,8 +99,9 @@ class Panel(widgets.VBox):
         """Draw a frame, and say its words above the picture."""
         self.canvas.draw(frame)
         self.picture.value = self.canvas.png()
-        if self.words.value != frame.words:
-            self.words.value = frame.words
+        words = f'<div style="line-height:1.5">{frame.words}</div>'  # closer than the lines of a form
+        if self.words.value != words:
+            self.words.value = words
 
     def _moved(self, name: str, value: Any) -> None:
         with self.lock:  # another thread's `place` is waited for; this thread's own is what `_quiet` tells
@@ -120,7 +121,7 @@ class Panel(widgets.VBox):
                 self.words.value = f"<b>This could not be drawn ({type(problem).__name__}: {problem}).</b> Press reset."
 
     def _button(self, label: str, act: Callable[[], None], style: str = "") -> widgets.Button:
-        button = widgets.Button(description=label, button_style=style, layout={"width": "auto"})
+        button = widgets.Button(description=label, button_style=style, layout={"width": "auto", "padding": "0 7px"})
         button.on_click(lambda _: self.answer(act))
         return button
 
