@@ -232,7 +232,7 @@ PRESETS = {
     "diverges": asdict(State(alpha=0.1, steps=10)),
     "one shot": asdict(State(k_shot=1, rival="none")),
     "MAML or joint?": asdict(State(steps=10)),
-    "past its horizon": asdict(State(learner="meta_sgd", rival="maml", steps=20)),
+    "past its one step": asdict(State(learner="meta_sgd", rival="maml", steps=20)),
     "reset": asdict(State()),
 }
 
