@@ -23,6 +23,7 @@ SEARCHERS = {
     "TPE": "#D55E00",
     "successive halving": "#0072B2",
     "Meta-SGD": "#000000",
+    "Meta-SGD, four trials": "#117733",
     "Meta-SGD + TPE": "#4B0092",
 }
 """One colour a method, for chapter 4f."""

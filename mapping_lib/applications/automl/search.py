@@ -8,6 +8,7 @@ import itertools
 import math
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import optuna
@@ -208,10 +209,10 @@ def _learned(problem: Problem, seed: int) -> Iterator[Trial]:
     return _search(problem, seed, sampler, learns_alpha=True)
 
 
-def _handful(problem: Problem, seed: int) -> Iterator[Trial]:
-    """The default, and what is three times as large: four trials."""
+def _handful(problem: Problem, seed: int, learns_alpha: bool = False) -> Iterator[Trial]:
+    """The default, and what is three times as large: four trials. Meta-SGD begins with these alpha."""
+    d = problem.default._replace(learns_alpha=learns_alpha)
     for number, (a, b) in enumerate(itertools.product((1, 3), repeat=2)):
-        d = problem.default
         yield run_trial(problem, d._replace(alpha=a * d.alpha, beta=b * d.beta), 100 * seed + number)
 
 
@@ -222,6 +223,7 @@ METHODS = {
     "TPE": _tpe,
     "successive halving": _halving,
     "Meta-SGD": lambda problem, seed: (),
+    "Meta-SGD, four trials": partial(_handful, learns_alpha=True),
     "Meta-SGD + TPE": _learned,
 }
 """How each chooses its setting, as an iterator of trials. The two without trials train with all of the budget.
@@ -229,6 +231,7 @@ METHODS = {
 default: MAML as in chapter 3. four trials: that, with alpha and beta as they are and three times as large. random
 search: Bergstra & Bengio 2012. TPE: the tree-structured Parzen estimator of Bergstra et al. 2011, by Optuna.
 successive halving: random search whose poor trials are stopped early (Jamieson & Talwalkar 2016; the inner loop of
-Hyperband, Li et al. 2018), by Optuna. Meta-SGD: alpha is learned, the rest is as in the default. Meta-SGD + TPE: alpha
-is learned, beta, m, width and depth are searched.
+Hyperband, Li et al. 2018), by Optuna. Meta-SGD: alpha is learned, the rest is as in the default. Meta-SGD, four trials:
+alpha is learned, from the four trials' alpha and with their beta. Meta-SGD + TPE: alpha is learned, beta, m, width and
+depth are searched.
 """
