@@ -210,6 +210,17 @@ def test_the_winner_is_the_trial_with_the_lowest_validation_error(method: str):
     assert all(trial.setting.learns_alpha == ("Meta-SGD" in method) for trial in found.trials)
 
 
+def test_meta_sgd_gets_the_same_four_trials_as_maml():
+    ours, theirs = (find(SMALL, method, 0) for method in ("Meta-SGD, four trials", "four trials"))
+    asked = [[trial.setting for trial in found.trials] for found in (ours, theirs)]
+    assert asked[0] == [setting._replace(learns_alpha=True) for setting in asked[1]]
+    assert [(s.alpha, s.beta) for s in asked[1]] == [
+        pytest.approx((a * 0.01, b * 0.003)) for a, b in ((1, 1), (1, 3), (3, 1), (3, 3))
+    ]
+    assert ours.setting.learns_alpha
+    assert {"alpha.0.weight"} <= set(ours.theta)
+
+
 def test_what_was_stopped_early_cannot_win_and_what_never_ended_is_last():
     ended, halted, gone = (Trial(Setting(), 10, e, e, 5, s) for e, s in ((2.0, False), (1.0, True), (math.inf, False)))
     assert best((gone, halted, ended)) is ended
