@@ -195,18 +195,14 @@ def _random(problem: Problem, seed: int) -> Iterator[Trial]:
     return _search(problem, seed, RandomSampler(seed))
 
 
-def _tpe(problem: Problem, seed: int) -> Iterator[Trial]:
-    return _search(problem, seed, TPESampler(seed=seed, n_startup_trials=RANDOM_BEFORE_TPE))
+def _tpe(problem: Problem, seed: int, learns_alpha: bool = False) -> Iterator[Trial]:
+    sampler = TPESampler(seed=seed, n_startup_trials=RANDOM_BEFORE_TPE)
+    return _search(problem, seed, sampler, learns_alpha=learns_alpha)
 
 
 def _halving(problem: Problem, seed: int) -> Iterator[Trial]:
     pruner = SuccessiveHalvingPruner(min_resource=THIRDS[0], reduction_factor=3)
     return _search(problem, seed, RandomSampler(seed), pruner)
-
-
-def _learned(problem: Problem, seed: int) -> Iterator[Trial]:
-    sampler = TPESampler(seed=seed, n_startup_trials=RANDOM_BEFORE_TPE)
-    return _search(problem, seed, sampler, learns_alpha=True)
 
 
 def _handful(problem: Problem, seed: int, learns_alpha: bool = False) -> Iterator[Trial]:
@@ -224,7 +220,7 @@ METHODS = {
     "successive halving": _halving,
     "Meta-SGD": lambda problem, seed: (),
     "Meta-SGD, four trials": partial(_handful, learns_alpha=True),
-    "Meta-SGD + TPE": _learned,
+    "Meta-SGD + TPE": partial(_tpe, learns_alpha=True),
 }
 """How each chooses its setting, as an iterator of trials. The two without trials train with all of the budget.
 
