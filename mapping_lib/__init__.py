@@ -13,9 +13,11 @@ The house has floors, and imports point downwards only (`tests/test_floors.py` p
     3      learners/                             MAML and its siblings, the other mappings, the baselines
     2      families/                             distributions of tasks
     1      networks.py, set_networks.py,         functional networks; modules that read a set of examples;
+           modules.py,                           what a module must be, and where its parameters come from;
            inner_loop.py, flow.py,               one inner step, many inner steps, steps without a size;
            curvature.py, batched_mlp.py          Hessian products; the fast path for a batched MLP
-    0      task.py, params.py, checks.py         Params, Batch, Task, TaskFamily; arithmetic; checks of arguments
+    0      task.py, params.py, checks.py,        Params, Batch, Task, TaskFamily; arithmetic; checks of arguments;
+           over_tasks.py                         from one task to many
 
 `recording.py` and `editions.py` stand beside the house: one executes the notebooks and stores what they print, the
 other makes copies of them for students and for teachers. `data/` holds the small files that families read, with their

@@ -7,8 +7,9 @@ import torch
 from torch import Generator, Tensor
 
 from mapping_lib.checks import check_count, check_generator
-from mapping_lib.inner_loop import mean_squared_error
+from mapping_lib.inner_loop import mean_squared_error, strict
 from mapping_lib.learners import MetaLearner
+from mapping_lib.over_tasks import over_tasks
 from mapping_lib.task import Batch, Params, TaskFamily
 
 DIVERGED_TIMES = 10.0
@@ -148,7 +149,7 @@ def _adapted(learner: MetaLearner, theta: Params, support: Batch, description: T
     if learner.adapt_path is not None and steps is not None:
         return {name: p[-1] for name, p in learner.adapt_path(theta, support, steps=steps).items()}
     one = lambda support, description: learner.adapt(theta, support, description=description, steps=steps)  # noqa: E731
-    return torch.func.vmap(one)(support, description)
+    return over_tasks(one, support, description)
 
 
 def adaptation_path(learner: MetaLearner, theta: Params, support: Batch, description: Tensor, steps: int) -> Params:
@@ -169,10 +170,12 @@ def adaptation_path(learner: MetaLearner, theta: Params, support: Batch, descrip
 def query_errors(learner: MetaLearner, path: Params, query: Batch, error: Error = mean_squared_error) -> Tensor:
     """The error ``(steps + 1, task)`` of every phi of ``path`` on its task's query."""
 
+    error = strict(error)
+
     def one_task(phi: Params, query: Batch) -> Tensor:
         return error(learner.predict(phi, query.x), query.y)
 
     # one step and some tasks at a time: all at once would not fit the processor's cache
     n_steps = len(next(iter(path.values())))
-    judge = torch.func.vmap(one_task, chunk_size=TASKS_AT_ONCE)
-    return torch.stack([judge({name: p[step] for name, p in path.items()}, query) for step in range(n_steps)])
+    phis = ({name: p[step] for name, p in path.items()} for step in range(n_steps))
+    return torch.stack([over_tasks(one_task, phi, query, at_once=TASKS_AT_ONCE) for phi in phis])

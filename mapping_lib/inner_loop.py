@@ -8,11 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
+from mapping_lib.over_tasks import over_tasks
 from mapping_lib.task import Batch, Params
 
 StepSize = float | Mapping[str, float | Tensor]
 """One alpha for all parameters, or one for each name: a number or a tensor of the parameter's shape."""
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(y_hat, y) -> a tensor without dimensions, such as `torch.nn.functional.mse_loss`."""
 
 Objective = Callable[[Params], Tensor]
 """What an inner step descends: params -> a loss (a tensor without dimensions)."""
@@ -25,11 +30,63 @@ def mean_squared_error(y_hat: Tensor, y: Tensor) -> Tensor:
     tensor(4.)
     """
     if y_hat.shape != y.shape:
-        raise ValueError(
-            f"y has shape {tuple(y.shape)}; allowed: {tuple(y_hat.shape)}, that of the network's output,"
-            " or another loss or measure (evaluate_by_step takes one as error=...)"
-        )
+        raise ValueError(_would_broadcast(y_hat, y))
     return torch.nn.functional.mse_loss(y_hat, y)
+
+
+def strict(loss: Loss) -> Loss:
+    """The same loss (or measure), which raises ValueError where it would broadcast y_hat against y.
+
+    (10, 1) against (10,) makes (10, 10) differences, of which ninety are between strangers. Where the shapes differ,
+    no operation may take both y_hat and y as they are (labels: no elementwise one); a loss that takes y_hat apart
+    first, as a Gaussian's mean and variance, may. PyTorch's mean squared error becomes `mean_squared_error`.
+
+    >>> strict(torch.nn.MSELoss()).__name__
+    'mean_squared_error'
+    >>> strict(torch.nn.functional.l1_loss)(torch.zeros(4, 1), torch.zeros(4))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ValueError: y has shape (4,); allowed: (4, 1), that of the network's output, or ...
+    """
+    if loss is torch.nn.functional.mse_loss or (type(loss) is torch.nn.MSELoss and loss.reduction == "mean"):
+        return mean_squared_error
+    if getattr(loss, "is_strict", False) or loss is mean_squared_error:
+        return loss
+
+    def checked(y_hat: Tensor, y: Tensor) -> Tensor:
+        if getattr(y_hat, "shape", None) == getattr(y, "shape", None):
+            return loss(y_hat, y)
+        with _NoBroadcast(y_hat, y):
+            return loss(y_hat, y)
+
+    checked.is_strict = True
+    return checked
+
+
+class _NoBroadcast(TorchFunctionMode):
+    """Raise where an operation of this thread is given both y_hat and y."""
+
+    def __init__(self, y_hat: Tensor, y: Tensor) -> None:
+        super().__init__()
+        self.y_hat, self.y = y_hat, y
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        given = [*args, *(kwargs or {}).values()]
+        both = any(a is self.y_hat for a in given) and any(a is self.y for a in given)
+        if both and (self.y.is_floating_point() or getattr(func, "__name__", "") in ELEMENTWISE):
+            raise ValueError(_would_broadcast(self.y_hat, self.y))
+        return func(*args, **(kwargs or {}))
+
+
+ELEMENTWISE = {"sub", "__sub__", "__rsub__", "rsub", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
+"""Operations that labels have no business in; a cross entropy is given both, and means it."""
+
+
+def _would_broadcast(y_hat: Tensor, y: Tensor) -> str:
+    return (
+        f"y has shape {tuple(y.shape)}; allowed: {tuple(y_hat.shape)}, that of the network's output,"
+        " or another loss or measure (evaluate_by_step takes one as error=...)"
+    )
 
 
 def step_size(alpha: StepSize, name: str) -> float | Tensor:
@@ -119,7 +176,6 @@ def train_each(
     adam = torch.optim.Adam(params.values(), lr=lr, fused=True)
     for _ in range(steps):
         adam.zero_grad()
-        y_hat = torch.func.vmap(predict)(params, batch.x)
-        torch.func.vmap(loss)(y_hat, batch.y).sum().backward()
+        over_tasks(lambda p, b: loss(predict(p, b.x), b.y), params, batch).sum().backward()
         adam.step()
         yield {name: p.detach() for name, p in params.items()}

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import math
+import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from mapping_lib.checks import check_choice, check_count, check_generator
+from mapping_lib.modules import check_network, draw_parameters, is_torchs_own, look_at, trainable
+from mapping_lib.params import copied
 from mapping_lib.task import Params
 
 NORMS: dict[str, Callable[[int], list[nn.Module]]] = {
@@ -21,17 +24,20 @@ NORMS: dict[str, Callable[[int], list[nn.Module]]] = {
 
 
 class FunctionalNetwork(NamedTuple):
-    """A network whose parameters are an argument.
+    """A network whose parameters are an argument. Any number of threads may use one.
 
     ``init(generator=g)`` gives fresh parameters; ``predict(params, x)`` runs the network on ``x
-    (example, feature)`` with them. ``shapes`` maps each parameter's name to its shape.
+    (example, feature)`` with them, ``predict(params, a, b, ...)`` one that reads several inputs. ``shapes`` maps each
+    parameter's name to its shape. Frozen parameters (``requires_grad_(False)``) are not among them: they belong to
+    the network, as its layers do. ``module`` is the network's own copy, to look at and never to run.
     """
 
     init: Callable[..., Params]
-    predict: Callable[[Params, Tensor], Tensor]
+    predict: Callable[..., Tensor]
     shapes: dict[str, torch.Size]
     dtype: torch.dtype
     reads_tokens: bool
+    module: nn.Module
 
 
 def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
@@ -78,71 +84,63 @@ def conv_net(n_out: int, filters: Sequence[int] = (32, 32, 32, 32), *, norm: str
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(filters[-1] * side**2, n_out))
 
 
-def functional(network: nn.Module) -> FunctionalNetwork:
+def functional(network: nn.Module | FunctionalNetwork, *, own_start: bool = False) -> FunctionalNetwork:
     """Turn any module into a pure function of its parameters, without rewriting it.
 
-    The forward pass must change no buffer and draw no random number: adaptation calls it many times
-    and differentiates through all of them. Raises ValueError for a network without parameters, for
-    batch normalisation with running statistics and for active dropout.
+    The module is copied: what happens to it later does not reach the function. Its forward pass must change no
+    parameter and no buffer and draw no random number: adaptation calls it many times and differentiates through all
+    of them. ``init`` draws fresh parameters as the layers themselves do; with ``own_start`` it gives those that the
+    module has, whatever the generator. Every learner of this library takes what this returns in place of a module:
+    ``maml(functional(pretrained, own_start=True), loss)`` begins where ``pretrained`` ended.
+
+    Raises TypeError for what is no module and ValueError for a network without parameters that learn, batch
+    normalisation with running statistics, active dropout, and layers whose derivative PyTorch gets wrong; a module of
+    the reader's own is looked at when it is first run, and refused if it draws or changes itself.
 
     >>> net = functional(mlp((1, 3, 1)))
     >>> params = net.init(generator=torch.Generator().manual_seed(0))
     >>> net.predict(params, torch.zeros(5, 1)).shape
     torch.Size([5, 1])
     """
-    if not isinstance(network, nn.Module):
-        raise TypeError(f"network is a {type(network).__name__}; allowed: a torch.nn.Module")
-    params = dict(network.named_parameters())
-    if not params:
-        raise ValueError(f"network is a {type(network).__name__} without parameters; allowed: at least one")
-    for name, module in network.named_modules():
-        _check_module(name or "network", module)
+    if isinstance(network, FunctionalNetwork):
+        return network
+    check_network(network)
+    own = copy.deepcopy(network)
+    params = trainable(own)
 
-    def predict(params: Params, x: Tensor) -> Tensor:
-        return torch.func.functional_call(network, params, (x,))
+    def init(*, generator: Generator) -> Params:
+        check_generator(generator)
+        return copied(params) if own_start else draw_parameters(own, generator)
 
     return FunctionalNetwork(
-        init=lambda *, generator: _fresh_parameters(network, generator),
-        predict=predict,
+        init=init,
+        predict=_predictor(own),
         shapes={name: p.shape for name, p in params.items()},
         dtype=next(iter(params.values())).dtype,
-        reads_tokens=any(isinstance(m, nn.Embedding | nn.EmbeddingBag) for m in network.modules()),
+        reads_tokens=any(isinstance(m, nn.Embedding | nn.EmbeddingBag) for m in own.modules()),
+        module=own,
     )
 
 
-def _check_module(name: str, module: nn.Module) -> None:
-    kind = type(module).__name__
-    if module.training and getattr(module, "track_running_stats", False):
-        raise ValueError(
-            f"network layer '{name}' is a {kind} with running statistics, which its forward pass changes;"
-            f" allowed: track_running_stats=False, or a GroupNorm or LayerNorm in its place"
-        )
-    if module.training and isinstance(module, nn.RReLU):
-        raise ValueError(
-            f"network layer '{name}' is an RReLU, which draws random numbers; allowed: LeakyReLU in its place"
-        )
-    rate = getattr(module, "p", 0.0) if "Dropout" in kind else getattr(module, "dropout", 0.0)
-    if module.training and isinstance(rate, int | float) and rate > 0:
-        raise ValueError(
-            f"network layer '{name}' is a {kind} with active dropout {rate}, which draws random numbers;"
-            f" allowed: dropout 0, or network.eval() before you pass it"
-        )
+def _predictor(network: nn.Module) -> Callable[..., Tensor]:
+    """``(params, *inputs) -> y_hat`` by a copy of ``network`` for every thread, made at its first call."""
+    local = _LocalCopy(network)
+    to_look_at = [] if is_torchs_own(network) else [network]
+
+    def predict(params: Params, *inputs: Tensor) -> Tensor:
+        if to_look_at:
+            look_at(network, *inputs)
+            to_look_at.clear()
+        return torch.func.functional_call(local.network, params, inputs)
+
+    return predict
 
 
-def _fresh_parameters(network: nn.Module, generator: Generator) -> Params:
-    """Draw new parameters as each layer's own ``reset_parameters`` does, from ``generator`` alone.
+class _LocalCopy(threading.local):
+    """A copy of a network in every thread: `torch.func.functional_call` writes into the module that it calls.
 
-    PyTorch's initialisers read the global random state: it is seeded from ``generator`` and put back.
-    Parameters that no layer resets (a module's own `nn.Parameter`) keep the value they have.
+    All copies share the parameters, which are never written to.
     """
-    check_generator(generator)
-    seed = int(torch.randint(2**62, (1,), generator=generator))
-    fresh = copy.deepcopy(network)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for module in fresh.modules():
-            # nn.MultiheadAttention has it under a private name
-            reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
-            if callable(reset):
-                reset()
-    return {name: p.detach() for name, p in fresh.named_parameters()}
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = copy.deepcopy(network, {id(p): p for p in network.parameters()})

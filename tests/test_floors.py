@@ -15,6 +15,8 @@ FLOORS = {
     "task": 0,
     "checks": 0,
     "params": 0,
+    "over_tasks": 0,
+    "modules": 1,
     "networks": 1,
     "set_networks": 1,
     "inner_loop": 1,

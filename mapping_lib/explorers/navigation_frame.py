@@ -14,6 +14,7 @@ from mapping_lib.applications.navigation import FAMILY, UPDATES, policy_of, thet
 from mapping_lib.families.navigation import Act, Rollouts
 from mapping_lib.inner_loop import inner_step
 from mapping_lib.learners.policies import experience, surrogate
+from mapping_lib.networks import functional
 from mapping_lib.task import Params
 
 PAPER = (-40.41, -11.68, -3.33, -3.23)
@@ -110,8 +111,8 @@ def _act(phi: Params) -> Act:
 
 @cache
 def _slope(method: str):
-    policy, _ = policy_of(method)
-    return grad(lambda phi, x, y: surrogate(torch.func.functional_call(policy, phi, (x,)), y))
+    model = functional(policy_of(method)[0])
+    return grad(lambda phi, x, y: surrogate(model.predict(phi, x), y))
 
 
 # Words ----------------------------------------------------------------------------------------------------

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from mapping_lib.checks import check_batch, check_count, check_number, check_tasks, check_theta
+from mapping_lib.inner_loop import Loss, strict, support_objective
 from mapping_lib.inner_loop import adapt as descend
-from mapping_lib.inner_loop import support_objective
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.gradient import Loss, strict
 from mapping_lib.learners.many_tasks import through_writing
 from mapping_lib.networks import functional
 from mapping_lib.params import as_params
@@ -23,13 +22,13 @@ BASE, WRITER = "base.", "writer."
 
 
 def n_weights(network: nn.Module) -> int:
-    """How many numbers a writer has to write for ``network``.
+    """How many numbers a writer has to write for ``network``: its parameters that are not frozen.
 
     >>> from mapping_lib.networks import mlp
     >>> n_weights(mlp((1, 40, 40, 1)))
     1761
     """
-    return sum(p.numel() for p in network.parameters())
+    return sum(shape.numel() for shape in functional(network).shapes.values())
 
 
 def hypernetwork(
@@ -76,6 +75,7 @@ def _writing_learner(network: nn.Module, loss: Loss, writer: nn.Module, read: Ca
     check_number("alpha", alpha, at_least=0)
     default = check_count("steps", steps, at_least=0)
     model, h, loss = functional(network), functional(writer), strict(loss)
+    wanted = sum(shape.numel() for shape in model.shapes.values())
     shapes = _prefixed(BASE, model.shapes) | _prefixed(WRITER, h.shapes)
 
     def init(*, generator: torch.Generator) -> Params:
@@ -84,10 +84,11 @@ def _writing_learner(network: nn.Module, loss: Loss, writer: nn.Module, read: Ca
 
     def write(theta: Params, support: Batch, description: Tensor | None) -> Params:
         weights = {name: theta[WRITER + name] for name in h.shapes}
-        numbers = torch.func.functional_call(writer, weights, read(support, description))
-        if numbers.shape != (n_weights(network),):
-            shown = tuple(numbers.shape)
-            raise ValueError(f"writer gives the shape {shown}; allowed: ({n_weights(network)},), one number a weight")
+        numbers = h.predict(weights, *read(support, description))
+        if numbers.shape != (wanted,):
+            raise ValueError(
+                f"writer gives the shape {tuple(numbers.shape)}; allowed: ({wanted},), one number a weight"
+            )
         return {name: theta[BASE + name] + part for name, part in as_params(numbers, model.shapes).items()}
 
     def fine_tune(phi: Params, support: Batch, steps: int = default) -> Params:

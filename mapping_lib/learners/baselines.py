@@ -4,11 +4,12 @@ import torch
 from torch import Tensor, nn
 
 from mapping_lib.checks import check_batch, check_count, check_labels, check_number
-from mapping_lib.inner_loop import inner_step, mean_squared_error, support_objective
+from mapping_lib.inner_loop import Loss, inner_step, mean_squared_error, strict, support_objective
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.gradient import Loss, maml, strict
+from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.many_tasks import learner_by_steps
 from mapping_lib.networks import functional
+from mapping_lib.over_tasks import over_tasks
 from mapping_lib.task import Batch, Params, Task, join
 
 
@@ -94,7 +95,7 @@ def nearest_neighbour(n_way: int) -> MetaLearner:
         return -torch.where(of_class, distance[:, None], torch.inf).amin(-1)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-        y_hat = torch.func.vmap(lambda support, x: predict(adapt(theta, support), x))(tasks.support, tasks.query.x)
+        y_hat = over_tasks(lambda support, x: predict(adapt(theta, support), x), tasks.support, tasks.query.x)
         return (y_hat.argmax(-1) != tasks.query.y).float().mean(), {}
 
     return MetaLearner(lambda *, generator: {}, adapt, predict, meta_grad, "no gradient")
@@ -142,7 +143,7 @@ def bayes_ridge(*, weight: float, intercept: float, noise: float) -> MetaLearner
             raise ValueError(
                 "tasks.query is empty; allowed: at least one query example, which the meta-loss is made of"
             )
-        y_hat = torch.func.vmap(lambda support, x: predict(adapt(theta, support), x))(tasks.support, tasks.query.x)
+        y_hat = over_tasks(lambda support, x: predict(adapt(theta, support), x), tasks.support, tasks.query.x)
         return mean_squared_error(y_hat, tasks.query.y), {}
 
     return MetaLearner(lambda *, generator: {}, adapt, predict, meta_grad, "no gradient")

@@ -53,7 +53,7 @@ def sequence_model(network: nn.Module, loss: Loss, *, heads: int = 1) -> Model:
     (torch.Size([3, 40, 64]), torch.Size([3, 7, 2]))
     """
     check_count("heads", heads, at_least=1)
-    model = functional(network)
+    model, loss = functional(network), inner_loop.strict(loss)
 
     def init(n: int, *, generator: Generator) -> Params:
         drawn = [model.init(generator=generator) for _ in range(n)]

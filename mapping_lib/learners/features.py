@@ -1,21 +1,22 @@
 """A learner on top of features: the body of a network stays as it is while the last layer adapts."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
-from torch.func import grad_and_value, vmap
+from torch.func import grad_and_value, vjp
 
 from mapping_lib.checks import check_batch, check_tasks, check_theta
+from mapping_lib.inner_loop import Loss, strict
 from mapping_lib.learners import MetaLearner
+from mapping_lib.learners.many_tasks import one_each
 from mapping_lib.networks import functional
+from mapping_lib.over_tasks import over_tasks
 from mapping_lib.task import Batch, Params, Task
 
 BODY, HEAD = "body.", "head."
 """What the names of theta begin with: the weights of the body; the meta-parameters of the learner on top."""
 
 
-def on_features(body: nn.Module, learner: MetaLearner, loss: Callable[[Tensor, Tensor], Tensor]) -> MetaLearner:
+def on_features(body: nn.Module, learner: MetaLearner, loss: Loss) -> MetaLearner:
     """Let ``learner`` learn each task from f(x) in place of x, where f is the network ``body``, the same for all tasks.
 
     phi is f's weights, untouched, and what ``learner`` makes of (f(x), y). With MAML on one linear layer this is ANIL
@@ -33,7 +34,7 @@ def on_features(body: nn.Module, learner: MetaLearner, loss: Callable[[Tensor, T
     >>> [name for name in phi if not torch.equal(phi[name], theta[name])]
     ['head.weight', 'head.bias']
     """
-    model = functional(body)
+    model, loss = functional(body), strict(loss)
 
     def features(theta: Params, x: Tensor) -> Tensor:
         return model.predict(_part(theta, BODY), x).flatten(1)
@@ -52,18 +53,19 @@ def on_features(body: nn.Module, learner: MetaLearner, loss: Callable[[Tensor, T
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         check_tasks(tasks, dtype=check_theta(_part(theta, BODY), model.shapes), whole_x=model.reads_tokens)
 
-        def meta_loss(theta: Params) -> Tensor:
-            seen, asked = (
-                Batch(features(theta, b.x.flatten(0, 1)).unflatten(0, b.x.shape[:2]), b.y) for b in tasks[:2]
-            )
+        def embed(theta: Params) -> list[Tensor]:
+            return [features(theta, b.x.flatten(0, 1)).unflatten(0, b.x.shape[:2]) for b in tasks[:2]]
 
-            def one_task(seen: Batch, asked: Batch) -> Tensor:
-                return loss(learner.predict(learner.adapt(_part(theta, HEAD), seen), asked.x), asked.y)
+        def one_task(head: Params, seen: Tensor, asked: Tensor, support_y: Tensor, query_y: Tensor) -> Tensor:
+            return loss(learner.predict(learner.adapt(head, Batch(seen, support_y)), asked), query_y)
 
-            return vmap(one_task)(seen, asked).mean()
-
-        direction, value = grad_and_value(meta_loss)(theta)
-        return value, direction
+        # by the chain rule, as in `through_writing`: no gradient is taken around all tasks' adaptation
+        embedded, pull_back = vjp(embed, theta)
+        head = one_each(_part(theta, HEAD), len(tasks.query.x))
+        per_task = grad_and_value(one_task, argnums=(0, 1, 2))
+        slopes, value = over_tasks(per_task, head, *embedded, tasks.support.y, tasks.query.y)
+        (direction,) = pull_back([s / len(value) for s in slopes[1:]])
+        return value.mean(), direction | _named(HEAD, {name: s.mean(0) for name, s in slopes[0].items()})
 
     return MetaLearner(init, adapt, predict, meta_grad, "exact")
 

@@ -7,9 +7,8 @@ from torch import nn
 
 from mapping_lib import flow
 from mapping_lib.checks import check_count, check_number
-from mapping_lib.inner_loop import support_objective
+from mapping_lib.inner_loop import Loss, strict, support_objective
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.gradient import Loss, strict
 from mapping_lib.learners.many_tasks import learner_by_steps
 from mapping_lib.networks import functional
 from mapping_lib.task import Batch, Params

@@ -5,7 +5,7 @@ head: ANIL; learned: Meta-SGD), and what the outer optimiser descends (the exact
 without second derivatives: FOMAML, or theta - phi: Reptile).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -13,27 +13,15 @@ from torch import Tensor, nn
 
 from mapping_lib import batched_mlp, inner_loop
 from mapping_lib.checks import check_batch, check_count, check_number, check_tasks, check_theta
-from mapping_lib.inner_loop import StepSize, mean_squared_error, support_objective
+from mapping_lib.inner_loop import Loss, StepSize, mean_squared_error, strict, support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.many_tasks import one_each, through_adaptation
 from mapping_lib.networks import FunctionalNetwork, functional
+from mapping_lib.over_tasks import over_tasks
 from mapping_lib.task import Batch, Params, Task
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""(y_hat, y) -> a tensor without dimensions, such as `torch.nn.functional.mse_loss`."""
 
 ALPHA_PREFIX = "alpha."
 """Meta-SGD's theta holds the step size of parameter ``name`` under ``alpha.name``."""
-
-
-def strict(loss: Loss) -> Loss:
-    """PyTorch's mean squared error as one that raises where it would broadcast; any other loss as it is.
-
-    >>> strict(nn.MSELoss()).__name__, strict(nn.functional.l1_loss).__name__
-    ('mean_squared_error', 'l1_loss')
-    """
-    is_mse = loss is nn.functional.mse_loss or (type(loss) is nn.MSELoss and loss.reduction == "mean")
-    return mean_squared_error if is_mse else loss
 
 
 def maml(
@@ -127,14 +115,13 @@ def reptile(network: nn.Module, loss: Loss, *, alpha: float = 0.01, steps: int =
     support (``n_query=0``) to let it see as many as MAML does. With ``steps=1`` it is joint training.
     The meta-loss it reports is the loss at phi, on the query or, where that is empty, on the support.
     """
-    learner = maml(network, loss, alpha=alpha, steps=steps)
+    learner, judge = maml(network, loss, alpha=alpha, steps=steps), strict(loss)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         path = learner.adapt_path(theta, tasks.support, steps=steps)
         phi = {name: p[-1] for name, p in path.items()}
         judged = tasks.query if tasks.query.x.shape[1] else tasks.support
-        y_hat = torch.func.vmap(learner.predict)(phi, judged.x)
-        meta_loss = torch.func.vmap(loss)(y_hat, judged.y).mean()
+        meta_loss = over_tasks(lambda phi, batch: judge(learner.predict(phi, batch.x), batch.y), phi, judged).mean()
         return meta_loss, {name: theta[name] - phi[name].mean(0) for name in theta}
 
     return learner._replace(meta_grad=torch.no_grad()(meta_grad), claims="no gradient")
@@ -170,9 +157,9 @@ class _Rule(NamedTuple):
 
 def _rule(network: nn.Module, loss: Loss, steps: int, first_order: bool = False) -> _Rule:
     check_count("steps", steps, at_least=0)
-    loss = strict(loss)
-    fast = loss is mean_squared_error and batched_mlp.is_relu_mlp(network)
-    return _Rule(functional(network), loss, steps, first_order, fast)
+    model, loss = functional(network), strict(loss)
+    fast = loss is mean_squared_error and batched_mlp.is_relu_mlp(model.module)
+    return _Rule(model, loss, steps, first_order, fast)
 
 
 def _gradient_learner(rule: _Rule, split, *, alpha_too: bool = False, shapes=None) -> MetaLearner:
@@ -218,7 +205,8 @@ def _general_path(rule: _Rule, params: Params, alpha: StepSize, support: Batch, 
         return inner_loop.adapt_path(params, objective, alpha=alpha, steps=steps)
 
     with torch.no_grad():
-        return torch.func.vmap(one_task, out_dims=1)(one_each(params, len(support.x)), support)
+        path = over_tasks(one_task, one_each(params, len(support.x)), support)
+    return {name: p.transpose(0, 1) for name, p in path.items()}
 
 
 def _fast_path(rule: _Rule, params: Params, alpha: StepSize, support: Batch, steps: int) -> Params:

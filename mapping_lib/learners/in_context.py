@@ -2,12 +2,12 @@
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from mapping_lib.checks import check_batch, check_count, check_tasks, check_theta
+from mapping_lib.inner_loop import Loss, strict
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.gradient import Loss
 from mapping_lib.networks import functional
+from mapping_lib.over_tasks import over_tasks
 from mapping_lib.task import Batch, Params, Task
 
 EVIDENCE = ("support.x", "support.y")
@@ -31,12 +31,12 @@ def in_context(transformer: nn.Module, loss: Loss) -> MetaLearner:
     >>> learner.predict(phi, torch.zeros(3, 1)).shape
     torch.Size([3, 1])
     """
-    model = functional(transformer)
+    model, loss = functional(transformer), strict(loss)
     if clash := [name for name in model.shapes if name in EVIDENCE]:
         raise ValueError(f"transformer has a parameter named {clash[0]!r}; allowed: any other name")
 
     def answer(theta: Params, support: Batch, x: Tensor) -> Tensor:
-        return functional_call(transformer, theta, (support.x, support.y, x))
+        return model.predict(theta, support.x, support.y, x)
 
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
         if check_count("steps", 0 if steps is None else steps, at_least=0):
@@ -53,7 +53,7 @@ def in_context(transformer: nn.Module, loss: Loss) -> MetaLearner:
 
         def meta_loss(theta: Params) -> Tensor:
             y_hat = answer(theta, tasks.support, tasks.query.x)  # all tasks in one call
-            return torch.func.vmap(loss)(y_hat, tasks.query.y).mean()
+            return over_tasks(loss, y_hat, tasks.query.y).mean()
 
         direction, value = torch.func.grad_and_value(meta_loss)(theta)
         return value, direction

@@ -1,6 +1,8 @@
 """From one task to many: exact meta-gradients, the iterates of all tasks, and learners made of steps."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -8,6 +10,7 @@ from torch import Tensor
 from mapping_lib.checks import check_batch, check_count, check_tasks, check_theta
 from mapping_lib.learners import MetaLearner
 from mapping_lib.networks import FunctionalNetwork
+from mapping_lib.over_tasks import over_tasks
 from mapping_lib.task import Batch, Params, Task
 
 
@@ -26,10 +29,11 @@ def through_adaptation(adapt, predict, loss: Callable, theta: Params, tasks: Tas
     def task_loss(theta: Params, support: Batch, query: Batch) -> Tensor:
         return loss(predict(adapt(theta, support), query.x), query.y)
 
-    # vmap stands outside of grad: with grad(vmap(...)) torch 2.13 gives wrong second derivatives of
+    # all tasks stand outside of grad: with grad(vmap(...)) torch 2.13 gives wrong second derivatives of
     # layer and batch normalisation, without a word
-    per_task = torch.func.vmap(torch.func.grad_and_value(task_loss))
-    direction, value = per_task(one_each(theta, len(tasks.query.x)), tasks.support, tasks.query)
+    per_task = torch.func.grad_and_value(task_loss)
+    with in_plain_words():
+        direction, value = over_tasks(per_task, one_each(theta, len(tasks.query.x)), tasks.support, tasks.query)
     return value.mean(), {name: d.mean(0) for name, d in direction.items()}
 
 
@@ -50,10 +54,26 @@ def through_writing(write, finish, predict, loss: Callable, theta: Params, tasks
     def task_loss(written: Params, support: Batch, query: Batch) -> Tensor:
         return loss(predict(finish(written, support), query.x), query.y)
 
-    written, pull_back = torch.func.vjp(lambda theta: torch.func.vmap(lambda task: write(theta, task))(tasks), theta)
-    slopes, value = torch.func.vmap(torch.func.grad_and_value(task_loss))(written, tasks.support, tasks.query)
+    written, pull_back = torch.func.vjp(lambda theta: over_tasks(lambda task: write(theta, task), tasks), theta)
+    with in_plain_words():
+        slopes, value = over_tasks(torch.func.grad_and_value(task_loss), written, tasks.support, tasks.query)
     (direction,) = pull_back({name: s / len(value) for name, s in slopes.items()})
     return value.mean(), direction
+
+
+@contextmanager
+def in_plain_words() -> Iterator[None]:
+    """Say what can be done where PyTorch lacks the derivative of a derivative: a ValueError that names the operator."""
+    try:
+        yield
+    except (RuntimeError, NotImplementedError) as problem:
+        lacking = re.search(r"derivative for '?(?:aten::)?(\w+?)_backward'? is not implemented", str(problem))
+        if not lacking:
+            raise
+        raise ValueError(
+            f"network has a layer that computes {lacking[1]}, of which PyTorch has no second derivative; allowed:"
+            " another layer (attention with need_weights=True, Hardtanh), or reptile, which needs none"
+        ) from problem
 
 
 def iterates_of_all(iterates: Callable, theta: Params, support: Batch, steps: int) -> Params:
@@ -73,7 +93,8 @@ def iterates_of_all(iterates: Callable, theta: Params, support: Batch, steps: in
         return {name: torch.stack([phi[name] for phi in path]) for name in path[0]}
 
     with torch.no_grad():
-        return torch.func.vmap(one_task, out_dims=1)(one_each(theta, len(support.x)), support)
+        path = over_tasks(one_task, one_each(theta, len(support.x)), support)
+    return {name: p.transpose(0, 1) for name, p in path.items()}
 
 
 def one_each(params: Params, n_tasks: int) -> Params:

@@ -2,15 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import RLock
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from mapping_lib.learners import MetaLearner
-from mapping_lib.networks import functional
+from mapping_lib.modules import check_network, draw_parameters, trainable
 from mapping_lib.task import Batch, Params, Task
+
+_LOCKS: WeakKeyDictionary[nn.Module, RLock] = WeakKeyDictionary()
+"""One lock for every model that is lent."""
 
 
 def from_module(
@@ -26,8 +31,9 @@ def from_module(
     (a missing one counts as zero). ``adapt(model, support)`` returns the adapted model, or its parameters
     by name (those it leaves out stay as in theta); it decides the number of inner steps itself. theta is
     *lent* to the model, not copied: what the code does to the model in place, it does to theta, and the
-    doctor will see it. Afterwards the model has its own parameters back. So never run two such learners of
-    one model at a time.
+    doctor will see it. Afterwards the model has its own parameters back. Frozen parameters
+    (``requires_grad_(False)``) are the model's own, and not lent. A model can be lent to one thread at a time: calls
+    from others wait, also those of another learner of the same model.
 
     >>> model = nn.Linear(1, 1)
     >>> def backward(model, tasks):
@@ -39,11 +45,20 @@ def from_module(
     >>> learner.predict(learner.adapt(theta, None), torch.zeros(3, 1)).shape
     torch.Size([3, 1])
     """
-    fresh = functional(model).init
+    check_network(model)
+    lock = _LOCKS.setdefault(model, RLock())
+
+    def init(*, generator: torch.Generator) -> Params:
+        with lock:
+            return draw_parameters(model, generator)
 
     @contextmanager
     def lent(theta: Params) -> Iterator[None]:
-        own = {name: (p, p.data, p.grad) for name, p in model.named_parameters()}
+        with lock:
+            yield from lend(theta)
+
+    def lend(theta: Params) -> Iterator[None]:
+        own = {name: (p, p.data, p.grad) for name, p in trainable(model).items()}
         for name, (p, _, _) in own.items():
             p.data, p.grad = theta[name], None
         try:
@@ -57,7 +72,7 @@ def from_module(
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         with lent(theta):
             meta_loss = backward(model, tasks)
-            grads = {name: p.grad for name, p in model.named_parameters()}
+            grads = {name: p.grad for name, p in trainable(model).items()}
         if not isinstance(meta_loss, Tensor):  # a Python number has the precision of float64
             meta_loss = torch.tensor(meta_loss, dtype=torch.float64)
         return meta_loss.detach(), {n: torch.zeros_like(theta[n]) if g is None else g for n, g in grads.items()}
@@ -65,12 +80,13 @@ def from_module(
     def adapt_lent(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
         with lent(theta):
             phi = adapt(model, support)
-            phi = dict(phi.named_parameters()) if isinstance(phi, nn.Module) else phi
+            phi = trainable(phi) if isinstance(phi, nn.Module) else phi
             if strange := phi.keys() - theta.keys():
                 raise ValueError(f"adapt gave parameters named {sorted(strange)}; allowed: {sorted(theta)}")
             return {name: phi.get(name, p).detach().clone() for name, p in theta.items()}
 
     def predict(phi: Params, x: Tensor) -> Tensor:
-        return functional_call(model, phi, (x,))
+        with lock:
+            return functional_call(model, phi, (x,))
 
-    return MetaLearner(fresh, adapt_lent, predict, meta_grad, claims)
+    return MetaLearner(init, adapt_lent, predict, meta_grad, claims)

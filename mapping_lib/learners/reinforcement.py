@@ -65,7 +65,7 @@ def policy_maml(
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         check_theta(theta, model.shapes)
         *lived, (phi, _) = live(model, family, rule, theta, tasks.support, default)
-        judged = rollouts(policy, family, phi, tasks.query)
+        judged = rollouts(model, family, phi, tasks.query)
         # through what was lived: per task, a Batch with a leading dimension of steps
         support = _stacked([batch for _, batch in lived], like=tasks.support)
 
@@ -80,7 +80,7 @@ def policy_maml(
     return MetaLearner(model.init, adapt, model.predict, meta_grad, "no gradient", adapt_path)
 
 
-def rollouts(policy: nn.Module, family: Navigation, phi: Params, luck: Batch) -> Rollouts:
+def rollouts(policy: nn.Module | FunctionalNetwork, family: Navigation, phi: Params, luck: Batch) -> Rollouts:
     """Let every task's policy act: tensors of ``phi`` lead with the task dimension, ``luck`` as in `Navigation`.
 
     >>> from mapping_lib.learners.policies import GaussianPolicy
@@ -105,10 +105,11 @@ def trials(policy: nn.Module, family: Navigation, luck: Batch) -> Support:
     >>> trials(policy, family, Batch(task.support.x[0], task.support.y[0]))(phi).x.shape
     torch.Size([20, 2])
     """
+    model = functional(policy)
 
     def support(phi: Params) -> Batch:
         held = {name: p.detach()[None] for name, p in phi.items()}
-        lived = experience(rollouts(policy, family, held, Batch(luck.x[None], luck.y[None])))
+        lived = experience(rollouts(model, family, held, Batch(luck.x[None], luck.y[None])))
         return Batch(lived.x[0], lived.y[0])
 
     return support

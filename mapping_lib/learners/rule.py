@@ -4,9 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from mapping_lib.checks import check_count, check_number
-from mapping_lib.inner_loop import support_objective
+from mapping_lib.inner_loop import Loss, strict, support_objective
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.gradient import Loss, strict
 from mapping_lib.learners.many_tasks import learner_by_steps
 from mapping_lib.networks import functional, mlp
 from mapping_lib.params import as_params, flat

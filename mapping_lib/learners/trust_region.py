@@ -59,7 +59,7 @@ def trust_region_maml(
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         check_theta(theta, model.shapes)
         (_, before), (phi, _) = live(model, family, rule, theta, tasks.support, 1)
-        judged = rollouts(policy, family, phi, tasks.query)
+        judged = rollouts(model, family, phi, tasks.query)
         after, alive = experience(judged), judged.alive.flatten(1)
 
         def say(vector: Tensor, every: int = 1) -> Tensor:

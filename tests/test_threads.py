@@ -1,0 +1,135 @@
+"""All functions are pure: any number of threads may use one learner, and every frame is the one that its state has.
+
+In JupyterLab a slider's callback runs in a thread beside a running cell.
+"""
+
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from clinic import inner, maml_with
+from oracles import random_tasks, seeded
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+from torch.utils import _pytree as pytree
+from worker import meta_loss
+
+import mapping_lib.explorers
+from mapping_lib.learners import MetaLearner
+from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
+from mapping_lib.learners.baselines import joint_adam
+from mapping_lib.learners.flow import gradient_flow
+from mapping_lib.learners.gradient import anil, fomaml, maml, meta_sgd, reptile
+from mapping_lib.learners.in_context import in_context
+from mapping_lib.learners.rule import learned_rule
+from mapping_lib.networks import functional, mlp
+from mapping_lib.set_networks import ContextTransformer, DeepSet
+from mapping_lib.task import each, map_tasks
+
+THREADS = 4
+FOLDER = Path(mapping_lib.explorers.__file__).parent
+EXPLORERS = [path.stem for path in sorted(FOLDER.glob("*.py")) if "\nPRESETS = " in path.read_text(encoding="utf-8")]
+TANH = mlp((1, 6, 1), nn.Tanh)
+LEARNERS: dict[str, Callable[[], MetaLearner]] = {
+    **{make.__name__: partial(make, TANH, mse_loss, steps=2) for make in (maml, fomaml, anil, meta_sgd, reptile)},
+    "the fast path": lambda: maml(mlp((1, 6, 1)), mse_loss, steps=2),
+    "joint_adam": lambda: joint_adam(TANH, mse_loss, steps=2),
+    "gradient_flow": lambda: gradient_flow(TANH, mse_loss, steps=2),
+    "learned_rule": lambda: learned_rule(TANH, mse_loss, steps=2),
+    "hypernetwork": lambda: hypernetwork(TANH, mse_loss, writer=mlp((2, 4, n_weights(TANH)))),
+    "set_network": lambda: set_network(TANH, mse_loss, writer=DeepSet(2, n_weights(TANH), width=4)),
+    "in_context": lambda: in_context(ContextTransformer(width=8, heads=2, layers=1), mse_loss),
+    "a lent model": lambda: maml_with(inner),
+}
+
+
+def in_threads(calls: Iterable[Callable[[], Any]]) -> list[Any]:
+    """The results of all calls, made by several threads that change places as often as Python lets them."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(THREADS) as pool:
+            return [future.result() for future in [pool.submit(call) for call in calls]]
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two results, or two frames of an explorer, hold the same numbers and words."""
+    if isinstance(a, Tensor | np.ndarray | float):
+        return np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[name], b[name]) for name in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_learner_gives_every_thread_what_it_gives_one(name: str):
+    learner, sets = LEARNERS[name](), [random_tasks(seed=seed) for seed in range(12)]
+    if name != "a lent model":  # whose oracle is in float64
+        sets = [map_tasks(Tensor.float, tasks) for tasks in sets]
+    dtype = sets[0].query.x.dtype
+    theta = pytree.tree_map(lambda p: p.to(dtype), learner.init(generator=seeded(0)))
+
+    def answers(tasks) -> tuple:
+        task = next(each(tasks))
+        phi = learner.adapt(theta, task.support, description=task.description)
+        return phi, learner.predict(phi, task.query.x).detach(), learner.meta_grad(theta, tasks)
+
+    calls = [partial(answers, tasks) for tasks in sets]
+    assert same(in_threads(calls * 3), [call() for call in calls] * 3)
+
+
+@pytest.mark.parametrize(
+    "network", [TANH, nn.LSTM(1, 3), nn.MultiheadAttention(4, 2)], ids=["mlp", "LSTM", "attention"]
+)
+def test_init_draws_from_its_generator_whatever_other_threads_draw(network: nn.Module):
+    init = functional(network).init
+    alone = init(generator=seeded(7))
+    calls = [lambda: init(generator=seeded(7)), lambda: torch.rand(100), lambda: torch.manual_seed(0)] * 40
+    assert all(same(theta, alone) for theta in in_threads(calls)[::3])
+
+
+def test_init_neither_reads_nor_writes_the_global_random_state():
+    state = torch.get_rng_state()
+    functional(TANH).init(generator=seeded(0))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_explorers_compute_in_threads_what_they_compute_alone(name: str):
+    panel = import_module(f"mapping_lib.explorers.{name}")
+    states = [replace(panel.State(), **values) for values in list(panel.PRESETS.values())[:THREADS]]
+    _forget()
+    found = in_threads([partial(panel.compute, state) for state in states])
+    _forget()
+    assert same(found, [panel.compute(state) for state in states])
+
+
+def _forget() -> None:
+    """Empty what explorers remember, so that they compute anew."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("mapping_lib.explorers."):
+            for remembered in vars(module).values():
+                getattr(remembered, "cache_clear", lambda: None)()
+
+
+# Worker processes ---------------------------------------------------------------------------------------
+
+
+def test_worker_processes_make_a_learner_anew():
+    jobs = [(6, 2, seed) for seed in range(3)]
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        found = list(pool.map(meta_loss, *zip(*jobs, strict=True)))
+    assert found == pytest.approx([meta_loss(*job) for job in jobs], rel=1e-6)
