@@ -27,7 +27,7 @@ class MetaGradient(NamedTuple):
 
 
 def is_relu_mlp(network: nn.Module) -> bool:
-    """Whether ``network`` is exactly Linear, ReLU, Linear, ..., Linear with biases, as `mlp` makes it.
+    """Whether ``network`` is exactly Linear, ReLU, Linear, ..., Linear with biases, as `mlp` makes it, none frozen.
 
     >>> from mapping_lib.networks import mlp
     >>> is_relu_mlp(mlp((1, 40, 1))), is_relu_mlp(mlp((1, 40, 1), nn.Tanh))
@@ -36,7 +36,8 @@ def is_relu_mlp(network: nn.Module) -> bool:
     if type(network) is not nn.Sequential or len(network) % 2 == 0:
         return False
     linear = all(type(layer) is nn.Linear and layer.bias is not None for layer in network[0::2])
-    return linear and all(type(layer) is nn.ReLU for layer in network[1::2])
+    learns = all(p.requires_grad for p in network.parameters())
+    return linear and learns and all(type(layer) is nn.ReLU for layer in network[1::2])
 
 
 def forward(params: list[Tensor], x: Tensor) -> list[Tensor]:

@@ -53,13 +53,17 @@ def joint_adam(network: nn.Module, loss: Loss, *, alpha: float = 0.01, steps: in
 
     def iterates(theta: Params, support: Batch, steps: int) -> list[Params]:
         gradient = torch.func.grad(support_objective(model.predict, strict(loss), support))
-        phis, mean, square = [dict(theta)], *({name: torch.zeros_like(p) for name, p in theta.items()} for _ in "mv")
+        # both means in float32 or finer: in half precision a squared gradient is soon 0
+        wide = {
+            name: torch.zeros_like(p, dtype=torch.promote_types(p.dtype, torch.float32)) for name, p in theta.items()
+        }
+        phis, mean, square = [dict(theta)], wide, wide
         for t in range(1, steps + 1):
-            g = gradient(phis[-1])
+            g = {name: slope.to(wide[name].dtype) for name, slope in gradient(phis[-1]).items()}
             mean = {name: 0.9 * mean[name] + 0.1 * g[name] for name in g}
             square = {name: 0.999 * square[name] + 0.001 * g[name].square() for name in g}
             move = {n: mean[n] / (1 - 0.9**t) / ((square[n] / (1 - 0.999**t)).sqrt() + 1e-8) for n in g}
-            phis.append(inner_step(phis[-1], move, alpha))
+            phis.append(inner_step(phis[-1], {n: step.to(theta[n].dtype) for n, step in move.items()}, alpha))
         return phis
 
     by_adam = learner_by_steps(model, loss, init=model.init, iterates=iterates, steps=steps, shapes=model.shapes)

@@ -31,7 +31,8 @@ def maml(
 
     phi = theta after ``steps`` inner steps of size ``alpha`` on the support; the meta-gradient is that
     of the mean query loss at phi, through all inner steps. ``alpha`` >= 0, ``steps`` >= 0; ``network``
-    is any module whose forward pass changes no buffer and draws no random number. Raises ValueError
+    is any module whose forward pass changes no buffer and draws no random number; its frozen parameters stay as they
+    are, in both loops, and `networks.functional` lets training begin at its own values. Raises ValueError
     for a value out of range or an unfit network. Where you differentiate through ``adapt`` yourself, put
     `torch.func.vmap` outside of the gradient: inside, torch 2.13 is wrong for normalisation layers.
 
@@ -146,6 +147,10 @@ class _Rule(NamedTuple):
                 if tensor.shape != wanted:
                     raise ValueError(f"{name}.{part} has shape {tuple(tensor.shape)}; allowed: {wanted}")
 
+    def goes_fast(self) -> bool:
+        """Whether to take the fast path now: `torch.autocast` gives products another dtype than it was derived for."""
+        return self.fast and not torch.is_autocast_enabled("cpu")
+
     def in_order(self, params: Params, alpha: StepSize) -> tuple[list[Tensor], list[Tensor]]:
         """Parameters and step sizes as the lists that `batched_mlp` reads, first layer first."""
         ordered = [params[name] for name in self.model.shapes]
@@ -181,14 +186,14 @@ def _gradient_learner(rule: _Rule, split, *, alpha_too: bool = False, shapes=Non
         check_count("steps", steps, at_least=0)
         rule.check("support", support, check_theta(theta, shapes), ndim=3)
         params, alpha = split(theta)
-        return (_fast_path if rule.fast else _general_path)(rule, params, alpha, support, steps)
+        return (_fast_path if rule.goes_fast() else _general_path)(rule, params, alpha, support, steps)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         dtype = check_theta(theta, shapes)
         check_tasks(tasks, dtype=dtype, whole_x=rule.model.reads_tokens)
         for name, batch in (("tasks.support", tasks.support), ("tasks.query", tasks.query)):
             rule.check(name, batch, dtype, ndim=3)
-        if not rule.fast:
+        if not rule.goes_fast():
             return through_adaptation(adapt, model.predict, loss, theta, tasks)
         params, alpha = split(theta)
         return _fast_meta_grad(rule, params, alpha, tasks, alpha_too)

@@ -72,7 +72,7 @@ def in_plain_words() -> Iterator[None]:
             raise
         raise ValueError(
             f"network has a layer that computes {lacking[1]}, of which PyTorch has no second derivative; allowed:"
-            " another layer (attention with need_weights=True, Hardtanh), or reptile, which needs none"
+            " another layer (attention with need_weights=True, Hardtanh), or fomaml or reptile, which need none"
         ) from problem
 
 
