@@ -89,23 +89,52 @@ def check_generator(generator: Generator) -> Generator:
     return generator
 
 
-def check_batch(name: str, batch: Batch, *, dtype: dtype, ndim: int = 2, whole_x: bool = False) -> None:
+def check_tensor(name: str, value: Tensor, shape: str = "") -> Tensor:
+    """Return ``value`` if it is a tensor, else say how to make it one; ``shape`` says in words which is wanted.
+
+    >>> check_tensor("classes", [0, 1, 0])
+    Traceback (most recent call last):
+        ...
+    TypeError: classes is a list; allowed: a tensor. Make it one: torch.tensor(classes)
+    """
+    if isinstance(value, Tensor):
+        return value
+    package, kind = type(value).__module__.partition(".")[0], type(value).__name__
+    kind = kind if package == "builtins" else f"{package}.{kind}"
+    allowed = "a tensor" + (f" of shape {shape}" if shape else "")
+    if hasattr(value, "__array__") or isinstance(value, list | tuple | int | float):
+        wide = getattr(value, "dtype", None) == "float64"  # what numpy makes of numbers, and few networks have
+        short = name if "[" in name else name.rpartition(".")[-1]
+        allowed += f". Make it one: torch.tensor({short}{', dtype=torch.float32' if wide else ''})"
+    raise TypeError(f"{name} is a {kind}; allowed: {allowed}")
+
+
+def check_batch(
+    name: str,
+    batch: Batch,
+    *,
+    dtype: dtype | None = None,
+    ndim: int = 2,
+    whole_x: bool = False,
+    y_features: bool = False,
+) -> None:
     """Raise unless ``batch`` holds ``x`` and ``y`` with one row an example.
 
-    ``ndim`` is 2 for one task, ``(example, feature)``. Inputs with more dimensions (images) are
-    allowed. Targets of a floating dtype need as many dimensions as that; whole-number targets (class
-    labels) may leave the feature dimension out, and whole-number inputs (tokens) need ``whole_x``.
+    ``ndim`` is 2 for one task, ``(example, feature)``. Inputs with more dimensions (images) are allowed. Targets may
+    leave the feature dimension out, unless ``y_features``; whether they fit the network's output is for the loss to
+    say. ``dtype`` is that of theta, by default that of x. Whole-number inputs (tokens) need ``whole_x``.
     """
     dims = "(example, feature)" if ndim == 2 else "(task, example, feature)"
     if not isinstance(batch, tuple) or not hasattr(batch, "x") or not hasattr(batch, "y"):
         raise TypeError(f"{name} is a {type(batch).__name__}; allowed: Batch(x, y) with tensors of shape {dims}")
     for part, tensor in (("x", batch.x), ("y", batch.y)):
-        if not isinstance(tensor, Tensor):
-            raise TypeError(f"{name}.{part} is a {type(tensor).__name__}; allowed: a tensor of shape {dims}")
-    _check_shapes(name, batch, ndim, dims)
+        check_tensor(f"{name}.{part}", tensor, dims)
+    _check_shapes(name, batch, ndim, dims, y_features)
+    wanted, whose = (batch.x.dtype, "x") if dtype is None else (dtype, "theta")
     for part, tensor, whole in (("x", batch.x, whole_x), ("y", batch.y, True)):
-        if tensor.dtype != dtype and (tensor.is_floating_point() or not whole):
-            raise ValueError(f"{name}.{part} has dtype {tensor.dtype}; allowed: {dtype}, the dtype of theta")
+        if tensor.dtype != wanted and (tensor.is_floating_point() or not whole):
+            remedy = f"the dtype of {whose}. Convert it: {part}.to({wanted})"
+            raise ValueError(f"{name}.{part} has dtype {tensor.dtype}; allowed: {wanted}, {remedy}")
 
 
 def check_tasks(tasks: Task, *, dtype: dtype, whole_x: bool = False) -> None:
@@ -126,8 +155,28 @@ def check_labels(name: str, batch: Batch, *, ndim: int) -> None:
         raise ValueError(f"{name}.y has {shown}; allowed: one whole number an example, its label")
 
 
+def check_params(name: str, params: Params) -> Params:
+    """Return ``params`` if it is a dict of tensors by name, else raise.
+
+    >>> check_params("theta", {"w": 1.0})
+    Traceback (most recent call last):
+        ...
+    TypeError: theta['w'] is a float; allowed: a tensor. Make it one: torch.tensor(theta['w'])
+    """
+    if not isinstance(params, Mapping):
+        remedy = ". Of a module: dict(module.named_parameters())" if hasattr(params, "named_parameters") else ""
+        raise TypeError(f"{name} is a {type(params).__name__}; allowed: a dict of tensors by name{remedy}")
+    for key, tensor in params.items():
+        if not isinstance(key, str):
+            raise TypeError(f"{name} has the name {key!r}; allowed: text")
+        if not isinstance(tensor, Tensor):
+            check_tensor(f"{name}[{key!r}]", tensor)
+    return params
+
+
 def check_theta(theta: Params, shapes: Mapping[str, Size]) -> dtype:
     """Raise unless ``theta`` has the names and shapes of ``shapes``; return its dtype."""
+    check_params("theta", theta)
     if theta.keys() != shapes.keys():
         raise ValueError(f"theta has the names {sorted(theta)}; allowed: {sorted(shapes)}")
     for name, tensor in theta.items():
@@ -136,12 +185,13 @@ def check_theta(theta: Params, shapes: Mapping[str, Size]) -> dtype:
     return tensor.dtype
 
 
-def _check_shapes(name: str, batch: Batch, ndim: int, dims: str) -> None:
+def _check_shapes(name: str, batch: Batch, ndim: int, dims: str, y_features: bool) -> None:
     x, y = batch
     if x.ndim < ndim:
         raise ValueError(f"{name}.x has shape {tuple(x.shape)}; allowed: {dims}")
-    if y.ndim < (ndim if y.is_floating_point() else ndim - 1):
-        raise ValueError(f"{name}.y has shape {tuple(y.shape)}; allowed: {dims}")
+    if y.ndim < (ndim if y_features else ndim - 1):
+        short = "" if y_features else f" or {dims.replace(', feature)', ')').replace('(example)', '(example,)')}"
+        raise ValueError(f"{name}.y has shape {tuple(y.shape)}; allowed: {dims}{short}")
     if x.shape[: ndim - 1] != y.shape[: ndim - 1]:
         raise ValueError(
             f"{name}.x has shape {tuple(x.shape)} and {name}.y {tuple(y.shape)};"

@@ -86,6 +86,9 @@ class DeepSet(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Read x ``(..., example, feature)`` and y ``(..., example, feature)``; return ``(..., n_out)``."""
+        if y.ndim != x.ndim:
+            allowed = "as many dimensions as x, (..., example, feature)"
+            raise ValueError(f"y has shape {tuple(y.shape)} and x {tuple(x.shape)}; allowed: {allowed}")
         seen = self.each(torch.cat([x, y], -1))
         return self.together(seen.sum(-2) / max(seen.shape[-2], 1))
 

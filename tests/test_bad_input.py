@@ -303,14 +303,21 @@ def test_a_parameter_that_looks_like_an_alpha_is_refused():
 
 BATCHES = [
     (Batch(zeros(4), zeros(4, 1)), r"\.x has shape \(.*4,?\); allowed: \(.*example, feature\)"),
-    (Batch(zeros(4, 1), zeros(4)), r"\.y has shape \(.*4,?\); allowed: \(.*example, feature\)"),
+    (Batch(zeros(4, 1), zeros()), r"\.y has shape \(.*\); allowed: \(.*example, feature\) or \(.*example,?\)"),
     (Batch(zeros(4), zeros(4)), r"\.x has shape \(.*4,?\); allowed: \(.*example, feature\)"),
     (Batch(zeros(4, 1), zeros(5, 1)), r"\.x has shape .*4, 1\) and .*\.y .*5, 1\); allowed: as many targets as inputs"),
     (Batch(zeros(4, 1), zeros(1, 1)), r"\.x has shape .*4, 1\) and .*\.y .*1, 1\); allowed: as many targets as inputs"),
     (Batch(zeros(4, 1, dtype=torch.float64), zeros(4, 1)), r"\.x has dtype torch.float64; allowed: torch.float32"),
     (Batch(zeros(4, 1), zeros(4, 1, dtype=torch.float64)), r"\.y has dtype torch.float64; allowed: torch.float32"),
     (Batch(zeros(4, 1, dtype=torch.int64), zeros(4, 1)), r"\.x has dtype torch.int64; allowed: torch.float32"),
-    (Batch([[0.0]], zeros(1, 1)), r"\.x is a list; allowed: a tensor of shape \(.*example, feature\)"),
+    (
+        Batch([[0.0]], zeros(1, 1)),
+        r"\.x is a list; allowed: a tensor of shape \(.*example, feature\)\. Make it one: torch\.tensor\(x\)",
+    ),
+    (
+        Batch(zeros(1, 1), zeros(1, 1).double().numpy()),
+        r"\.y is a numpy\.ndarray; allowed: .*\. Make it one: torch\.tensor\(y, dtype=torch\.float32\)",
+    ),
     (Batch(zeros(1, 1), None), r"\.y is a NoneType; allowed: a tensor of shape \(.*example, feature\)"),
     ((zeros(4, 1), zeros(4, 1)), r" is a tuple; allowed: Batch\(x, y\)"),
     (zeros(4, 1), r" is a Tensor; allowed: Batch\(x, y\)"),
@@ -341,6 +348,9 @@ WRONG_WIDTH = {
     "too few": (mlp((1, 4, 2)), Batch(zeros(4, 1), zeros(4, 1))),
     "too many, no hidden layer": (mlp((1, 1)), Batch(zeros(4, 1), zeros(4, 2))),
     "too few, no hidden layer": (mlp((1, 2)), Batch(zeros(4, 1), zeros(4, 1))),
+    "no feature": (mlp((1, 4, 1)), Batch(zeros(4, 1), zeros(4))),
+    "no feature, any network": (mlp((1, 4, 1), nn.Tanh), Batch(zeros(4, 1), zeros(4))),
+    "a feature too many": (nn.Sequential(mlp((1, 4, 1)), nn.Flatten(0)), Batch(zeros(4, 1), zeros(4, 1))),
     "labels": (mlp((1, 4, 1)), Batch(zeros(4, 1), zeros(4, dtype=torch.int64))),
     "too many, any network": (mlp((1, 4, 1), nn.Tanh), Batch(zeros(4, 1), zeros(4, 2))),
     "too few, any network": (mlp((1, 4, 2), nn.Tanh), Batch(zeros(4, 1), zeros(4, 1))),
@@ -353,6 +363,41 @@ def test_mean_squared_error_never_broadcasts(make, kind: str, door: str):
     network, evidence = WRONG_WIDTH[kind]
     with pytest.raises(ValueError, match=r"y has shape \(.*\); allowed: \("):
         use(door, evidence, network=network, make=make)
+
+
+class OneNumber(nn.Module):
+    """The network's only output, without a feature dimension."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.network(x)[..., 0]
+
+
+@pytest.mark.parametrize("make", [maker for maker in MAKERS if maker not in WRITERS] + [gradient_flow, described])
+def test_an_output_without_a_feature_dimension_is_as_good_as_one_with(make):
+    """Targets (example,), the shape of the output: the same meta-loss, direction and phi as with (example, 1)."""
+    with_one, without = make(mlp((1, 4, 1), nn.Tanh), mse_loss), make(OneNumber(mlp((1, 4, 1), nn.Tanh)), mse_loss)
+    theta, own = (learner.init(generator=seeded(0)) for learner in (with_one, without))
+    rename = dict(zip(own, theta, strict=True))
+    own = {name: theta[other] for name, other in rename.items()}
+    many = sample()
+    flat = many._replace(support=Batch(many.support.x, many.support.y[..., 0]))
+    flat = flat._replace(query=Batch(many.query.x, many.query.y[..., 0]))
+    (loss, direction), (flat_loss, flat_direction) = with_one.meta_grad(theta, many), without.meta_grad(own, flat)
+    torch.testing.assert_close(flat_loss, loss)
+    torch.testing.assert_close(flat_direction, {name: direction[other] for name, other in rename.items()})
+    one, flat_one = (Batch(part.support.x[0], part.support.y[0]) for part in (many, flat))
+    phi, flat_phi = with_one.adapt(theta, one, description=zeros(2)), without.adapt(own, flat_one, description=zeros(2))
+    torch.testing.assert_close(list(flat_phi.values()), list(phi.values()))
+    assert without.predict(flat_phi, one.x).shape == (2,)
+
+
+def test_a_reader_of_sets_needs_the_feature_dimension_of_y():
+    with pytest.raises(ValueError, match=r"y has shape \(4,\) and x \(4, 1\); allowed: as many dimensions as x"):
+        use("adapt", Batch(zeros(4, 1), zeros(4)), make=set_reader)
 
 
 @pytest.mark.parametrize("k_shot", [0, 3])
@@ -421,6 +466,28 @@ def test_a_theta_without_what_was_learned_is_refused(make, door: str):
         use(door, batch(4, 1), theta=few, make=make)
     with pytest.raises(ValueError, match=rf"theta\['{name}'\] has shape \(7, 7\); allowed: \("):
         use(door, batch(4, 1), theta=theta | {name: zeros(7, 7)}, make=make)
+
+
+@pytest.mark.parametrize(
+    ("theta", "message"),
+    [
+        (
+            NETWORK,
+            r"theta is a Sequential; allowed: a dict of tensors by name\. Of a module: dict\(module\.named_param",
+        ),
+        (list(THETA.values()), "theta is a list; allowed: a dict of tensors by name"),
+        (
+            {n: p.numpy() for n, p in THETA.items()},
+            r"theta\['0\.weight'\] is a numpy\.ndarray; allowed: a tensor\. Make",
+        ),
+        (THETA | {"2.bias": [0.0]}, r"theta\['2\.bias'\] is a list; allowed: a tensor\. Make it one: torch\.tensor"),
+    ],
+    ids=["a module", "a list", "numpy", "a list inside"],
+)
+@AT_EVERY_DOOR
+def test_a_theta_that_is_no_dict_of_tensors_is_refused(door: str, theta, message: str):
+    with pytest.raises(TypeError, match=f"^{message}"):
+        use(door, batch(4, 1), theta=theta)
 
 
 def test_meta_sgd_needs_its_alphas():

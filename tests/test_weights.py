@@ -1,8 +1,12 @@
 """Stored theta: what is saved is read back, what is damaged is refused, and what is shipped is as good as it says."""
 
+import pathlib
+import re
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from mapping_lib.evaluation import evaluate_by_step
 from mapping_lib.families.derived import VaryingShots
@@ -27,6 +31,126 @@ def test_what_is_saved_is_read_back_bit_for_bit(tmp_path):
 def test_saving_twice_gives_the_same_bytes(tmp_path):
     first, second = (save_theta(tmp_path / f"{i}.npz", THETA, seed=0).read_bytes() for i in (1, 2))
     assert first == second
+
+
+@pytest.mark.parametrize("name", ["mine", "mine.npz", "mine.NPZ", "a.b", "θ"])
+def test_the_path_returned_is_the_one_written(tmp_path, monkeypatch, name: str):
+    monkeypatch.chdir(tmp_path)
+    path = save_theta(name, THETA)
+    assert [path] == [entry.relative_to(tmp_path) for entry in tmp_path.iterdir()] == [pathlib.Path(name)]
+    assert torch.equal(load_theta(name)["0.weight"], THETA["0.weight"])
+
+
+def test_numpy_reads_the_file_too(tmp_path):
+    with np.load(save_theta(tmp_path / "mine.npz", THETA), allow_pickle=False) as file:
+        assert np.array_equal(file["0.weight"], THETA["0.weight"].numpy())
+
+
+def bits(tensor: torch.Tensor) -> bytes:
+    return tensor.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+
+
+DTYPES = [torch.bfloat16, torch.float8_e4m3fn, torch.float16, torch.float64, torch.int32, torch.bool, torch.complex64]
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (), (0, 2)], ids=str)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_every_dtype_comes_back_bit_for_bit(tmp_path, dtype: torch.dtype, shape: tuple[int, ...]):
+    p = (100 * torch.randn(shape, generator=torch.Generator().manual_seed(0))).to(dtype)
+    back = load_theta(save_theta(tmp_path / "mine.npz", {"w": p, "v": torch.zeros(2)}))
+    assert (back["w"].dtype, back["w"].shape, back["v"].dtype) == (dtype, p.shape, torch.float32)
+    assert bits(back["w"]) == bits(p)
+
+
+@pytest.mark.parametrize(
+    "p",
+    [
+        torch.arange(6.0).view(2, 3).T,
+        torch.arange(6.0)[::2],
+        torch.tensor(2.0).expand(3, 2),
+        torch.ones(2, requires_grad=True),
+        nn.Parameter(torch.ones(2, dtype=torch.bfloat16))[:1],
+        torch.tensor([1 + 2j]).conj(),
+    ],
+    ids=["transposed", "with gaps", "expanded", "requires grad", "a slice of a parameter", "conjugated"],
+)
+def test_every_layout_comes_back(tmp_path, p: torch.Tensor):
+    assert torch.equal(load_theta(save_theta(tmp_path / "mine.npz", {"w": p}))["w"], p)
+
+
+@pytest.mark.parametrize("name", ["file", "allow_pickle", "args", "path", "a/b", "../x", "x.npy", "", "β", "SETTINGS"])
+def test_every_name_comes_back_whatever_numpy_calls_its_arguments(tmp_path, name: str):
+    theta = {name: torch.ones(2), "x": torch.zeros(1)}
+    back = load_theta(save_theta(tmp_path / "mine.npz", theta))
+    assert back.keys() == theta.keys()
+    assert back[name].tolist() == [1.0, 1.0]
+
+
+def test_a_theta_without_tensors_comes_back(tmp_path):
+    assert load_theta(save_theta(tmp_path / "mine.npz", {}, alpha=1.0)) == {}
+
+
+def test_settings_become_plain_values(tmp_path):
+    given = {
+        "alpha": torch.tensor(0.5, requires_grad=True),
+        "alphas": torch.tensor([0.25, 0.5], dtype=torch.bfloat16),
+        "seed": np.int64(3),
+        "betas": np.array([1.0, 2.0]),
+        "share": np.float32(0.5),
+        "data": pathlib.PurePosixPath("a/b"),
+        "deep": {"k": [np.bool_(True), torch.tensor(2)]},
+        "path": None,
+        "theta": "the name of an argument",
+    }
+    wanted = {
+        "alpha": 0.5,
+        "alphas": [0.25, 0.5],
+        "seed": 3,
+        "betas": [1.0, 2.0],
+        "share": 0.5,
+        "data": "a/b",
+        "deep": {"k": [True, 2]},
+        "path": None,
+        "theta": "the name of an argument",
+    }
+    assert load_settings(save_theta(tmp_path / "mine.npz", THETA, **given)) == wanted
+
+
+NOT_STORED = [
+    (lambda f: save_theta(f / "none" / "a.npz", THETA), FileNotFoundError, "there is no folder '"),
+    (lambda f: save_theta(f, THETA), ValueError, "which is a folder; allowed: the name of a file"),
+    (lambda f: save_theta(THETA, f / "a.npz"), TypeError, "path is a dict; allowed: the name of a file"),
+    (lambda f: save_theta(f / "a", nn.Linear(1, 1)), TypeError, "dict(module.named_parameters())"),
+    (lambda f: save_theta(f / "a", {"w": np.ones(2)}), TypeError, "theta['w'] is a numpy.ndarray; allowed: a tensor"),
+    (lambda f: save_theta(f / "a", {"w": [1.0]}), TypeError, "theta['w'] is a list; allowed: a tensor. Make it one"),
+    (lambda f: save_theta(f / "a", {1: torch.ones(2)}), TypeError, "theta has the name 1; allowed: text"),
+    (lambda f: save_theta(f / "a", {"w": torch.ones(2, device="meta")}), ValueError, "theta['w'] is on meta"),
+    (lambda f: save_theta(f / "a", {"w": torch.eye(2).to_sparse()}), ValueError, "theta['w'] is on cpu, torch.sparse"),
+    (lambda f: save_theta(f / "a", THETA, loss=max), TypeError, "the setting loss cannot be stored (<built-in"),
+    (
+        lambda f: save_theta(f / "a", THETA, deep={"k": {1, 2}}),
+        TypeError,
+        "the setting deep cannot be stored ({1, 2}",
+    ),
+    (lambda f: load_theta(f / "none" / "a.npz"), FileNotFoundError, "no file is there"),
+    (lambda f: load_theta(f), ValueError, "which cannot be read as a theta"),
+    (lambda f: load_theta(None), TypeError, "path is a NoneType; allowed: the name of a file"),
+    (lambda f: load_theta(f / "a", like=nn.Linear(1, 1)), TypeError, "like is a Linear; allowed: a dict of tensors"),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "message"), NOT_STORED, ids=[message for *_, message in NOT_STORED])
+def test_what_cannot_be_stored_is_named_and_nothing_is_written(tmp_path, call, kind, message: str):
+    with pytest.raises(kind, match=re.escape(message)):
+        call(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path):
+    path = save_theta(tmp_path / "mine.npz", THETA)
+    with pytest.raises(TypeError, match="the setting loss"):
+        save_theta(path, {"w": torch.ones(1)}, loss=max)
+    assert load_theta(path).keys() == THETA.keys()
 
 
 def test_a_missing_file_is_named_with_the_command_that_makes_it(tmp_path):

@@ -87,7 +87,7 @@ def nearest_neighbour(n_way: int) -> MetaLearner:
     check_count("n_way", n_way, at_least=1)
 
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
-        check_batch("support", support, dtype=support.x.dtype)
+        check_batch("support", support)
         check_labels("support", support, ndim=1)
         return {"x": support.x, "y": support.y}
 
@@ -155,7 +155,7 @@ def bayes_ridge(*, weight: float, intercept: float, noise: float) -> MetaLearner
 
 def _check_real(support: Batch) -> None:
     """Raise unless one task's examples are real numbers, with one target each."""
-    check_batch("support", support, dtype=support.x.dtype)
+    check_batch("support", support)
     for part, tensor, allowed in (("x", support.x, "(example, feature)"), ("y", support.y, "(example, 1)")):
         if tensor.ndim != 2 or not tensor.is_floating_point() or (part == "y" and tensor.shape[1] != 1):
             shown = f"shape {tuple(tensor.shape)} and dtype {tensor.dtype}"

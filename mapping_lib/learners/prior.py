@@ -92,7 +92,7 @@ def gaussian_prior(features: Callable[[Tensor], Tensor], n_features: int) -> Met
     shapes = prior_shapes(n_features) | {"log_noise": torch.Size([])}
 
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
-        check_batch("support", support, dtype=check_theta(theta, shapes))
+        check_batch("support", support, dtype=check_theta(theta, shapes), y_features=True)
         X, C = features(support.x), theta["factor"] @ theta["factor"].mT
         noise = (2 * theta["log_noise"]).exp() * torch.eye(len(X), dtype=X.dtype)
         gain = torch.linalg.solve(X @ C @ X.mT + noise, X @ C).mT  # C X' (X C X' + s² I)^-1
