@@ -66,8 +66,8 @@ def check_range(name: str, value: tuple[float, float]) -> tuple[float, float]:
     return low, high
 
 
-def check_choice(name: str, value: str, allowed: Iterable[str]) -> str:
-    """Return ``value`` if it is one of the names in ``allowed``, else raise.
+def check_choice(name: str, value: str, allowed: Iterable[str], *, or_else: str = "") -> str:
+    """Return ``value`` if it is one of the names in ``allowed``, else raise; ``or_else`` says what else there is.
 
     >>> check_choice("optimiser", "adamm", ["adam", "sgd"])
     Traceback (most recent call last):
@@ -76,7 +76,8 @@ def check_choice(name: str, value: str, allowed: Iterable[str]) -> str:
     """
     names = list(allowed)
     if value not in names:
-        raise ValueError(f"{name} is {value!r}; allowed: {', '.join(map(repr, names))}")
+        others = f", or {or_else}" if or_else else ""
+        raise ValueError(f"{name} is {value!r}; allowed: {', '.join(map(repr, names))}{others}")
     return value
 
 

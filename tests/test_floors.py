@@ -14,6 +14,7 @@ ROOT = Path(mapping_lib.__file__).parent
 FLOORS = {
     "task": 0,
     "checks": 0,
+    "data_checks": 0,
     "params": 0,
     "over_tasks": 0,
     "modules": 1,

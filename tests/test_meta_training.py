@@ -1,21 +1,28 @@
 """The outer loop: its optimisers stepped by hand, its stream of progress, and what it does when it breaks."""
 
+import copy
 import itertools
 import math
+import re
 
 import pytest
 import torch
 from oracles import FLOAT64, copied, float64_mlp, loop_meta_grad, random_theta, seeded
+from torch import nn
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
 from mapping_lib.evaluation import evaluate_by_step
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.gradient import maml
+from mapping_lib.learners.baselines import joint
+from mapping_lib.learners.gradient import maml, meta_sgd, reptile
+from mapping_lib.learners.rule import learned_rule
 from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
 from mapping_lib.networks import mlp
-from mapping_lib.task import Params, Task
+from mapping_lib.task import Params, Task, map_tasks
+from mapping_lib.weights import save_theta
+from mapping_lib.weights.progress import load_progress, save_progress
 
 FAMILY = Sinusoids(dtype=torch.float64)
 NETWORK = float64_mlp(1, 6, 1)
@@ -226,3 +233,246 @@ def test_infinities_of_either_sign_do_not_cancel():
 
     _, error = breakdown(constant_learner()._replace(meta_grad=meta_grad), theta={"w": torch.zeros(2)})
     assert error.step == 1
+
+
+# Going on -----------------------------------------------------------------------------------------------
+
+
+def same(a, b) -> bool:
+    """Equal to the last digit, whatever it is made of."""
+    if isinstance(a, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+def momentum(params, beta):
+    return torch.optim.SGD(params, lr=beta, momentum=0.9, nesterov=True, weight_decay=1e-3)
+
+
+def layer_rates(params, beta):
+    groups = [{"params": params[:2], "lr": beta}, {"params": params[2:], "lr": beta / 10}]
+    return torch.optim.AdamW(groups, amsgrad=True)
+
+
+def warm_up(done: float) -> float:
+    return min(1.0, 4 * done) * (1 - done / 2)
+
+
+WAYS = [
+    (optimiser, schedule)
+    for optimiser in ("adam", "sgd", momentum, layer_rates, lambda p, beta: torch.optim.RMSprop(p, beta, momentum=0.5))
+    for schedule in ("constant", "cosine", warm_up)
+]
+
+
+@pytest.mark.parametrize("from_file", [False, True], ids=["in memory", "from a file"])
+@pytest.mark.parametrize(("optimiser", "schedule"), WAYS)
+@pytest.mark.parametrize("network", [NETWORK, mlp((1, 6, 1))], ids=["float64", "float32"])
+def test_half_and_half_are_the_whole_to_the_last_digit(tmp_path, network, optimiser, schedule, from_file: bool):
+    learner, family = maml(network, mse_loss), Sinusoids(dtype=network[0].weight.dtype)
+    settings = {"beta": 0.01, "outer_steps": 20, "tasks_per_step": 3, "optimiser": optimiser, "schedule": schedule}
+    g, other = seeded(0), seeded(99)
+    whole = list(meta_train(learner, family, generator=g, **settings))
+    half = whole[9]
+    kept = load_progress(save_progress(tmp_path / "run.npz", half)) if from_file else half
+    rest = list(meta_train(learner, family, generator=other, resume=kept, **settings))
+    assert [p.step for p in rest] == list(range(11, 21))
+    assert same([p._replace(state={}) for p in rest], [p._replace(state={}) for p in whole[10:]])
+    assert same(rest[-1].state["generator"], whole[-1].state["generator"])
+    assert torch.equal(g.get_state(), other.get_state())
+    again = list(meta_train(learner, family, generator=other, resume=half, **settings))  # as often as one likes
+    assert same(again, whole[10:])
+
+
+def test_a_thousand_steps_of_adam_in_two_halves():
+    learner = maml(mlp((1, 5, 1)), mse_loss)
+    settings = {"beta": 0.003, "outer_steps": 1000, "tasks_per_step": 2, "k_shot": 3, "n_query": 3}
+    run = meta_train(learner, Sinusoids(), generator=seeded(0), schedule="cosine", **settings)
+    *_, half = itertools.islice(run, 500)
+    *_, whole = run
+    *_, resumed = meta_train(learner, Sinusoids(), generator=seeded(1), schedule="cosine", resume=half, **settings)
+    assert same(resumed, whole)
+    assert resumed.step == 1000
+
+
+def test_progress_is_a_snapshot_with_its_state():
+    copies, kept = [], []
+    for progress in train(maml(NETWORK, mse_loss)):
+        kept.append(progress)
+        copies.append(copy.deepcopy(progress))
+    assert same(kept, copies)
+    moments = [p.state["optimiser"]["state"][0]["exp_avg"] for p in kept]
+    assert not torch.equal(moments[0], moments[-1])
+
+
+def test_resuming_changes_nothing_that_was_handed_in():
+    progress = next(train(maml(NETWORK, mse_loss)))
+    before = copy.deepcopy(progress)
+    list(train(maml(NETWORK, mse_loss), resume=progress))
+    assert same(progress, before)
+
+
+def test_a_resumed_run_may_go_slower():
+    progress = next(train(constant_learner(), theta={"w": torch.zeros(1)}, optimiser="sgd"))
+    *_, last = train(constant_learner(), optimiser="sgd", beta=0.01, resume=progress)
+    assert last.theta["w"].item() == pytest.approx(-0.1 - 4 * 0.01)
+
+
+# What a reader hands in -----------------------------------------------------------------------------------
+
+
+def test_an_optimiser_of_ones_own_moves_theta():
+    theta = {"w": torch.zeros(2)}
+    path = [p.theta["w"][0].item() for p in train(constant_learner(), theta=theta, optimiser=momentum, outer_steps=2)]
+    first = -0.1 * (1 + 0.9)  # nesterov: the direction and 0.9 times the momentum, which is the direction
+    slope = 1 + 1e-3 * first
+    assert path == pytest.approx([first, first - 0.1 * (slope + 0.9 * (0.9 + slope))])
+
+
+def test_named_and_own_optimisers_are_the_same():
+    named, own = (
+        list(train(maml(NETWORK, mse_loss), optimiser=optimiser, schedule=schedule))[-1]
+        for optimiser, schedule in (
+            ("adam", "cosine"),
+            (lambda p, b: torch.optim.Adam(p, lr=b, fused=True), lambda done: 0.5 * (1 + math.cos(math.pi * done))),
+        )
+    )
+    assert same(named, own)
+
+
+def test_a_schedule_scales_every_group():
+    theta = {"a": torch.zeros(1), "b": torch.zeros(1)}
+
+    def groups(params, beta):
+        return torch.optim.SGD([{"params": params[:1]}, {"params": params[1:], "lr": beta / 10}], lr=beta)
+
+    learner = constant_learner()._replace(meta_grad=lambda t, _: (t["a"].sum(), {n: torch.ones(1) for n in t}))
+    *_, last = train(learner, theta=theta, optimiser=groups, schedule=lambda done: 1 - done, outer_steps=2)
+    assert (last.theta["a"].item(), last.theta["b"].item()) == pytest.approx((-0.15, -0.015))
+
+
+ONE = next(train(maml(NETWORK, mse_loss)))
+REFUSED = [
+    ({"resume": ONE, "outer_steps": 1}, ValueError, "outer_steps is 1, and resume is at step 1; allowed: more steps"),
+    ({"resume": ONE, "theta": ONE.theta}, ValueError, "theta and resume are both given; allowed: one of them"),
+    ({"resume": ONE.theta}, TypeError, "resume is a dict; allowed: a Progress, as meta_train yields it"),
+    ({"resume": ONE, "optimiser": "sgd"}, ValueError, "resume holds the state of another optimiser"),
+    ({"resume": ONE, "optimiser": layer_rates}, ValueError, "resume holds the state of another optimiser"),
+    (
+        {"optimiser": lambda params, beta: None},
+        TypeError,
+        "optimiser gave a NoneType; allowed: a torch.optim.Optimizer",
+    ),
+    ({"optimiser": lambda params, beta: momentum([torch.ones(1)], beta)}, ValueError, "optimiser moves other tensors"),
+    ({"optimiser": torch.optim.Adam}, None, ""),
+    ({"theta": {}}, ValueError, "theta is empty; allowed: a learner that has something to train"),
+    ({"theta": NETWORK}, TypeError, "theta is a Sequential; allowed: a dict of tensors by name"),
+    ({"schedule": lambda done: math.nan}, ValueError, "schedule(0.0) is nan; allowed: a finite number, 0 or more"),
+    ({"schedule": lambda done: None}, TypeError, "schedule(0.0) is None; allowed: a finite number, 0 or more"),
+]
+
+
+@pytest.mark.parametrize(("settings", "kind", "message"), REFUSED, ids=[m or "none" for *_, m in REFUSED])
+def test_what_does_not_fit_is_refused_at_the_call(settings, kind, message: str):
+    if kind is None:
+        assert len(list(train(maml(NETWORK, mse_loss), **settings))) == 5
+        return
+    with pytest.raises(kind, match=f"^{re.escape(message)}"):
+        train(maml(NETWORK, mse_loss), **settings)
+
+
+def test_a_schedule_that_breaks_later_is_named():
+    stream = train(constant_learner(), theta={"w": torch.zeros(1)}, schedule=lambda done: math.inf if done else 1.0)
+    next(stream)
+    with pytest.raises(ValueError, match=r"schedule\(0\.2\) is inf; allowed: a finite number, 0 or more"):
+        next(stream)
+
+
+def test_a_file_without_a_progress_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="which holds no progress; allowed: a file that save_progress wrote"):
+        load_progress(save_theta(tmp_path / "mine.npz", {"w": torch.ones(1)}))
+    with pytest.raises(TypeError, match="progress is a dict; allowed: a Progress"):
+        save_progress(tmp_path / "mine.npz", {"w": torch.ones(1)})
+
+
+# Data that spoil it ---------------------------------------------------------------------------------------
+
+
+class Spoilt:
+    """Sinusoids whose tensors are changed by ``spoil``."""
+
+    def __init__(self, spoil) -> None:
+        self.spoil = spoil
+
+    def sample(self, *args, **kwargs) -> Task:
+        tasks = map_tasks(torch.clone, FAMILY.sample(*args, **kwargs))
+        self.spoil(tasks)
+        return tasks
+
+
+def put(part, where, value):
+    def spoil(tasks: Task) -> None:
+        part(tasks)[where] = value
+
+    return Spoilt(spoil)
+
+
+NAN = [
+    (put(lambda t: t.support.x, (3, 2), math.nan), "tasks.support.x holds 1 number of 12 that is not finite", "task 3"),
+    (put(lambda t: t.support.y, 1, math.inf), "tasks.support.y holds 3 numbers of 12 that are not finite", "task 1"),
+    (put(lambda t: t.query.x, (2, 0), -math.inf), "tasks.query.x holds 1 number of 20 that is not finite", "task 2"),
+    (put(lambda t: t.query.y, (slice(2), 0), math.nan), "tasks.query.y holds 2 numbers of 20", "task 0, 1"),
+]
+
+
+@pytest.mark.parametrize("make", [maml, reptile, joint, learned_rule, meta_sgd])
+@pytest.mark.parametrize(("family", "what", "where"), NAN, ids=[what for _, what, _ in NAN])
+def test_nan_in_the_data_is_found_where_it_is(make, family, what: str, where: str):
+    yielded, error = breakdown(make(NETWORK, mse_loss), family=family)
+    assert yielded == []
+    assert what in str(error)
+    assert f"in {where}" in str(error)
+    assert "beta below" not in str(error)
+
+
+YEARS = Spoilt(lambda t: [part.x.mul_(3).add_(2005) for part in (t.support, t.query)])
+PRICES = Spoilt(lambda t: [part.y.mul_(3e4).add_(2e5) for part in (t.support, t.query)])
+
+
+@pytest.mark.parametrize(
+    ("family", "network", "name", "mean"),
+    [(YEARS, float64_mlp(1, 1), "x", "2005"), (PRICES, NETWORK, "y", "2")],
+    ids=["x", "y"],
+)
+def test_numbers_of_the_size_of_years_ask_to_be_scaled(family, network, name: str, mean: str):
+    yielded, error = breakdown(maml(network, mse_loss, alpha=0.1, steps=40), family=family)
+    assert yielded == []
+    assert f"tasks.support.{name} has large numbers (mean {mean}" in str(error)
+    assert f"scale them, ({name} - mean) / spread, alike for all tasks. If that is not enough: try a beta" in str(error)
+
+
+@pytest.mark.parametrize("family", [YEARS, PRICES], ids=["x", "y"])
+def test_they_are_named_even_where_the_loss_is_still_a_number(family):
+    with pytest.warns(UserWarning, match=r"the meta-loss begins at .*has large numbers .*: scale them"):
+        next(train(maml(mlp((1, 40, 1)).double(), mse_loss), family=family))
+
+
+def test_a_large_loss_alone_says_nothing_of_the_data():
+    *_, last = train(maml(NETWORK, lambda y_hat, y: 1e9 * (1 + mse_loss(y_hat, y)), alpha=0.0), beta=1e-9)
+    assert last.meta_loss > 1e9
+
+
+def test_nor_do_large_inputs_that_the_network_scales_itself():
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = float64_mlp(1, 6, 1)
+
+        def forward(self, x):
+            return self.inner((x - 2005) / 9)
+
+    assert len(list(train(maml(Scaled(), mse_loss), family=YEARS))) == 5

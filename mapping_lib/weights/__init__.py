@@ -41,10 +41,7 @@ def save_theta(path: str | Path, theta: Params, /, **settings: object) -> Path:
     arrays = {name: _array(name, p) for name, p in theta.items()}
     arrays[SETTINGS] = np.array(json.dumps({n: _plain(n, v) for n, v in settings.items()}, sort_keys=True))
     _check_place(path)
-    with zipfile.ZipFile(path, "w") as file:  # as np.savez does, which keeps some names for arguments of its own
-        for name, array in arrays.items():
-            with file.open(name + ".npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, array, allow_pickle=False)
+    _write(path, arrays)
     return path
 
 
@@ -93,6 +90,19 @@ def _check_place(path: Path) -> None:
             f"path is {str(path)!r}, and there is no folder {str(path.parent)!r}; allowed: a file in a folder that is"
             " there. Make it: Path(...).mkdir(parents=True)"
         )
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays as `np.savez` does, which keeps some names for arguments of its own; all of the file or nothing."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with zipfile.ZipFile(part, "w") as file:
+            for name, array in arrays.items():
+                with file.open(name + ".npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, array, allow_pickle=False)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _array(name: str, p: Tensor) -> np.ndarray:
