@@ -175,7 +175,7 @@ def test_parametrised_weights_differ_from_seed_to_seed(name: str):
 
 @pytest.mark.parametrize("way", ["matrix_exp", "cayley", "householder"])
 def test_an_orthogonal_layer_starts_orthogonal_and_differs_from_seed_to_seed(way: str):
-    layer = parametrizations.orthogonal(nn.Linear(4, 4, bias=False), orthogonal_map=way).double()
+    layer = parametrizations.orthogonal(nn.Linear(4, 4, bias=False).double(), orthogonal_map=way)
     model = functional(layer)
     first, second = (
         model.predict(model.init(generator=seeded(seed)), torch.eye(4, dtype=torch.float64)) for seed in (1, 2)
