@@ -13,7 +13,7 @@ The house has floors, and imports point downwards only (`tests/test_floors.py` p
     3      learners/                             MAML and its siblings, the other mappings, the baselines
     2      families/                             distributions of tasks
     1      networks.py, set_networks.py,         functional networks; modules that read a set of examples;
-           modules.py,                           what a module must be, and where its parameters come from;
+           modules.py, twice.py,                 what a module must be, its parameters, its second derivatives;
            inner_loop.py, flow.py,               one inner step, many inner steps, steps without a size;
            curvature.py, batched_mlp.py          Hessian products; the fast path for a batched MLP
     0      task.py, params.py, checks.py,        Params, Batch, Task, TaskFamily; arithmetic; checks of arguments;

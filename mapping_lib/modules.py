@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
+from torch.nn.utils.prune import BasePruningMethod
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mapping_lib.checks import check_generator
@@ -53,8 +54,8 @@ def _check_module(layer: str, module: nn.Module) -> None:
         raise ValueError(f"{layer}, which draws random numbers; allowed: MaxPool in its place")
     if isinstance(module, nn.Embedding | nn.EmbeddingBag):
         _check_embedding(layer, module)
-    for name, kind in _norms_of_weights(module):
-        _check_norm_of_weight(layer, name, kind, module.training)
+    for name, made_by in _made_weights(module):
+        _check_made_weight(layer, name, made_by, module.training)
     rate = getattr(module, "p", 0.0) if "Dropout" in type(module).__name__ else getattr(module, "dropout", 0.0)
     if module.training and isinstance(rate, int | float) and rate > 0:
         raise ValueError(
@@ -74,24 +75,30 @@ def _check_embedding(layer: str, module: nn.Embedding | nn.EmbeddingBag) -> None
             raise ValueError(f"{layer} with {name}={getattr(module, name)}, which {why}; allowed: {allowed}")
 
 
-def _norms_of_weights(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """What makes weights of a weight and its norm: by PyTorch's parametrisations, or by its older hooks."""
+def _made_weights(module: nn.Module) -> Iterator[tuple[str, object]]:
+    """What makes a weight of other numbers, and the weight's name: parametrisations, or older hooks."""
     if is_parametrized(module):
         yield from ((name, made_by) for name, chain in module.parametrizations.items() for made_by in chain)
-    yield from ((hook.name, hook) for hook in module._forward_pre_hooks.values() if hasattr(hook, "name"))
+    hooks = module._forward_pre_hooks.values()
+    yield from ((getattr(hook, "name", None) or hook._tensor_name, hook) for hook in hooks if _makes_a_weight(hook))
 
 
-def _check_norm_of_weight(layer: str, name: str, made_by: object, training: bool) -> None:
-    kind = type(made_by).__name__.strip("_")
-    if kind == "SpectralNorm" and training:
+def _makes_a_weight(hook: object) -> bool:
+    return isinstance(hook, BasePruningMethod) or type(hook).__name__ in {"WeightNorm", "SpectralNorm"}
+
+
+def _check_made_weight(layer: str, name: str, made_by: object, training: bool) -> None:
+    if isinstance(made_by, BasePruningMethod):
+        raise ValueError(f"{layer} with a pruned {name}; allowed: torch.nn.utils.prune.remove(layer, {name!r}) first")
+    kind = type(made_by).__name__
+    if kind == "_SpectralNorm" and training:
         raise ValueError(
-            f"{layer} with spectral normalisation of its {name}, which its forward pass changes buffers for;"
+            f"{layer} with spectral normalisation of its {name}, for which its forward pass changes buffers;"
             " allowed: network.eval() before you pass it"
         )
-    if kind == "WeightNorm" and made_by.dim != -1:
+    if kind in {"WeightNorm", "SpectralNorm"}:
         raise ValueError(
-            f"{layer} with weight normalisation of its {name}, whose second derivative torch 2.13 gets wrong"
-            " without a graphics card; allowed: one norm for the whole weight, weight_norm(layer, dim=None)"
+            f"{layer} whose {name} an older hook makes, and keeps; allowed: torch.nn.utils.parametrizations instead"
         )
 
 
@@ -149,8 +156,8 @@ class _Draws(TorchDispatchMode):
         self.seen = False
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if torch.Tag.nondeterministic_seeded in func.tags and _argument(func, "dropout_p", args, kwargs) != 0.0:
-            self.seen = True
+        off = _argument(func, "dropout_p", args, kwargs) == 0.0 or _argument(func, "training", args, kwargs) is False
+        self.seen |= torch.Tag.nondeterministic_seeded in func.tags and not off
         return func(*args, **(kwargs or {}))
 
 
@@ -200,11 +207,17 @@ def _reset_parametrised(module: nn.Module) -> None:
     for name in names:
         made_of, drawn = module.parametrizations[name], getattr(plain, name).detach()
         if made_of.is_tensor and made_of.original.shape == drawn.shape:
-            made_of.original.copy_(drawn)
+            kept = made_of.original.triu() + drawn.tril(-1) if _has_signs(made_of) else drawn
+            made_of.original.copy_(kept)
         else:
             setattr(module, name, drawn)
     for name, p in module.named_parameters(recurse=False):
         p.copy_(getattr(plain, name))
+
+
+def _has_signs(made_of: nn.Module) -> bool:
+    """Whether the diagonal holds signs, +1 or -1, as with Householder's reflections."""
+    return any(getattr(getattr(part, "orthogonal_map", None), "name", "") == "householder" for part in made_of)
 
 
 class _DrawFrom(TorchDispatchMode):

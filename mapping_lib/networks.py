@@ -5,6 +5,7 @@ import itertools
 import math
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,7 @@ from mapping_lib.checks import check_choice, check_count, check_generator
 from mapping_lib.modules import check_network, draw_parameters, is_torchs_own, look_at, trainable
 from mapping_lib.params import copied
 from mapping_lib.task import Params
+from mapping_lib.twice import needs_plain_steps, plain_steps
 
 NORMS: dict[str, Callable[[int], list[nn.Module]]] = {
     "none": lambda channels: [],
@@ -125,13 +127,14 @@ def functional(network: nn.Module | FunctionalNetwork, *, own_start: bool = Fals
 def _predictor(network: nn.Module) -> Callable[..., Tensor]:
     """``(params, *inputs) -> y_hat`` by a copy of ``network`` for every thread, made at its first call."""
     local = _LocalCopy(network)
-    to_look_at = [] if is_torchs_own(network) else [network]
+    to_look_at, in_steps = [] if is_torchs_own(network) else [network], needs_plain_steps(network)
 
     def predict(params: Params, *inputs: Tensor) -> Tensor:
         if to_look_at:
             look_at(network, *inputs)
             to_look_at.clear()
-        return torch.func.functional_call(local.network, params, inputs)
+        with plain_steps() if in_steps else nullcontext():
+            return torch.func.functional_call(local.network, params, inputs)
 
     return predict
 

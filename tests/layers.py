@@ -93,7 +93,7 @@ add("exact", "GELU, tanh", lambda: nn.GELU("tanh"), 6)
 add("exact", "PReLU, one for each", lambda: nn.PReLU(6), 6)
 add("exact", "Softmax2d", nn.Softmax2d, 3, 2, 2)
 add("exact", "Threshold", lambda: nn.Threshold(0.1, 0.2), 6)
-add("first order", "Hardsigmoid", nn.Hardsigmoid, 6)
+add("exact", "Hardsigmoid", nn.Hardsigmoid, 6)
 add("refused", "RReLU", nn.RReLU, 6)
 add("slow", "RReLU, eval", nn.RReLU, 6, training=False)
 add("exact", "Flatten", nn.Flatten, 2, 3)
@@ -231,7 +231,7 @@ def both(layer: nn.Module, h: Tensor) -> Tensor:
 
 
 add("exact", "MultiheadAttention", attention, 3, 4, call=with_weights)
-add("first order", "MultiheadAttention, need_weights=False", attention, 3, 4, call=alone)
+add("exact", "MultiheadAttention, need_weights=False", attention, 3, 4, call=alone)
 add("refused", "MultiheadAttention, dropout", lambda: attention(0.1), 3, 4, call=with_weights)
 add("exact", "MultiheadAttention, dropout, eval", lambda: attention(0.1), 3, 4, call=with_weights, training=False)
 SMALL = {"d_model": 4, "nhead": 2, "dim_feedforward": 6, "batch_first": True}
@@ -246,8 +246,8 @@ for name, make, call in (
     ("TransformerDecoder", lambda p: nn.TransformerDecoder(nn.TransformerDecoderLayer(dropout=p, **SMALL), 1), both),
     ("Transformer", lambda p: nn.Transformer(num_encoder_layers=1, num_decoder_layers=1, dropout=p, **SMALL), both),
 ):
-    add("first order", name, lambda make=make: make(0.0), 3, 4, call=call)
-    add("first order", f"{name}, eval", lambda make=make: make(0.1), 3, 4, call=call, training=False)
+    add("exact", name, lambda make=make: make(0.0), 3, 4, call=call)
+    add("exact", f"{name}, eval", lambda make=make: make(0.1), 3, 4, call=call, training=False)
     add("refused", f"{name}, dropout", lambda make=make: make(0.1), 3, 4, call=call)
 
 add("exact", "Embedding", lambda: nn.Embedding(5, 2))
@@ -293,8 +293,8 @@ def made(make: Callable, **options) -> Callable[[], nn.Module]:
 
 
 add("exact", "weight_norm, one norm", made(parametrizations.weight_norm, dim=None), 4)
-add("refused", "weight_norm", made(parametrizations.weight_norm), 4)
-add("refused", "weight_norm, dim 1", made(parametrizations.weight_norm, dim=1), 4)
+add("exact", "weight_norm", made(parametrizations.weight_norm), 4)
+add("exact", "weight_norm, dim 1", made(parametrizations.weight_norm, dim=1), 4)
 add("refused", "weight_norm, the older", made(nn.utils.weight_norm), 4)
 add("refused", "spectral_norm", made(parametrizations.spectral_norm), 4)
 add("exact", "spectral_norm, eval", made(parametrizations.spectral_norm), 4, training=False)

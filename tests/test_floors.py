@@ -18,6 +18,7 @@ FLOORS = {
     "params": 0,
     "over_tasks": 0,
     "modules": 1,
+    "twice": 1,
     "networks": 1,
     "set_networks": 1,
     "inner_loop": 1,

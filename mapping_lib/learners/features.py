@@ -7,7 +7,7 @@ from torch.func import grad_and_value, vjp
 from mapping_lib.checks import check_batch, check_tasks, check_theta
 from mapping_lib.inner_loop import Loss, strict
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.many_tasks import one_each
+from mapping_lib.learners.many_tasks import in_plain_words, one_each
 from mapping_lib.networks import functional
 from mapping_lib.over_tasks import over_tasks
 from mapping_lib.task import Batch, Params, Task
@@ -63,7 +63,8 @@ def on_features(body: nn.Module, learner: MetaLearner, loss: Loss) -> MetaLearne
         embedded, pull_back = vjp(embed, theta)
         head = one_each(_part(theta, HEAD), len(tasks.query.x))
         per_task = grad_and_value(one_task, argnums=(0, 1, 2))
-        slopes, value = over_tasks(per_task, head, *embedded, tasks.support.y, tasks.query.y)
+        with in_plain_words():
+            slopes, value = over_tasks(per_task, head, *embedded, tasks.support.y, tasks.query.y)
         (direction,) = pull_back([s / len(value) for s in slopes[1:]])
         return value.mean(), direction | _named(HEAD, {name: s.mean(0) for name, s in slopes[0].items()})
 

@@ -63,17 +63,35 @@ def through_writing(write, finish, predict, loss: Callable, theta: Params, tasks
 
 @contextmanager
 def in_plain_words() -> Iterator[None]:
-    """Say what can be done where PyTorch lacks the derivative of a derivative: a ValueError that names the operator."""
+    """Say in one sentence, a ValueError, where PyTorch cannot differentiate a network as MAML asks, and what can."""
     try:
         yield
     except (RuntimeError, NotImplementedError) as problem:
-        lacking = re.search(r"derivative for '?(?:aten::)?(\w+?)_backward'? is not implemented", str(problem))
-        if not lacking:
-            raise
-        raise ValueError(
-            f"network has a layer that computes {lacking[1]}, of which PyTorch has no second derivative; allowed:"
-            " another layer (attention with need_weights=True, Hardtanh), or fomaml or reptile, which need none"
-        ) from problem
+        for pattern, sentence in CANNOT.items():
+            if found := re.search(pattern, str(problem)):
+                raise ValueError(sentence.format(*found.groups())) from problem
+        raise
+
+
+CANNOT = {
+    r"derivative for '?(?:aten::)?(\w+?)_backward'? is not implemented": (
+        "network or loss computes {}, of which PyTorch has no second derivative; allowed: another layer or loss (for"
+        " attention nn.MultiheadAttention), or fomaml or reptile, which need none"
+    ),
+    "setup_context": (
+        "network has an autograd.Function of the older kind, which torch.func cannot differentiate; allowed: one with"
+        " setup_context, or PyTorch's own layers"
+    ),
+    "saved tensor hooks": (
+        "network computes parts of itself anew in the backward pass (a checkpoint), which torch.func cannot;"
+        " allowed: the same without checkpoints"
+    ),
+    "data pointer of Tensor that doesn't have storage": (
+        "network or loss looks at a tensor's memory (packed sequences, numpy), which torch.func cannot; allowed:"
+        " padded sequences, PyTorch's own functions"
+    ),
+}
+"""What PyTorch says, and what it means here."""
 
 
 def iterates_of_all(iterates: Callable, theta: Params, support: Batch, steps: int) -> Params:
