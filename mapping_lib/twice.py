@@ -30,6 +30,20 @@ def needs_plain_steps(network: nn.Module) -> bool:
     return any(isinstance(module, LAYERS) or _norms_its_weight(module) for module in network.modules())
 
 
+def check_norms(network: nn.Module) -> None:
+    """Raise for a layer whose second derivative is right for one task, and not for several at once inside a gradient.
+
+    For learners that must take `torch.func.vmap` inside of the gradient. All others take it outside, where it is right.
+    """
+    wrong = (nn.LayerNorm, nn.modules.batchnorm._NormBase)
+    for name, module in network.named_modules():
+        if isinstance(module, wrong):
+            raise ValueError(
+                f"network layer '{name}' is a {type(module).__name__}, whose second derivative torch 2.13 gets wrong"
+                " inside of this learner's vmap; allowed: GroupNorm or RMSNorm in its place"
+            )
+
+
 def _norms_its_weight(module: nn.Module) -> bool:
     chains = module.parametrizations.values() if is_parametrized(module) else ()
     return any(type(made_by).__name__ == "_WeightNorm" for chain in chains for made_by in chain)

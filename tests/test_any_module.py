@@ -10,14 +10,17 @@ from torch.nn.functional import cross_entropy, dropout, gaussian_nll_loss, l1_lo
 from torch.testing import assert_close
 
 from mapping_lib.evaluation import evaluate_by_step
+from mapping_lib.families.navigation import Navigation
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners import baselines
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
+from mapping_lib.learners.continual import sequence_model
 from mapping_lib.learners.features import on_features
 from mapping_lib.learners.flow import gradient_flow
 from mapping_lib.learners.gradient import anil, fomaml, maml, meta_sgd, reptile
 from mapping_lib.learners.module import from_module
 from mapping_lib.learners.rule import learned_rule
+from mapping_lib.learners.trust_region import trust_region_maml
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import functional, mlp
 from mapping_lib.set_networks import DeepSet
@@ -312,6 +315,19 @@ def test_what_stops_in_evaluation_mode_is_then_allowed():
 def test_a_lazy_layer_is_told_to_see_an_input_first():
     with pytest.raises(ValueError, match=r"layer '0' is a LazyLinear that has seen no input .*call network\(x\) once"):
         maml(nn.Sequential(nn.LazyLinear(3), nn.Linear(3, 1)), mse_loss)
+
+
+@pytest.mark.parametrize(
+    "norm", [nn.LayerNorm(2), nn.BatchNorm1d(2, track_running_stats=False)], ids=["layer", "batch"]
+)
+@pytest.mark.parametrize(
+    "make",
+    [lambda net: sequence_model(net, mse_loss), lambda net: trust_region_maml(net, Navigation(horizon=5))],
+    ids=["a sequence", "trust region"],
+)
+def test_learners_with_vmap_inside_of_a_gradient_refuse_what_is_wrong_there(make, norm: nn.Module):
+    with pytest.raises(ValueError, match=r"layer '1' is a (Layer|Batch)Norm.*second derivative.*allowed: GroupNorm"):
+        make(nn.Sequential(nn.Linear(2, 2), norm, nn.Linear(2, 4)))
 
 
 def test_a_random_loss_is_refused():

@@ -25,6 +25,7 @@ from mapping_lib.checks import check_count, check_number
 from mapping_lib.families.sequence import of_task
 from mapping_lib.networks import functional
 from mapping_lib.task import Batch, Params
+from mapping_lib.twice import check_norms
 
 Predict = Callable[[Params, Tensor, int], Tensor]
 """(params, x, task) -> y_hat of one sequence; ``task`` counts from 0."""
@@ -44,7 +45,7 @@ def sequence_model(network: nn.Module, loss: Loss, *, heads: int = 1) -> Model:
     """A network that answers for all tasks with one head, or with as many ``heads`` as there are tasks.
 
     With several heads the network's outputs are dealt out among them in order, and task i reads head i: whoever
-    judges must then say which task an example belongs to. Raises ValueError for heads below 1.
+    judges must then say which task an example belongs to. Raises ValueError for heads below 1 and an unfit network.
 
     >>> from mapping_lib.networks import mlp
     >>> model = sequence_model(mlp((64, 40, 5 * 2)), nn.functional.cross_entropy, heads=5)
@@ -54,6 +55,7 @@ def sequence_model(network: nn.Module, loss: Loss, *, heads: int = 1) -> Model:
     """
     check_count("heads", heads, at_least=1)
     model, loss = functional(network), inner_loop.strict(loss)
+    check_norms(model.module)  # `online_meta` takes the gradient around all sequences
 
     def init(n: int, *, generator: Generator) -> Params:
         drawn = [model.init(generator=generator) for _ in range(n)]

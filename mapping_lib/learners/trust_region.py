@@ -22,6 +22,7 @@ from mapping_lib.learners.reinforcement import Alphas, live, policy_maml, rollou
 from mapping_lib.networks import functional
 from mapping_lib.params import as_params, flat
 from mapping_lib.task import Batch, Params, Task
+from mapping_lib.twice import check_norms
 
 DAMPING, CG_STEPS = 1e-5, 10
 SHRINK, TRIES = 0.8, 15
@@ -51,6 +52,7 @@ def trust_region_maml(
     """
     check_number("limit", limit, above=0)
     plain, model, rule = policy_maml(policy, family, alpha=alpha), functional(policy), Alphas.of(alpha)
+    check_norms(model.module)
 
     def adapted(theta: Params, support: Batch, x: Tensor) -> Tensor:
         objective = support_objective(model.predict, surrogate_with_score, support)
