@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from torch import Generator, Size, Tensor, dtype
 
-from mapping_lib.task import Batch, Params, Task
+from mapping_lib.task import Batch, Params, Task, TaskFamily
 
 
 def check_count(name: str, value: int, *, at_least: int) -> int:
@@ -126,10 +126,7 @@ def check_batch(
     say. ``dtype`` is that of theta, by default that of x. Whole-number inputs (tokens) need ``whole_x``.
     """
     dims = "(example, feature)" if ndim == 2 else "(task, example, feature)"
-    if not isinstance(batch, tuple) or not hasattr(batch, "x") or not hasattr(batch, "y"):
-        raise TypeError(f"{name} is a {type(batch).__name__}; allowed: Batch(x, y) with tensors of shape {dims}")
-    for part, tensor in (("x", batch.x), ("y", batch.y)):
-        check_tensor(f"{name}.{part}", tensor, dims)
+    _check_is_batch(name, batch, dims)
     _check_shapes(name, batch, ndim, dims, y_features)
     wanted, whose = (batch.x.dtype, "x") if dtype is None else (dtype, "theta")
     for part, tensor, whole in (("x", batch.x, whole_x), ("y", batch.y, True)):
@@ -138,8 +135,28 @@ def check_batch(
             raise ValueError(f"{name}.{part} has dtype {tensor.dtype}; allowed: {wanted}, {remedy}")
 
 
+def check_family(name: str, family: TaskFamily, *methods: str) -> TaskFamily:
+    """Return ``family`` if it has a method ``sample``, and the other ``methods``, else raise."""
+    for method in ("sample", *methods):
+        if not callable(getattr(family, method, None)):
+            raise TypeError(f"{name} is {family!r}; allowed: a family of tasks with a method {method}")
+    return family
+
+
+def check_drawn(tasks: Task) -> Task:
+    """Return ``tasks`` if it is a `Task` made of tensors, as ``sample`` gives it, else raise."""
+    if not isinstance(tasks, Task):
+        raise TypeError(f"tasks is a {type(tasks).__name__}; allowed: Task(support, query, description)")
+    for name, batch in (("tasks.support", tasks.support), ("tasks.query", tasks.query)):
+        _check_is_batch(name, batch, "(task, example, feature)")
+    if tasks.description is not None:  # who reads it will say so
+        check_tensor("tasks.description", tasks.description, "(task, feature)")
+    return tasks
+
+
 def check_tasks(tasks: Task, *, dtype: dtype, whole_x: bool = False) -> None:
     """Raise unless ``tasks`` holds a support and a query for each of several tasks, and no query is empty."""
+    check_drawn(tasks)
     for name, batch in (("tasks.support", tasks.support), ("tasks.query", tasks.query)):
         check_batch(name, batch, dtype=dtype, ndim=3, whole_x=whole_x)
     n_supports, n_queries = len(tasks.support.x), len(tasks.query.x)
@@ -184,6 +201,13 @@ def check_theta(theta: Params, shapes: Mapping[str, Size]) -> dtype:
         if tensor.shape != shapes[name]:
             raise ValueError(f"theta[{name!r}] has shape {tuple(tensor.shape)}; allowed: {tuple(shapes[name])}")
     return tensor.dtype
+
+
+def _check_is_batch(name: str, batch: Batch, dims: str) -> None:
+    if not isinstance(batch, tuple) or not hasattr(batch, "x") or not hasattr(batch, "y"):
+        raise TypeError(f"{name} is a {type(batch).__name__}; allowed: Batch(x, y) with tensors of shape {dims}")
+    for part, tensor in (("x", batch.x), ("y", batch.y)):
+        check_tensor(f"{name}.{part}", tensor, dims)
 
 
 def _check_shapes(name: str, batch: Batch, ndim: int, dims: str, y_features: bool) -> None:

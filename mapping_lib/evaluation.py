@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.checks import check_count, check_generator
+from mapping_lib.checks import check_count, check_drawn, check_family, check_generator
 from mapping_lib.inner_loop import mean_squared_error, strict
 from mapping_lib.learners import MetaLearner
 from mapping_lib.over_tasks import over_tasks
@@ -93,7 +93,8 @@ def evaluate_by_step(
     check_count("steps", steps, at_least=0)
     check_count("n_tasks", n_tasks, at_least=2)
     check_count("n_query", n_query, at_least=1)
-    tasks = family.sample(n_tasks, k_shot, n_query, generator=check_generator(generator))
+    check_family("family", family)
+    tasks = check_drawn(family.sample(n_tasks, k_shot, n_query, generator=check_generator(generator)))
     with torch.no_grad():
         path = adaptation_path(learner, theta, tasks.support, tasks.description, steps)
         return summarise(query_errors(learner, path, tasks.query, error).T)
@@ -126,7 +127,7 @@ def evaluate_by_shots(
     >>> evaluate_by_shots(learner, theta, Sinusoids(), shots=(0, 5, 10), n_tasks=9, generator=g).mean.shape
     torch.Size([3])
     """
-    if not shots:
+    if len(shots) == 0:
         raise ValueError(f"shots is {shots!r}; allowed: one number of examples or more")
     for i, k_shot in enumerate(shots):
         check_count(f"shots[{i}]", k_shot, at_least=0)
@@ -134,7 +135,8 @@ def evaluate_by_shots(
         check_count("steps", steps, at_least=0)
     check_count("n_tasks", n_tasks, at_least=2)
     check_count("n_query", n_query, at_least=1)
-    tasks = family.sample(n_tasks, max(shots), n_query, generator=check_generator(generator))
+    check_family("family", family)
+    tasks = check_drawn(family.sample(n_tasks, max(shots), n_query, generator=check_generator(generator)))
     columns = []
     with torch.no_grad():
         for k_shot in shots:

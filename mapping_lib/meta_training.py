@@ -9,7 +9,15 @@ import torch
 from torch import Generator, Tensor
 from torch.optim import Optimizer
 
-from mapping_lib.checks import check_choice, check_count, check_generator, check_number, check_params
+from mapping_lib.checks import (
+    check_choice,
+    check_count,
+    check_drawn,
+    check_family,
+    check_generator,
+    check_number,
+    check_params,
+)
 from mapping_lib.data_checks import blown_up, not_finite, not_scaled
 from mapping_lib.learners import MetaLearner
 from mapping_lib.params import copied
@@ -91,6 +99,7 @@ def meta_train(
     >>> [p.step for p in again]
     [2, 3, 4, 5]
     """
+    check_family("family", family)
     check_number("beta", beta, above=0)
     check_count("outer_steps", outer_steps, at_least=0)
     check_count("tasks_per_step", tasks_per_step, at_least=1)
@@ -114,7 +123,7 @@ def meta_train(
     def steps() -> Iterator[Progress]:
         now = last_good = copied(theta)
         for step in range(resume.step + 1 if resume else 1, outer_steps + 1):
-            tasks = family.sample(tasks_per_step, k_shot, n_query, generator=generator)
+            tasks = check_drawn(family.sample(tasks_per_step, k_shot, n_query, generator=generator))
             meta_loss, direction = learner.meta_grad(now, tasks)
             loss = float(meta_loss)
             if not (math.isfinite(loss) and _is_finite(direction)):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, cat
 
+from mapping_lib.checks import check_params, check_tensor
 from mapping_lib.task import Params
 
 
@@ -16,7 +17,7 @@ def copied(params: Params) -> Params:
     >>> copied(theta)["w"].add_(1.0), theta["w"]
     (tensor([1., 1.]), tensor([0., 0.]))
     """
-    return {name: p.detach().clone() for name, p in params.items()}
+    return {name: p.detach().clone() for name, p in check_params("params", params).items()}
 
 
 def dot(a: Params, b: Params):
@@ -51,7 +52,7 @@ def flat(params: Params) -> Tensor:
     >>> flat({"w": torch.ones(2, 2), "b": torch.zeros(1)})
     tensor([1., 1., 1., 1., 0.])
     """
-    return cat([p.flatten() for p in params.values()])
+    return cat([p.flatten() for p in check_params("params", params).values()])
 
 
 def as_params(vector: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> Params:
@@ -65,6 +66,6 @@ def as_params(vector: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> Params:
             [2., 3.]])
     """
     sizes = [math.prod(shape) for shape in shapes.values()]
-    if len(vector) != sum(sizes):
+    if len(check_tensor("vector", vector)) != sum(sizes):
         raise ValueError(f"vector has {len(vector)} numbers; allowed: {sum(sizes)}, as many as the parameters have")
     return {n: part.view(s) for (n, s), part in zip(shapes.items(), vector.split(sizes), strict=True)}

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from mapping_lib.checks import check_count
+from mapping_lib.checks import check_count, check_tensor
 from mapping_lib.networks import mlp
 
 
@@ -60,6 +60,8 @@ class ContextTransformer(nn.Module):
         return self.read_out(tokens[..., 1 + support_x.shape[-2] :, :])
 
     def _check(self, support_x: Tensor, support_y: Tensor, x: Tensor) -> None:
+        for name, tensor in (("support_x", support_x), ("support_y", support_y), ("x", x)):
+            check_tensor(name, tensor)
         lead, k = x.shape[:-2], support_x.shape[-2:-1]
         wanted = {"support_x": (*lead, *k, self.n_x), "support_y": (*lead, *k, self.n_y)}
         wanted["x"] = (*lead, *x.shape[-2:-1], self.n_x)

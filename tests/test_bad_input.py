@@ -8,18 +8,26 @@ from oracles import general_mse, seeded
 from torch import nn
 from torch.nn.functional import mse_loss
 
+from mapping_lib.doctor import diagnose
 from mapping_lib.evaluation import evaluate_by_shots, evaluate_by_step
+from mapping_lib.families import choices, growth, individuals, pictures
+from mapping_lib.families.derived import Mixed, NoisyDescriptions
+from mapping_lib.families.navigation import Navigation
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.flow import flow_to_tolerance
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
-from mapping_lib.learners.baselines import bayes_ridge, from_scratch, joint, joint_adam
+from mapping_lib.learners.baselines import bayes_ridge, from_scratch, joint, joint_adam, nearest_neighbour
+from mapping_lib.learners.features import on_features
 from mapping_lib.learners.flow import gradient_flow
 from mapping_lib.learners.gradient import ALPHA_PREFIX, anil, fomaml, maml, meta_sgd, reptile
+from mapping_lib.learners.in_context import in_context
+from mapping_lib.learners.prior import gaussian_prior, legendre
+from mapping_lib.learners.prototypes import prototypical
 from mapping_lib.learners.rule import learned_rule
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import functional, mlp
-from mapping_lib.params import as_params
-from mapping_lib.set_networks import DeepSet
+from mapping_lib.params import as_params, flat
+from mapping_lib.set_networks import ContextTransformer, DeepSet
 from mapping_lib.task import Batch, Task
 
 NETWORK = mlp((1, 4, 1))
@@ -494,3 +502,149 @@ def test_meta_sgd_needs_its_alphas():
     learner = meta_sgd(NETWORK, mse_loss)
     with pytest.raises(ValueError, match=r"theta has the names .*; allowed: .*'alpha\.0\.weight'"):
         learner.adapt(THETA, batch(4, 1))
+
+
+# Arrays and lists in place of tensors -----------------------------------------------------------------
+
+ARRAYS = pytest.mark.parametrize("convert", [lambda t: t.numpy(), lambda t: t.tolist()], ids=["numpy", "list"])
+REMEDY = r"^{} is a (numpy\.ndarray|list); allowed: a tensor.*\. Make it one: torch\.tensor\("
+PLACES = ["support.x", "support.y", "query.x", "query.y", "description"]
+
+
+def converted(drawn: Task, place: str, convert) -> Task:
+    """The tasks with one tensor replaced."""
+    name, _, part = place.partition(".")
+    old = getattr(drawn, name)
+    return drawn._replace(**{name: old._replace(**{part: convert(getattr(old, part))}) if part else convert(old)})
+
+
+class Arrays:
+    """Sinusoids with an array in place of one tensor."""
+
+    def __init__(self, place: str, convert) -> None:
+        self.place, self.convert = place, convert
+
+    def sample(self, *args, **kwargs) -> Task:
+        return converted(Sinusoids().sample(*args, **kwargs), self.place, self.convert)
+
+
+def labelled() -> Task:
+    """Three tasks of two classes, two examples of each."""
+    part = Batch(torch.rand(3, 4, 3, generator=seeded(0)), torch.tensor([[0, 0, 1, 1]]).expand(3, 4).clone())
+    return Task(part, part, zeros(3, 2))
+
+
+REGRESSION = {make.__name__: lambda make=make: make(NETWORK, mse_loss) for make in [*MAKERS, gradient_flow]}
+REGRESSION |= {
+    "any network": lambda: maml(mlp((1, 4, 1), nn.Tanh), mse_loss),
+    "in_context": lambda: in_context(ContextTransformer(width=8, heads=2, layers=1), mse_loss),
+    "bayes_ridge": lambda: bayes_ridge(weight=1.0, intercept=1.0, noise=1.0),
+    "gaussian_prior": lambda: gaussian_prior(legendre(0), 1),
+}
+CLASSES = {
+    "maml, classes": lambda: maml(nn.Linear(3, 2), nn.functional.cross_entropy),
+    "prototypical": lambda: prototypical(nn.Linear(3, 3), 2),
+    "nearest_neighbour": lambda: nearest_neighbour(2),
+    "on_features": lambda: on_features(
+        nn.Linear(3, 3), maml(nn.Linear(3, 2), nn.functional.cross_entropy), nn.functional.cross_entropy
+    ),
+}
+
+
+@ARRAYS
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", [*REGRESSION, *CLASSES])
+def test_every_meta_grad_names_the_array(name: str, place: str, convert):
+    learner, drawn = (CLASSES[name](), labelled()) if name in CLASSES else (REGRESSION[name](), sample())
+    with pytest.raises(TypeError, match=REMEDY.format(f"tasks.{place}")):
+        learner.meta_grad(learner.init(generator=seeded(0)), converted(drawn, place, convert))
+
+
+@ARRAYS
+@pytest.mark.parametrize("part", ["x", "y"])
+@pytest.mark.parametrize("name", [*REGRESSION, *CLASSES])
+def test_every_adapt_names_the_array(name: str, part: str, convert):
+    learner, drawn = (CLASSES[name](), labelled()) if name in CLASSES else (REGRESSION[name](), sample())
+    one = Batch(*(t[0] for t in drawn.support))
+    with pytest.raises(TypeError, match=REMEDY.format(f"support.{part}")):
+        learner.adapt(
+            learner.init(generator=seeded(0)), one._replace(**{part: convert(getattr(one, part))}), description=zeros(2)
+        )
+
+
+OF_FAMILIES = {
+    "meta_train": lambda family: next(meta_train(maml(NETWORK, mse_loss), family, **TRAINING)),
+    "evaluate_by_step": lambda family: evaluate_by_step(maml(NETWORK, mse_loss), THETA, family, steps=1, **JUDGED),
+    "evaluate_by_shots": lambda family: evaluate_by_shots(
+        bayes_ridge(weight=1.0, intercept=1.0, noise=1.0),
+        {},
+        family,
+        shots=(1,),
+        n_tasks=2,
+        generator=seeded(0),
+    ),
+    "diagnose": lambda family: diagnose(maml(NETWORK, mse_loss), family),
+    "Mixed": lambda family: Mixed((Sinusoids(), family)).sample(2, 2, 2, generator=seeded(0)),
+    "NoisyDescriptions": lambda family: NoisyDescriptions(family, noise=0.1).sample(2, 2, 2, generator=seeded(0)),
+}
+TRAINING = {"beta": 0.1, "outer_steps": 1, "generator": seeded(0)}
+JUDGED = {"k_shot": 2, "n_tasks": 2, "generator": seeded(0)}
+
+
+@ARRAYS
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("use", OF_FAMILIES.values(), ids=OF_FAMILIES)
+def test_a_family_that_draws_arrays_is_told_so(use, place: str, convert):
+    with pytest.raises(TypeError, match=REMEDY.format(f"tasks.{place}")):
+        use(Arrays(place, convert))
+
+
+class Tuples:
+    """Sinusoids as plain tuples."""
+
+    def sample(self, *args, **kwargs):
+        return tuple(Sinusoids().sample(*args, **kwargs))
+
+
+@pytest.mark.parametrize("use", OF_FAMILIES.values(), ids=OF_FAMILIES)
+def test_what_is_no_family_or_draws_no_task_is_named(use):
+    with pytest.raises(TypeError, match=r"^tasks is a tuple; allowed: Task\(support, query, description\)"):
+        use(Tuples())
+    with pytest.raises(TypeError, match=r"^famil.* is None; allowed: a family of tasks with a method sample"):
+        use(None)
+
+
+OFFERS, TAKEN = (part[:5] for part in choices.load())
+CHICKS = growth.load("chicks")
+PLANE = Navigation(horizon=3)
+LUCK = PLANE.toward(zeros(2, 2), 2, 0, generator=seeded(0)).support
+OF_DATA = {
+    "description": lambda convert: Sinusoids().examples(convert(zeros(3, 2)), 1, 1, generator=seeded(0)),
+    "offers": lambda convert: choices.Choices(convert(OFFERS), TAKEN),
+    "choices": lambda convert: choices.Choices(OFFERS, convert(TAKEN)),
+    "curves.times": lambda convert: growth.Growth(CHICKS._replace(times=convert(CHICKS.times))),
+    "curves.values": lambda convert: growth.Growth(CHICKS._replace(values=convert(CHICKS.values))),
+    "observed": lambda convert: individuals.deal(convert(torch.ones(5, 6) > 0), 3, generator=seeded(0)),
+    "picture": lambda convert: pictures.standardised(convert(torch.ones(5, 6))),
+    "images": lambda convert: pictures.jittered(convert(torch.ones(2, 28, 28)), 1.0, generator=seeded(0)),
+    "ink": lambda convert: pictures.centred(convert(torch.ones(2, 2))),
+    "luck.x": lambda convert: PLANE.rollouts(lambda seen: 0 * seen, LUCK._replace(x=convert(LUCK.x))),
+    "luck.y": lambda convert: PLANE.rollouts(lambda seen: 0 * seen, LUCK._replace(y=convert(LUCK.y))),
+    "x": lambda convert: Sinusoids.truth(zeros(2), convert(zeros(3, 1))),
+    r"params\['w'\]": lambda convert: flat({"w": convert(zeros(2))}),
+    r"theta\['0.bias'\]": lambda convert: train(theta={"0.bias": convert(zeros(4))}),
+    r"theta\['2.bias'\]": lambda convert: diagnose(
+        maml(NETWORK, mse_loss), Sinusoids(), theta=THETA | {"2.bias": convert(zeros(1))}
+    ),
+    "vector": lambda convert: as_params(convert(zeros(2)), {"w": (2,)}),
+    "support_y": lambda convert: ContextTransformer(width=8, heads=2, layers=1)(
+        zeros(2, 1), convert(zeros(2, 1)), zeros(1, 1)
+    ),
+}
+
+
+@ARRAYS
+@pytest.mark.parametrize("name", OF_DATA)
+def test_data_in_arrays_is_named_too(name: str, convert):
+    with pytest.raises(TypeError, match=REMEDY.format(name)):
+        OF_DATA[name](convert)

@@ -49,10 +49,47 @@ def test_pictures_keep_their_shape():
     assert tasks.support.x.shape == (3, 2, 1, 5, 7)
 
 
+def test_numbers_that_no_class_has_are_passed_over():
+    """The same draws as without gaps; the description says the number."""
+    number = torch.tensor([2, 3, 5, 70, 71, 400])
+    gaps, dense = Episodes(X, number[CLASSES], n_way=4), episodes()
+    assert gaps.n_classes == dense.n_classes == 6
+    found, wanted = (family.sample(50, 1, 2, generator=seeded(3)) for family in (gaps, dense))
+    assert torch.equal(found.support.x, wanted.support.x)
+    assert torch.equal(found.query.y, wanted.query.y)
+    assert torch.equal(found.description, number[wanted.description.long()].float())
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
+def test_any_dtype_of_whole_numbers_will_do(dtype: torch.dtype):
+    found, wanted = (f.sample(5, 1, 2, generator=seeded(4)) for f in (Episodes(X, CLASSES.to(dtype), 4), episodes()))
+    assert torch.equal(found.query.x, wanted.query.x)
+    assert found.query.y.dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    ("x", "classes", "message"),
+    [
+        (X.numpy(), CLASSES, "x is a numpy.ndarray; allowed: a tensor. Make it one: torch.tensor(x)"),
+        (X, CLASSES.numpy(), "classes is a numpy.ndarray; allowed: a tensor. Make it one: torch.tensor(classes)"),
+        (X, CLASSES.tolist(), "classes is a list; allowed: a tensor. Make it one: torch.tensor(classes)"),
+        (X.double().numpy(), CLASSES, "Make it one: torch.tensor(x, dtype=torch.float32)"),
+    ],
+)
+def test_arrays_and_lists_are_named_with_the_remedy(x, classes, message: str):
+    with pytest.raises(TypeError, match=re.escape(message)):
+        Episodes(x, classes, n_way=4)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: episodes(n_way=7), "n_way is 7; allowed: at most 6, the number of classes"),
+        (lambda: Episodes(X, 7 * CLASSES, 7), "n_way is 7; allowed: at most 6, the number of classes"),
+        (
+            lambda: Episodes(X, 7 * CLASSES, 6).sample(1, 2, 2, generator=seeded(0)),
+            "k_shot + n_query is 4; allowed: at most 3, the examples of the rarest class",
+        ),
         (lambda: episodes(n_way=0), "n_way is 0; allowed: a whole number, 1 or more"),
         (
             lambda: episodes(n_way=6).sample(1, 2, 2, generator=seeded(0)),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.checks import check_count
+from mapping_lib.checks import check_count, check_drawn, check_family, check_generator, check_params
 from mapping_lib.doctor import checks
 from mapping_lib.doctor.findings import FAULTS, Diagnosis, Finding
 from mapping_lib.doctor.patient import Patient, wide
@@ -50,11 +50,15 @@ def diagnose(
     check_count("n_tasks", n_tasks, at_least=2)
     check_count("k_shot", k_shot, at_least=1)
     check_count("n_query", n_query, at_least=1)
-    generator = torch.Generator().manual_seed(0) if generator is None else generator
-    tasks, many = (family.sample(n, k_shot, n_query, generator=generator) for n in (n_tasks, max(n_tasks, 30)))
+    check_family("family", family)
+    generator = torch.Generator().manual_seed(0) if generator is None else check_generator(generator)
+    sizes = (n_tasks, max(n_tasks, 30))
+    tasks, many = (check_drawn(family.sample(n, k_shot, n_query, generator=generator)) for n in sizes)
     tasks, many = map_tasks(wide, tasks), map_tasks(wide, many)
     examined = checks.ALWAYS | (checks.OF_EVALUATION if evaluate else {})
     findings, is_trained = [], theta is not None
+    if is_trained:
+        check_params("theta", theta)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         try:
             theta = learner.init(generator=generator) if theta is None else theta

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.checks import check_choice, check_count
+from mapping_lib.checks import check_choice, check_count, check_tensor
 from mapping_lib.families.drawing import check_draw
 from mapping_lib.families.individuals import ORDERS, deal, draw
 from mapping_lib.task import Batch, Task
@@ -39,6 +39,8 @@ class Choices:
     choices: Tensor = field(repr=False)
 
     def __post_init__(self) -> None:
+        check_tensor("offers", self.offers)
+        check_tensor("choices", self.choices)
         if self.choices.is_floating_point() or self.offers.shape[:2] != self.choices.shape or self.offers.ndim != 4:
             shown = f"shape {tuple(self.choices.shape)} and dtype {self.choices.dtype}"
             raise ValueError(

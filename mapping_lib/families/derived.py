@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot, pad
 
-from mapping_lib.checks import check_count, check_generator, check_number
+from mapping_lib.checks import check_count, check_drawn, check_family, check_generator, check_number
 from mapping_lib.families.drawing import check_draw
 from mapping_lib.task import Batch, Task, TaskFamily
 
@@ -25,12 +25,6 @@ class DescribedFamily(TaskFamily, Protocol):
     def examples(self, description: Tensor, k_shot: int, n_query: int, *, generator: Generator) -> Task:
         """Draw fresh examples of the tasks with this ``description (task, feature)``."""
         ...
-
-
-def _check_family(name: str, family: TaskFamily, *methods: str) -> None:
-    for method in ("sample", *methods):
-        if not callable(getattr(family, method, None)):
-            raise TypeError(f"{name} is {family!r}; allowed: a family of tasks with a method {method}")
 
 
 @dataclass(frozen=True)
@@ -50,7 +44,7 @@ class VaryingShots:
     at_least: int = 0
 
     def __post_init__(self) -> None:
-        _check_family("family", self.family)
+        check_family("family", self.family)
         check_count("at_least", self.at_least, at_least=0)
 
     def sample(self, n_tasks: int, k_shot: int, n_query: int, *, generator: Generator) -> Task:
@@ -86,7 +80,7 @@ class Pool:
     descriptions: Tensor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _check_family("family", self.family, "examples")
+        check_family("family", self.family, "examples")
         check_count("n_tasks", self.n_tasks, at_least=1)
         own = torch.Generator().manual_seed(check_count("seed", self.seed, at_least=0) ^ POOL)
         object.__setattr__(self, "descriptions", self.family.sample(self.n_tasks, 0, 0, generator=own).description)
@@ -123,7 +117,7 @@ class Mixed:
         if len(self.families) < 2:
             raise ValueError(f"families is {self.families!r}; allowed: a tuple of at least two families")
         for i, family in enumerate(self.families):
-            _check_family(f"families[{i}]", family)
+            check_family(f"families[{i}]", family)
 
     def sample(self, n_tasks: int, k_shot: int, n_query: int, *, generator: Generator) -> Task:
         """Draw tasks; their description says which family, then which task of that family.
@@ -134,7 +128,7 @@ class Mixed:
         """
         check_draw(n_tasks, k_shot, n_query, generator)
         # every family draws every task, and one of them is kept: simpler than counting who draws how many
-        drawn = [family.sample(n_tasks, k_shot, n_query, generator=generator) for family in self.families]
+        drawn = [check_drawn(f.sample(n_tasks, k_shot, n_query, generator=generator)) for f in self.families]
         _check_alike(drawn)
         kind = torch.randint(len(drawn), (n_tasks,), generator=generator)
 
@@ -179,7 +173,7 @@ class NoisyDescriptions:
     blank: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        _check_family("family", self.family)
+        check_family("family", self.family)
         if isinstance(self.noise, tuple):
             for i, deviation in enumerate(self.noise):
                 check_number(f"noise[{i}]", deviation, at_least=0)
@@ -204,7 +198,7 @@ class NoisyDescriptions:
         whatever ``noise`` and ``missing`` are: with generators of one seed, all settings meet the same tasks,
         call after call. Raises ValueError where ``noise`` or ``blank`` has another length than a description.
         """
-        tasks = self.family.sample(n_tasks, k_shot, n_query, generator=generator)
+        tasks = check_drawn(self.family.sample(n_tasks, k_shot, n_query, generator=generator))
         clear = tasks.description
         deviation, blank = self._for_width(clear)
         said = clear + deviation * torch.randn(clear.shape, generator=generator, dtype=clear.dtype)

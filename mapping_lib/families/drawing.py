@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.checks import check_count, check_generator
+from mapping_lib.checks import check_count, check_generator, check_tensor
 from mapping_lib.task import Batch, Task
 
 
@@ -23,8 +23,7 @@ def check_draw(n_tasks: int, k_shot: int, n_query: int, generator: Generator) ->
 
 def check_description(description: Tensor, width: int, dtype: torch.dtype) -> None:
     """Raise unless ``description`` is a tensor ``(task, width)`` of this dtype, with at least one task."""
-    if not isinstance(description, Tensor):
-        raise TypeError(f"description is a {type(description).__name__}; allowed: a tensor of shape (task, {width})")
+    check_tensor("description", description, f"(task, {width})")
     if description.ndim != 2 or description.shape[1] != width or len(description) == 0:
         raise ValueError(f"description has shape {tuple(description.shape)}; allowed: (task, {width}), 1 task or more")
     if description.dtype != dtype:

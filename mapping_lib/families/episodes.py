@@ -6,7 +6,7 @@ from functools import cached_property
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.checks import check_count, check_generator
+from mapping_lib.checks import check_count, check_generator, check_tensor
 from mapping_lib.task import Batch, Task
 
 
@@ -14,10 +14,11 @@ from mapping_lib.task import Batch, Task
 class Episodes:
     """Tell ``n_way`` classes apart, drawn anew for every task and labelled 0 ... n_way - 1 in the order drawn.
 
-    ``x (example, feature ...)`` are all examples, ``classes (example,)``, int64, the class of each, counted from 0.
-    Hold classes out by making two families of different classes. Without ``relabel`` the classes of a task keep their
-    order; with all of them in every task, a label then always means the same. Raises ValueError for examples and
-    classes that do not fit, and for an ``n_way`` that is more than there are classes.
+    ``x (example, feature ...)`` are all examples, ``classes (example,)`` the class of each: a whole number of 0 or
+    more. Numbers may be left out (0, 3, 7), as they are where some classes are put aside. Hold classes out by making
+    two families of different classes. Without ``relabel`` the classes of a task keep their order; with all of them in
+    every task, a label then always means the same. Raises ValueError for examples and classes that do not fit, and
+    for an ``n_way`` that is more than there are classes; TypeError for what is no tensor.
 
     >>> family = Episodes(torch.rand(60, 8), torch.arange(60) % 6, n_way=5)
     >>> task = family.sample(25, 1, 3, generator=torch.Generator().manual_seed(0))
@@ -31,6 +32,8 @@ class Episodes:
     relabel: bool = True
 
     def __post_init__(self) -> None:
+        check_tensor("x", self.x)
+        check_tensor("classes", self.classes)
         if self.classes.ndim != 1 or self.classes.is_floating_point() or len(self.classes) != len(self.x):
             shown = f"shape {tuple(self.classes.shape)} and dtype {self.classes.dtype}"
             raise ValueError(f"classes has {shown}; allowed: one whole number for each of the {len(self.x)} examples")
@@ -42,14 +45,15 @@ class Episodes:
     @property
     def n_classes(self) -> int:
         """How many classes there are."""
-        return int(self.classes.max()) + 1
+        return len(self._numbers)
 
     def sample(self, n_tasks: int, k_shot: int, n_query: int, *, generator: Generator) -> Task:
         """Draw tasks; ``k_shot`` and ``n_query`` count the examples *of each class*.
 
         Shapes: x ``(n_tasks, n_way * k_shot, feature ...)``; y ``(n_tasks, n_way * k_shot)``, int64, label after
         label; the query likewise with ``n_query``. No example is in both. description ``(n_tasks, n_way)`` says
-        which class each label means. Raises ValueError where a class has fewer examples than k_shot + n_query.
+        which class each label means, by its number (float32: exact up to 2 ** 24). Raises ValueError where a class
+        has fewer examples than k_shot + n_query.
         """
         check_count("n_tasks", n_tasks, at_least=1)
         check_count("k_shot", k_shot, at_least=0)
@@ -59,12 +63,17 @@ class Episodes:
         dealt = dealt if self.relabel else dealt.sort(-1).values
         indices = self._draw(dealt, k_shot + n_query, generator)
         support, query = (self._labelled(part) for part in indices.split([k_shot, n_query], dim=-1))
-        return Task(support, query, dealt.float())
+        return Task(support, query, self._numbers[dealt].float())
+
+    @cached_property
+    def _numbers(self) -> Tensor:
+        """The numbers of the classes, ascending; a class is dealt by its place here."""
+        return self.classes.unique()
 
     @cached_property
     def _members(self) -> tuple[Tensor, Tensor]:
         """The examples of every class, ``(class, most)``, and where that is filling: some classes have fewer."""
-        by_class = [(self.classes == c).nonzero()[:, 0] for c in range(self.n_classes)]
+        by_class = [(self.classes == c).nonzero()[:, 0] for c in self._numbers]
         padded = torch.nn.utils.rnn.pad_sequence(by_class, batch_first=True, padding_value=-1)
         return padded, padded < 0
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.checks import check_choice, check_count
+from mapping_lib.checks import check_choice, check_count, check_tensor
 from mapping_lib.families.drawing import check_draw
 from mapping_lib.families.individuals import ORDERS, deal, draw
 from mapping_lib.task import Batch, Task
@@ -60,6 +60,8 @@ class Growth:
 
     def __post_init__(self) -> None:
         check_choice("order", self.order, ORDERS)
+        check_tensor("curves.times", self.curves.times)
+        check_tensor("curves.values", self.curves.values)
 
     def scaled_by(self, training: Curves) -> "Growth":
         """The same family with the mean and the standard deviation of all values of ``training``."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.checks import check_count, check_generator
+from mapping_lib.checks import check_count, check_generator, check_tensor
 
 ORDERS = ("spread", "first")
 """How the support of an individual is chosen: drawn by lot from all observations, or the earliest ones."""
@@ -35,7 +35,7 @@ def draw(observed: Tensor, n_tasks: int, needed: int, *, generator: Generator) -
     >>> draw(torch.tensor([[True, False], [True, True]]), 3, 2, generator=torch.Generator().manual_seed(0))
     tensor([1, 1, 1])
     """
-    counts = observed.sum(-1)
+    counts = check_tensor("observed", observed).sum(-1)
     able = (counts >= needed).nonzero()[:, 0]
     if len(able) == 0:
         most = int(counts.max())
@@ -57,6 +57,7 @@ def deal(
     >>> deal(seen, 2, first=True, generator=torch.Generator().manual_seed(0))
     (tensor([[0, 2]]), tensor([[3, 1]]))
     """
+    check_tensor("observed", observed)
     check_count("k_shot", k_shot, at_least=0)
     check_generator(generator)
     usable = observed if allowed is None else observed & allowed

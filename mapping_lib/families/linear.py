@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.checks import check_count, check_number, check_range
+from mapping_lib.checks import check_count, check_number, check_range, check_tensor
 from mapping_lib.families.drawing import check_description, check_draw, check_floating, noisy, split, uniform
 from mapping_lib.task import Task
 
@@ -77,4 +77,5 @@ class LinearFunctions:
         tensor([[3.],
                 [1.]])
         """
-        return x @ description[..., :-1, None] + description[..., None, -1:]
+        check_tensor("description", description)
+        return check_tensor("x", x) @ description[..., :-1, None] + description[..., None, -1:]

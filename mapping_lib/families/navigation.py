@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.checks import check_count, check_generator, check_number
+from mapping_lib.checks import check_count, check_generator, check_number, check_tensor
 from mapping_lib.families.drawing import check_draw
 from mapping_lib.task import Batch, Task
 
@@ -143,6 +143,8 @@ def _check_goals(goals: Tensor) -> None:
 
 
 def _check_luck(noise: Tensor, goal: Tensor, horizon: int) -> None:
+    check_tensor("luck.x", noise)
+    check_tensor("luck.y", goal)
     if noise.ndim != 4 or noise.shape[2:] != (horizon, 2):
         raise ValueError(f"luck.x has shape {tuple(noise.shape)}; allowed: (task, trajectory, {horizon}, 2)")
     if goal.shape != (*noise.shape[:2], 2):

@@ -6,6 +6,8 @@ An image is ``(1, 28, 28)``, float32 from 0 (paper) to 1 (ink); the longest side
 import torch
 from torch import Generator, Tensor
 
+from mapping_lib.checks import check_tensor
+
 SIDE, INK = 28, 20
 """The side of an image, and the longest side of the ink in it, in pixels."""
 
@@ -21,7 +23,7 @@ def standardised(picture: Tensor) -> Tensor:
     >>> [round(float(row), 3) for row in standardised(picture)[0].sum(1)[[3, 4, 23, 24]]]
     [0.0, 4.0, 4.0, 0.0]
     """
-    if picture.ndim != 2:
+    if check_tensor("picture", picture).ndim != 2:
         raise ValueError(f"picture has shape {tuple(picture.shape)}; allowed: (height, width)")
     if picture.numel() == 0 or not bool(picture.max() > 0):
         raise ValueError("picture has no ink; allowed: at least one pixel above 0")
@@ -44,7 +46,7 @@ def jittered(images: Tensor, amount: float, *, generator: Generator) -> Tensor:
     >>> torch.allclose(jittered(dot, 0.0, generator=torch.Generator()), dot)
     True
     """
-    if amount == 0 or len(images) == 0:
+    if amount == 0 or len(check_tensor("images", images)) == 0:
         return images
     limits = amount * torch.tensor([torch.pi / 12, 0.15, 0.15, 0.15, 3 / SIDE, 3 / SIDE])  # the image spans -1 to 1
     angle, shear, *sizes, right, down = ((2 * torch.rand(len(images), 6, generator=generator) - 1) * limits).unbind(-1)
@@ -63,6 +65,6 @@ def centred(ink: Tensor) -> Tensor:
     [[13, 13], [13, 14], [14, 13], [14, 14]]
     """
     image = torch.zeros(1, SIDE, SIDE)
-    top, left = ((SIDE - side) // 2 for side in ink.shape)
+    top, left = ((SIDE - side) // 2 for side in check_tensor("ink", ink).shape)
     image[0, top : top + ink.shape[0], left : left + ink.shape[1]] = ink
     return image

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.checks import check_number, check_range
+from mapping_lib.checks import check_number, check_range, check_tensor
 from mapping_lib.families.drawing import check_description, check_draw, check_floating, noisy, split, uniform
 from mapping_lib.task import Task
 
@@ -69,5 +69,7 @@ class Sinusoids:
         >>> Sinusoids.truth(torch.tensor([2.0, 0.0]), torch.tensor([[math.pi / 2]]))
         tensor([[2.]])
         """
+        check_tensor("description", description)
+        check_tensor("x", x)
         amplitude, phase = description[..., None, :1], description[..., None, 1:]
         return amplitude * torch.sin(x - phase)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from mapping_lib.checks import check_batch, check_count, check_number, check_tasks, check_theta
+from mapping_lib.checks import check_batch, check_count, check_number, check_tasks, check_tensor, check_theta
 from mapping_lib.inner_loop import Loss, strict, support_objective
 from mapping_lib.inner_loop import adapt as descend
 from mapping_lib.learners import MetaLearner
@@ -53,7 +53,7 @@ def hypernetwork(
     def read(support: Batch, description: Tensor | None) -> tuple[Tensor]:
         if description is None:
             raise ValueError("description is None; allowed: a vector that says which task it is, or a set_network")
-        return (description,)
+        return (check_tensor("description", description),)
 
     return _writing_learner(network, loss, writer, read, alpha, steps)
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mapping_lib.checks import check_batch, check_count, check_labels, check_number
+from mapping_lib.checks import check_batch, check_count, check_drawn, check_labels, check_number, check_tensor
 from mapping_lib.inner_loop import Loss, inner_step, mean_squared_error, strict, support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
@@ -23,6 +23,7 @@ def joint(network: nn.Module, loss: Loss, *, alpha: float = 0.01, steps: int = 1
     without_steps = maml(network, loss, steps=0)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
+        check_drawn(tasks)
         return without_steps.meta_grad(theta, tasks._replace(query=join(tasks.support, tasks.query, dim=1)))
 
     return fine_tuned._replace(meta_grad=meta_grad, claims="no gradient")
@@ -92,6 +93,7 @@ def nearest_neighbour(n_way: int) -> MetaLearner:
         return {"x": support.x, "y": support.y}
 
     def predict(phi: Params, x: Tensor) -> Tensor:
+        check_tensor("x", x)
         if len(phi["x"]) == 0:
             return x.new_zeros(len(x), n_way)
         distance = torch.cdist(x.flatten(1), phi["x"].flatten(1))
@@ -99,6 +101,7 @@ def nearest_neighbour(n_way: int) -> MetaLearner:
         return -torch.where(of_class, distance[:, None], torch.inf).amin(-1)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
+        check_drawn(tasks)
         y_hat = over_tasks(lambda support, x: predict(adapt(theta, support), x), tasks.support, tasks.query.x)
         return (y_hat.argmax(-1) != tasks.query.y).float().mean(), {}
 
@@ -143,7 +146,7 @@ def bayes_ridge(*, weight: float, intercept: float, noise: float) -> MetaLearner
         return nn.functional.linear(x, phi["weight"], phi["bias"])
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-        if tasks.query.x.shape[1] == 0:
+        if check_drawn(tasks).query.x.shape[1] == 0:
             raise ValueError(
                 "tasks.query is empty; allowed: at least one query example, which the meta-loss is made of"
             )

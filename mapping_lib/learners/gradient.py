@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mapping_lib import batched_mlp, inner_loop
-from mapping_lib.checks import check_batch, check_count, check_number, check_tasks, check_theta
+from mapping_lib.checks import check_batch, check_count, check_drawn, check_number, check_tasks, check_theta
 from mapping_lib.inner_loop import Loss, StepSize, mean_squared_error, strict, support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.many_tasks import one_each, through_adaptation
@@ -119,6 +119,7 @@ def reptile(network: nn.Module, loss: Loss, *, alpha: float = 0.01, steps: int =
     learner, judge = maml(network, loss, alpha=alpha, steps=steps), strict(loss)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
+        check_drawn(tasks)
         path = learner.adapt_path(theta, tasks.support, steps=steps)
         phi = {name: p[-1] for name, p in path.items()}
         judged = tasks.query if tasks.query.x.shape[1] else tasks.support

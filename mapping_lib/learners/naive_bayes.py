@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
-from mapping_lib.checks import check_batch, check_count, check_labels, check_number, check_tasks
+from mapping_lib.checks import check_batch, check_count, check_labels, check_number, check_params, check_tasks
 from mapping_lib.learners import MetaLearner
 from mapping_lib.task import Batch, Params, Task
 
@@ -40,7 +40,7 @@ def naive_bayes(n_way: int, width: int, *, strength: float = 1.0) -> MetaLearner
         return {PRIOR: torch.full((width,), strength / width).log()}
 
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
-        check_batch("support", support, dtype=theta[PRIOR].dtype)
+        check_batch("support", support, dtype=check_params("theta", theta)[PRIOR].dtype)
         check_labels("support", support, ndim=1)
         of_class = (support.y == torch.arange(n_way)[:, None]).to(support.x.dtype)
         counted = of_class @ support.x + theta[PRIOR].exp()
@@ -50,7 +50,7 @@ def naive_bayes(n_way: int, width: int, *, strength: float = 1.0) -> MetaLearner
         return x @ phi[LOG_P].T
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-        check_tasks(tasks, dtype=theta[PRIOR].dtype)
+        check_tasks(tasks, dtype=check_params("theta", theta)[PRIOR].dtype)
 
         def meta_loss(theta: Params) -> Tensor:
             logits = vmap(lambda support, x: predict(adapt(theta, support), x))(tasks.support, tasks.query.x)
