@@ -1,5 +1,6 @@
 """Floor 4: how good is a learner? Error by inner step, over many tasks, with intervals."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -7,10 +8,11 @@ import torch
 from torch import Generator, Tensor
 
 from mapping_lib.checks import check_count, check_drawn, check_family, check_generator
+from mapping_lib.data_checks import not_finite, not_scaled
 from mapping_lib.inner_loop import mean_squared_error, strict
 from mapping_lib.learners import MetaLearner
 from mapping_lib.over_tasks import over_tasks
-from mapping_lib.task import Batch, Params, TaskFamily
+from mapping_lib.task import Batch, Params, Task, TaskFamily
 
 DIVERGED_TIMES = 10.0
 """A task has diverged where its error exceeds this many times the median error before adaptation."""
@@ -78,7 +80,7 @@ def evaluate_by_step(
     ``error(y_hat, y)`` judges one task and gives a tensor without dimensions; for class labels, for example
     ``lambda y_hat, y: (y_hat.argmax(-1) != y).float().mean()``. Give two learners generators of the same
     seed and they meet the same tasks. ``k_shot`` may be 0, which leaves theta as it is. Raises ValueError
-    for counts out of range.
+    for counts out of range. Warns where an error is not finite and the data themselves are not, or ask to be scaled.
 
     >>> from mapping_lib.families.sinusoid import Sinusoids
     >>> from mapping_lib.learners.gradient import maml
@@ -97,7 +99,7 @@ def evaluate_by_step(
     tasks = check_drawn(family.sample(n_tasks, k_shot, n_query, generator=check_generator(generator)))
     with torch.no_grad():
         path = adaptation_path(learner, theta, tasks.support, tasks.description, steps)
-        return summarise(query_errors(learner, path, tasks.query, error).T)
+        return summarise(_looked_at(query_errors(learner, path, tasks.query, error).T, tasks))
 
 
 def evaluate_by_shots(
@@ -143,7 +145,14 @@ def evaluate_by_shots(
             support = Batch(*(part[:, :k_shot] for part in tasks.support))
             phi = _adapted(learner, theta, support, tasks.description, steps)
             columns.append(query_errors(learner, {name: p[None] for name, p in phi.items()}, tasks.query, error)[0])
-    return summarise(torch.stack(columns, 1))
+    return summarise(_looked_at(torch.stack(columns, 1), tasks))
+
+
+def _looked_at(errors: Tensor, tasks: Task) -> Tensor:
+    """The errors as they are; where some are not finite, and the data may be to blame, a warning says so."""
+    if not errors.isfinite().all() and (blame := not_finite(tasks) or not_scaled(tasks)):
+        warnings.warn(f"some errors are not finite. {blame}", stacklevel=3)
+    return errors
 
 
 def _adapted(learner: MetaLearner, theta: Params, support: Batch, description: Tensor, steps: int | None) -> Params:

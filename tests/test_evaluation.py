@@ -17,7 +17,7 @@ from mapping_lib.learners.amortised import BASE, WRITER, hypernetwork, n_weights
 from mapping_lib.learners.baselines import from_scratch, joint, joint_adam
 from mapping_lib.learners.gradient import anil, fomaml, maml, reptile
 from mapping_lib.networks import mlp
-from mapping_lib.task import Batch
+from mapping_lib.task import Batch, Task, map_tasks
 
 FAMILY = Sinusoids(dtype=torch.float64)
 NETWORK = float64_mlp(1, 6, 1)
@@ -257,3 +257,53 @@ def test_shapes_by_shots():
     assert found.per_task.shape == (7, 3)
     assert {tuple(summary.shape) for summary in found[1:]} == {(3,)}
     assert not any(summary.requires_grad for summary in found)
+
+
+class Spoilt:
+    """Sinusoids; ``spoil`` changes the tasks in place."""
+
+    def __init__(self, spoil) -> None:
+        self.spoil = spoil
+
+    def sample(self, *args, **kwargs) -> Task:
+        tasks = map_tasks(torch.clone, FAMILY.sample(*args, **kwargs))
+        self.spoil(tasks)
+        return tasks
+
+
+def judge_both(family, **kwargs):
+    """Both evaluations of a plain learner."""
+    settings = {"n_tasks": 6, "steps": 1} | kwargs
+    learner = maml(NETWORK, mse_loss)
+    yield lambda: evaluate_by_step(learner, random_theta(NETWORK), family, k_shot=3, generator=seeded(0), **settings)
+    yield lambda: evaluate_by_shots(learner, random_theta(NETWORK), family, shots=(3,), generator=seeded(0), **settings)
+
+
+def test_nan_in_the_data_is_named_and_no_task_is_dropped():
+    def spoil(tasks: Task) -> None:
+        tasks.support.y[4, 1] = NAN
+
+    for judge in judge_both(Spoilt(spoil)):
+        with pytest.warns(UserWarning, match=r"not finite\. tasks\.support\.y holds 1 number of 18 .*, in task 4"):
+            found = judge()
+        assert found.per_task[:, -1].isinf().tolist() == [False, False, False, False, True, False]
+
+
+def test_inputs_of_the_size_of_years_are_named():
+    def spoil(tasks: Task) -> None:
+        for part in (tasks.support, tasks.query):
+            part.x.mul_(1e200)
+
+    for judge in judge_both(Spoilt(spoil)):
+        with pytest.warns(UserWarning, match=r"not finite\. tasks\.support\.x has large numbers .*: scale them"):
+            judge()
+
+
+def test_errors_that_are_finite_ask_nothing_of_the_data():
+    """A measure of one's own may leave out what is missing."""
+
+    def spoil(tasks: Task) -> None:
+        tasks.query.y[:, ::2] = NAN
+
+    for judge in judge_both(Spoilt(spoil), error=lambda y_hat, y: (y_hat - y).square().nanmean()):
+        assert judge().mean.isfinite().all()

@@ -81,7 +81,10 @@ def test_the_direction_is_the_gradient_of_the_meta_loss():
         (lambda: naive_bayes(0, 4), "n_way is 0; allowed: a whole number, 1 or more"),
         (lambda: naive_bayes(2, 0), "width is 0; allowed: a whole number, 1 or more"),
         (lambda: naive_bayes(2, 4, strength=0.0), "strength is 0.0; allowed: a finite number above 0"),
-        (lambda: adapted(torch.zeros(2)), r"support.y has shape \(2,\); allowed"),
+        (
+            lambda: adapted(torch.zeros(2)),
+            r"support\.y has shape \(2,\) and dtype torch\.float32; allowed: one whole number",
+        ),
         (lambda: adapted(torch.zeros(2, 1).long()), r"support.y has shape \(2, 1\)"),
     ],
 )
