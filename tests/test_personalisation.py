@@ -15,15 +15,27 @@ def numpy_features(x: np.ndarray) -> np.ndarray:
     return np.polynomial.legendre.legvander(x, 3)
 
 
-@pytest.mark.parametrize("penalty", [[1e-6, 0.03, 0.03, 1e6], [1e-6, 1e6, 1e6, 1e6], [1e-6, 0.3, 0.3, 0.3]])
-def test_an_own_fit_is_least_squares_with_made_up_examples(penalty: list):
-    """Ridge as least squares: one more example a weight, of target 0, sqrt(penalty) long."""
-    x, y = np.array([-1.0, -0.4, 0.3, 0.9]), np.array([0.2, 1.0, -0.5, 2.0])
-    support = Batch(*(torch.tensor(v, dtype=torch.float32).view(1, 4, 1) for v in (x, y)))
-    got = curves.own_fit(support, torch.tensor([penalty]), torch.linspace(-1, 1, 5).view(1, 5, 1))[0, :, 0]
-    design = np.vstack([numpy_features(x), np.diag(np.sqrt(penalty))])
-    weight = np.linalg.lstsq(design, np.concatenate([y, np.zeros(4)]), rcond=None)[0]
-    assert got.numpy() == pytest.approx(numpy_features(np.linspace(-1, 1, 5)) @ weight, abs=1e-3)
+@pytest.mark.parametrize("penalty", [[0.03, 0.03, np.inf], [np.inf] * 3, [0.3, 0.3, 0.3], [1e-4, 1e-4, 1e-4]])
+@pytest.mark.parametrize("k_shot", [1, 2, 4])
+def test_an_own_fit_is_least_squares_with_made_up_examples(penalty: list, k_shot: int):
+    """Ridge as least squares: one more example a weight, of target 0, sqrt(penalty) long; none for the level."""
+    x, y = np.array([-1.0, -0.4, 0.3, 0.9])[:k_shot], np.array([0.2, 1.0, -0.5, 2.0])[:k_shot]
+    on = [0, *(1 + np.flatnonzero(np.isfinite(penalty)))]
+    made_up = np.diag([0.0, *np.sqrt(penalty)])[np.ix_(on, on)][1:]
+    design = np.vstack([numpy_features(x)[:, on], made_up])
+    weight = np.linalg.lstsq(design, np.concatenate([y, np.zeros(len(made_up))]), rcond=None)[0]
+    wanted = numpy_features(np.linspace(-1, 1, 5))[:, on] @ weight
+    assert own_fit(x, y, penalty) == pytest.approx(wanted, abs=2e-6)  # of float32's last digit; y is up to 2
+
+
+def test_an_own_fit_of_nothing_is_zero_and_of_one_observation_its_level():
+    assert own_fit(np.array([]), np.array([]), [1e-4] * 3).tolist() == [0] * 5
+    assert own_fit(np.array([0.7]), np.array([1.5]), [1e-4] * 3).tolist() == [1.5] * 5
+
+
+def own_fit(x: np.ndarray, y: np.ndarray, penalty: list) -> np.ndarray:
+    support = Batch(*(torch.tensor(v, dtype=torch.float32).view(1, -1, 1) for v in (x, y)))
+    return curves.own_fit(support, torch.tensor([penalty]), torch.linspace(-1, 1, 5).view(1, 5, 1))[0, :, 0].numpy()
 
 
 @pytest.mark.parametrize("data", curves.REPEAT)

@@ -36,7 +36,7 @@ ADAPTED = meta_sgd(NETWORK, mean_squared_error, steps=INNER_STEPS)
 """MAML's theta with the alpha that was tuned for it is a theta of Meta-SGD whose alphas are all the same."""
 
 PENALTIES = (1e-4, 0.01, 0.03, 0.1, 0.3, 1.0)
-NEVER = 1e6
+"""The ridges that an own fit is tuned over, in squared units of the standardised curves."""
 
 
 class Study(NamedTuple):
@@ -160,18 +160,25 @@ def units(data: str) -> tuple[Tensor, Tensor]:
 
 
 def own_fit(support: Batch, penalty: Tensor, x: Tensor) -> Tensor:
-    """Ridge regression on the support alone, (X'X + diag(penalty))^-1 X'y: a polynomial for each task.
+    """Ridge regression on the support alone, a polynomial for each task: forecasts ``(task, example, 1)`` at ``x``.
 
-    ``penalty (task, DEGREE + 1)``; a large one switches a degree off. The level is never penalised.
+    Minimises |y - level - X w|² + sum_j penalty_j w_j², with ``penalty (task, DEGREE)`` for slope, bend and twist: each
+    above 0, and inf switches one off. The level is free, so centring takes it out (Hastie, Tibshirani & Friedman 2009,
+    section 3.4.1): with one observation it is all there is, with none it is 0. The rest, with w in units of
+    1 / sqrt(penalty), is (Z'Z + I) u = Z'y, whose eigenvalues are 1 or more: nothing here is nearly singular.
     """
-    X = FEATURES(support.x)
-    weight = torch.linalg.solve(X.mT @ X + torch.diag_embed(penalty), X.mT @ support.y)
-    return FEATURES(x) @ weight
+    X, y = FEATURES(support.x.double())[..., 1:], support.y.double()
+    centre, level = (part.sum(1, keepdim=True) / max(part.shape[1], 1) for part in (X, y))
+    unit = penalty.double().rsqrt()[:, None]
+    Z = (X - centre) * unit
+    factor = torch.linalg.cholesky(Z.mT @ Z + torch.eye(DEGREE, dtype=Z.dtype))
+    u = torch.cholesky_solve(Z.mT @ (y - level), factor)
+    return (level + (FEATURES(x.double())[..., 1:] - centre) * unit @ u).to(support.y.dtype)
 
 
 @cache
 def tuned_penalties(data: str, order: str) -> Tensor:
-    """The penalties of `own_fit` by part and K, ``(part, MAX_SHOTS + 1, DEGREE + 1)``: degree and ridge.
+    """The penalties of `own_fit` by part and K, ``(part, MAX_SHOTS + 1, DEGREE)``: degree and ridge.
 
     The best of 3 degrees x 6 ridges plus the constant on the training individuals, with supports of their own.
     An own fit is linear in y with a free level, so the units in which it is tuned change no choice.
@@ -193,9 +200,9 @@ def tuned_penalties(data: str, order: str) -> Tensor:
 
 
 def _grid() -> Tensor:
-    rows = [[1e-6] + [NEVER] * DEGREE]
+    rows = [[torch.inf] * DEGREE]
     for degree in range(1, DEGREE + 1):
-        rows += [[1e-6] + [ridge] * degree + [NEVER] * (DEGREE - degree) for ridge in PENALTIES]
+        rows += [[ridge] * degree + [torch.inf] * (DEGREE - degree) for ridge in PENALTIES]
     return torch.tensor(rows)
 
 
