@@ -57,6 +57,17 @@ def test_without_observations_it_is_the_population_and_with_a_wide_prior_the_own
     assert torch.allclose(wide["weight"], own, atol=1e-5)
 
 
+@pytest.mark.parametrize("k", [1, 3, 5, 8])
+def test_little_noise_leaves_the_posterior_its_digits(k: int):
+    """In float32, where X C X' + s² I would be singular, as in float64."""
+    theta, support = random_prior(4) | {"log_noise": torch.tensor(1e-4).double().log()}, points(k)
+    learner, single = gaussian_prior(legendre(3), 4), lambda tensors: {name: p.float() for name, p in tensors.items()}
+    wanted = single(learner.adapt(theta, support))
+    got = learner.adapt(single(theta), Batch(support.x.float(), support.y.float()))
+    for name, p in wanted.items():
+        assert float((got[name] - p).abs().max()) < 1e-3 * float(p.abs().max()), name
+
+
 def differences(loss, theta: dict, eps: float = 1e-6) -> dict:
     found = {}
     for name, p in theta.items():

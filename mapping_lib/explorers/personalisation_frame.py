@@ -12,7 +12,7 @@ from mapping_lib.applications.personalisation import curves, customers
 from mapping_lib.explorers.canvas import number
 from mapping_lib.families.growth import Growth
 from mapping_lib.learners.gradient import ALPHA_PREFIX
-from mapping_lib.learners.prior import choice_slopes
+from mapping_lib.learners.prior import choice_slopes, covariance, newton_step
 from mapping_lib.plots.personalisation import PEOPLE
 from mapping_lib.task import Batch, Params
 
@@ -159,8 +159,8 @@ def _choices(i: int, offers: Tensor, chosen: Tensor, places: list[int], width: f
     priors = {name: p.expand(n, *p.shape) for name, p in prior.items()}
     flat = customers.around_zero(customers.tuned_widths()[part])
     z, curvature = _highest({name: torch.cat([flat[name], priors[name]]) for name in prior}, six, shown.repeat(2, 1))
-    left = prior["factor"] @ torch.linalg.inv(curvature[n:]) @ prior["factor"].T
-    removed = 1 - left.diagonal(dim1=1, dim2=2).sum(-1) / prior["factor"].square().sum()
+    left = covariance(prior["factor"], curvature[n:]).diagonal(dim1=1, dim2=2).sum(-1)
+    removed = 1 - left / prior["factor"].square().sum()
     weights = {
         "population": customers.theta_of("population")["weight"][part].expand(n, -1),
         "own fit": torch.einsum("kfg,kg->kf", flat["factor"], z[:n]),
@@ -180,7 +180,7 @@ def _highest(theta: Params, six: Batch, shown: Tensor) -> tuple[Tensor, Tensor]:
     z = torch.zeros_like(theta["mean"])
     for _ in range(8):
         slope, curvature = slopes(theta, z, shown)
-        z = z - torch.linalg.solve(curvature, slope)
+        z = newton_step(z, slope, curvature)
     return z, slopes(theta, z, shown)[1]
 
 

@@ -86,18 +86,22 @@ def gaussian_prior(features: Callable[[Tensor], Tensor], n_features: int) -> Met
 
     >>> learner = gaussian_prior(legendre(0), 1)
     >>> theta = {"mean": torch.tensor([10.0]), "factor": torch.eye(1), "log_noise": torch.tensor(0.0)}
-    >>> learner.adapt(theta, Batch(torch.zeros(3, 1), torch.full((3, 1), 14.0)))  # 10 + 3/4 of the way to 14
-    {'weight': tensor([13.]), 'covariance': tensor([[0.2500]])}
+    >>> phi = learner.adapt(theta, Batch(torch.zeros(3, 1), torch.full((3, 1), 14.0)))  # 10 + 3/4 of the way to 14
+    >>> phi["weight"].round(decimals=4), phi["covariance"].round(decimals=4)
+    (tensor([13.]), tensor([[0.2500]]))
     """
     shapes = prior_shapes(n_features) | {"log_noise": torch.Size([])}
 
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
         check_batch("support", support, dtype=check_theta(theta, shapes), y_features=True)
-        X, C = features(support.x), theta["factor"] @ theta["factor"].mT
-        noise = (2 * theta["log_noise"]).exp() * torch.eye(len(X), dtype=X.dtype)
-        gain = torch.linalg.solve(X @ C @ X.mT + noise, X @ C).mT  # C X' (X C X' + s² I)^-1
-        weight = theta["mean"] + gain @ (support.y[:, 0] - X @ theta["mean"])
-        return {"weight": weight, "covariance": C - gain @ X @ C}
+        X, noise = features(support.x), theta["log_noise"].exp()
+        missed = support.y[:, 0] - X @ theta["mean"]
+        # the same as least squares for z, phi = mean + factor z, with one made-up example a feature, of target 0 and
+        # length s; X C X' is never formed, which has twice as many digits to lose and is singular where s is small
+        Q, R = torch.linalg.qr(torch.cat([X @ theta["factor"], noise * torch.eye(n_features, dtype=X.dtype)]))
+        z = torch.linalg.solve_triangular(R, Q[: len(X)].mT @ missed[:, None], upper=True)[:, 0]
+        left = noise * torch.linalg.solve_triangular(R.mT, theta["factor"].mT, upper=False)
+        return {"weight": theta["mean"] + theta["factor"] @ z, "covariance": left.mT @ left}
 
     def predict(phi: Params, x: Tensor) -> Tensor:
         return features(x) @ phi["weight"][:, None]
@@ -139,7 +143,7 @@ def choice_prior(n_features: int, *, newton_steps: int = 8) -> MetaLearner:
         z = torch.zeros_like(theta["mean"])
         for _ in range(newton_steps):
             slope, curvature = choice_slopes(theta, z, support)
-            z = z - torch.linalg.solve(curvature, slope)
+            z = newton_step(z, slope, curvature)
         return {"weight": theta["mean"] + theta["factor"] @ z}
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
@@ -178,6 +182,25 @@ def choice_slopes(theta: Params, z: Tensor, batch: Batch, answered: Tensor | Non
     slope = z - ((taken * shown[:, None])[..., None] * apart).sum((0, 1))
     weighted = (p * shown[:, None])[..., None] * apart
     return slope, torch.einsum("eaf,eag->fg", weighted, apart) + torch.eye(len(z), dtype=x.dtype)
+
+
+def newton_step(z: Tensor, slope: Tensor, curvature: Tensor) -> Tensor:
+    """z - curvature^-1 slope, by Cholesky: a curvature of `choice_slopes` is I and something that is never negative.
+
+    >>> newton_step(torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([[4.0]]))
+    tensor([0.5000])
+    """
+    return z - torch.cholesky_solve(slope[..., None], torch.linalg.cholesky_ex(curvature).L)[..., 0]
+
+
+def covariance(factor: Tensor, curvature: Tensor) -> Tensor:
+    """factor curvature^-1 factor', as a square, which rounding can make neither lopsided nor negative.
+
+    >>> covariance(torch.tensor([[3.0]]), torch.tensor([[4.0]]))
+    tensor([[2.2500]])
+    """
+    left = torch.linalg.solve_triangular(torch.linalg.cholesky_ex(curvature).L, factor.mT, upper=False)
+    return left.mT @ left
 
 
 def prior_shapes(n_features: int) -> dict[str, torch.Size]:

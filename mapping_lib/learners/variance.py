@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mapping_lib.checks import check_count
-from mapping_lib.learners.prior import choice_slopes, wide_prior
+from mapping_lib.learners.prior import choice_slopes, covariance, newton_step, wide_prior
 from mapping_lib.task import Batch, Params
 
 FLOOR = 1e-6
@@ -38,9 +38,10 @@ def fit_curves(X: Tensor, y: Tensor, *, steps: int = 200) -> Params:
     mean, C = torch.linalg.lstsq(gram.sum(0), told.sum(0)).solution, torch.eye(X.shape[1], dtype=X.dtype)
     noise = torch.tensor(0.1, dtype=X.dtype)  # a variance
     for _ in range(steps):
-        precision = torch.linalg.inv(C)
-        V = torch.linalg.inv(precision + gram / noise)
-        m = (V @ (precision @ mean + told / noise)[..., None])[..., 0]
+        # by the factor F of C, phi = mean + F z: C itself may be nearly singular, I + F' gram F / noise never is
+        F = torch.linalg.cholesky(C)
+        V = covariance(F, torch.eye(len(C), dtype=C.dtype) + F.T @ (gram / noise) @ F)
+        m = mean + (V @ (told - gram @ mean)[..., None])[..., 0] / noise
         mean = m.mean(0)
         C = (V + torch.einsum("if,ig->ifg", m - mean, m - mean)).mean(0) + FLOOR * torch.eye(len(mean), dtype=X.dtype)
         residual = (seen * (y - m @ X.T).square()).sum() + (V * gram).sum()
@@ -66,10 +67,10 @@ def fit_choices(offers: Tensor, choices: Tensor, *, steps: int = 40, newton_step
     for _ in range(steps):
         for _ in range(newton_steps):
             slope, H = _slopes(theta, z, offers, choices)
-            z = z - torch.linalg.solve(H, slope)
+            z = newton_step(z, slope, H)
         _, H = _slopes(theta, z, offers, choices)
         w = theta["mean"] + z @ theta["factor"].T
-        V = theta["factor"] @ torch.linalg.inv(H) @ theta["factor"].T
+        V = covariance(theta["factor"], H)
         mean = w.mean(0)
         C = (V + torch.einsum("if,ig->ifg", w - mean, w - mean)).mean(0) + FLOOR * torch.eye(len(mean), dtype=w.dtype)
         theta = {"mean": mean, "factor": torch.linalg.cholesky(C)}

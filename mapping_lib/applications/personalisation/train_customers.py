@@ -13,7 +13,7 @@ from mapping_lib.families.choices import Choices
 from mapping_lib.families.individuals import folds
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
-from mapping_lib.learners.prior import Utility, choice_prior, choice_slopes
+from mapping_lib.learners.prior import Utility, choice_prior, choice_slopes, newton_step
 from mapping_lib.learners.variance import fit_choices
 from mapping_lib.meta_training import MetaTrainingDiverged
 from mapping_lib.task import Batch, Params
@@ -39,7 +39,7 @@ def pooled(part: int) -> Params:
     z = flat["mean"]
     for _ in range(SETTINGS["population"]["newton_steps"]):
         slope, curvature = choice_slopes(flat, z, batch)
-        z = z - torch.linalg.solve(curvature, slope)
+        z = newton_step(z, slope, curvature)
     return {"weight": (100 * z).float()}
 
 
