@@ -237,6 +237,18 @@ def test_without_noise_examples_that_say_the_same_twice_are_no_trouble():
     assert_close(phi, {"weight": torch.tensor([[4.0]]), "bias": torch.tensor([2.0])})  # of w and b with 2 w + b = 10
 
 
+@pytest.mark.parametrize("noise", [0.1, 1e-3, 1e-5, 0.0])
+@pytest.mark.parametrize("k_shot", [2, 5, 20])
+def test_little_noise_leaves_the_bayes_answer_its_digits(noise: float, k_shot: int):
+    """In float32 as in float64, with ten features and too few examples for them, or enough."""
+    learner = bayes_ridge(weight=1.0, intercept=1.0, noise=noise)
+    tasks = lines(1.0, 1.0, noise, 10).sample(20, k_shot, 0, generator=seeded(0))
+    for support, _ in each(tasks):
+        wanted = learner.adapt({}, support)["weight"]
+        got = learner.adapt({}, Batch(support.x.float(), support.y.float()))["weight"]
+        assert_close(got, wanted.float(), rtol=0, atol=1e-5)
+
+
 FEW = {"weight": 1.0, "intercept": 2.0, "noise": 3.0}
 """So much noise that four examples leave a task in doubt: here the prior matters."""
 

@@ -124,7 +124,8 @@ def bayes_ridge(*, weight: float, intercept: float, noise: float) -> MetaLearner
 
     >>> learner = bayes_ridge(weight=1.0, intercept=0.0, noise=1.0)
     >>> support = Batch(torch.tensor([[1.0], [2.0]]), torch.tensor([[6.0], [6.0]]))
-    >>> learner.predict(learner.adapt({}, support), torch.tensor([[1.0], [-1.0]]))  # 18 / (5 + 1), where OLS has 18 / 5
+    >>> y_hat = learner.predict(learner.adapt({}, support), torch.tensor([[1.0], [-1.0]]))
+    >>> y_hat.round(decimals=4)  # 18 / (5 + 1), where ordinary least squares have 18 / 5
     tensor([[ 3.],
             [-3.]])
     """
@@ -136,10 +137,12 @@ def bayes_ridge(*, weight: float, intercept: float, noise: float) -> MetaLearner
         (k_shot, n_features), like = support.x.shape, support.x
         scale = like.new_tensor([weight] * n_features + [intercept])
         design = torch.cat([support.x, like.new_ones(k_shot, 1)], 1) * scale
-        # the same by least squares, for (w, b) = scale * u: the prior of u is one made-up example for each of
-        # its numbers, of target 0. The pseudo-inverse gives the limit where there is no noise, too
-        prior = noise * torch.eye(n_features + 1, dtype=like.dtype, device=like.device)
-        coefficients = scale * (torch.linalg.pinv(torch.cat([design, prior]))[:, :k_shot] @ support.y)[:, 0]
+        # by the singular values s of the design, for (w, b) = scale * u: X'X would have s², with half of the digits.
+        # A direction that no example shows has s = 0 but for rounding, and keeps its prior mean, 0
+        left, s, right = torch.linalg.svd(design, full_matrices=False)
+        shown = s > s[:1] * max(design.shape) * torch.finfo(s.dtype).eps
+        share = torch.where(shown, s / (s.square() + noise**2), 0)
+        coefficients = scale * (right.mT @ (share[:, None] * (left.mT @ support.y)))[:, 0]
         return {"weight": coefficients[None, :-1], "bias": coefficients[-1:]}
 
     def predict(phi: Params, x: Tensor) -> Tensor:
