@@ -179,7 +179,7 @@ def _vertex(nine: np.ndarray) -> np.ndarray:
     slope = np.array([nine[1, 2] - nine[1, 0], nine[2, 1] - nine[0, 1]]) / 2
     mixed = (nine[2, 2] - nine[2, 0] - nine[0, 2] + nine[0, 0]) / 4
     xx, yy = nine[1, 2] - 2 * nine[1, 1] + nine[1, 0], nine[2, 1] - 2 * nine[1, 1] + nine[0, 1]
-    if not xx * yy - mixed**2 > 0:
+    if not xx * yy - mixed**2 > 1e-4 * (xx + yy) ** 2:  # no bowl, or so long a valley that rounding places its lowest
         return np.zeros(2, dtype=np.float32)
     return -np.linalg.solve([[xx, mixed], [mixed, yy]], slope).clip(-1, 1).astype(np.float32)
 
