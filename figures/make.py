@@ -1,6 +1,6 @@
 """Draw the picture that the README shows: ``python figures/make.py [folder]``."""
 
-import sys
+from argparse import ArgumentParser
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
+from mapping_lib.console import plain_streams
 from mapping_lib.explorers import adaptation, meta_training
 
 WIDTH, COLOURS = 880, 48
@@ -87,4 +88,7 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
+    plain_streams()
+    parser = ArgumentParser(description="Draw the picture that the README shows.")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parent, help="where to; default: here")
+    main(parser.parse_args().folder)

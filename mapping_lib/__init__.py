@@ -17,11 +17,12 @@ The house has floors, and imports point downwards only (`tests/test_floors.py` p
            inner_loop.py, flow.py,               one inner step, many inner steps, steps without a size;
            curvature.py, batched_mlp.py          Hessian products; the fast path for a batched MLP
     0      task.py, params.py, checks.py,        Params, Batch, Task, TaskFamily; arithmetic; checks of arguments;
-           over_tasks.py, data_checks.py         from one task to many; what in the data can spoil training
+           over_tasks.py, data_checks.py         from one task to many; what in the data can spoil training;
+           console.py                            words for a console that cannot carry every letter
 
 `recording.py` and `editions.py` stand beside the house: one executes the notebooks and stores what they print, the
-other makes copies of them for students and for teachers. `data/` holds the small files that families read, with their
-origin and licence.
+other makes copies of them for students and for teachers. Of the house they use `console.py` alone.
+`data/` holds the small files that families read, with their origin and licence.
 
 Importing this package loads nothing heavy; each module imports what it needs.
 """

@@ -8,16 +8,17 @@ The student's has no teacher's notes, no solutions and no outputs: predictions a
 teacher's has the notes open and the exercises solved. Run it from the project's root.
 """
 
-import argparse
 import re
-import sys
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import nbformat
 from nbformat import NotebookNode
 
-from mapping_lib.recording import serialised
+from mapping_lib.console import command, refuse_unknown
+from mapping_lib.recording import NotebookError, read, serialised
 
 SOLUTION = re.compile(r"<details>\s*<summary>Solution</summary>(.*?)</details>\s*", re.DOTALL)
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -58,17 +59,33 @@ def teacher(nb: NotebookNode) -> NotebookNode:
     _ = check(f)
     """
     nb = _copy(nb)
-    solutions = iter(CODE.search(found)[1] for cell in nb.cells for found in SOLUTION.findall(cell.source))
-    for cell in nb.cells:
+    for index, cell in enumerate(nb.cells):
         if "teacher" in _tags(cell):
             cell.source = cell.source.replace(FOLDED, OPEN)
         if "exercise" in _tags(cell):
-            cell.source, cell.outputs, cell.execution_count = solved(cell.source, next(solutions)), [], None
+            try:
+                cell.source = solved(cell.source, _solution(nb.cells[index + 1 :]))
+            except ValueError as error:
+                raise NotebookError(f"cell {index + 1}, an exercise, {error}") from None
+            cell.outputs, cell.execution_count = [], None
     return nb
+
+
+def _solution(after: list[NotebookNode]) -> str:
+    """The code of the solution that stands before the next exercise."""
+    for cell in after:
+        if "exercise" in _tags(cell):
+            break
+        for found in SOLUTION.findall(cell.source):
+            if code := CODE.search(found):
+                return code[1]
+    raise ValueError("has no folded solution in Python before the next exercise: write one, or take its tag away")
 
 
 def solved(stub: str, solution: str) -> str:
     """The stub's imports and check with the ``solution`` in place of what it defines.
+
+    Raises ValueError for a stub that defines no function, or does not check it on a line ``_ = ...``.
 
     >>> stub = "import torch\\n\\n\\ndef f(x):\\n    return ...\\n\\n\\n_ = check(f)"
     >>> print(solved(stub, "def f(x):\\n    return x"))
@@ -81,28 +98,57 @@ def solved(stub: str, solution: str) -> str:
     <BLANKLINE>
     _ = check(f)
     """
-    before, _, rest = stub.partition("def ")
-    check = rest[rest.index("\n_ = ") :].strip()
+    before, defines, rest = stub.partition("def ")
+    at = rest.find("\n_ = ")
+    if not defines or at < 0:
+        raise ValueError("has no line that begins with def, or after it none that begins with _ = : it has no check")
+    check = rest[at:].strip()
     return f"{before}{solution.strip()}\n\n\n{check}"
 
 
 EDITIONS: dict[str, Callable[[NotebookNode], NotebookNode]] = {"student": student, "teacher": teacher}
 
 
-def write(edition: str, notebooks: Path, to: Path) -> list[Path]:
-    """Write one edition of all ``notebooks`` into the folder ``to``, and say which files were written.
+def made(edition: str, notebooks: Path) -> dict[str, str]:
+    """One edition of all ``notebooks``: their texts, by the names of their files.
 
-    Raises FileExistsError where the folder holds something already: it may be a student's work.
+    Raises NotebookError for a file that is no notebook, and for an exercise without a solution or a check.
     """
-    if to.exists() and any(to.iterdir()):
-        raise FileExistsError(f"to is {str(to)!r}, which is not empty; allowed: a new or an empty folder")
-    to.mkdir(parents=True, exist_ok=True)
-    written = []
+    texts = {}
     for path in sorted(notebooks.glob("*.ipynb")):
-        nb = EDITIONS[edition](nbformat.read(path, nbformat.NO_CONVERT))
-        written.append(to / path.name)
-        written[-1].write_text(serialised(nb), encoding="utf-8", newline="\n")
-    return written
+        nb = read(path)
+        try:
+            texts[path.name] = serialised(EDITIONS[edition](nb))
+        except NotebookError as error:
+            raise NotebookError(f"{path}, {error}") from None
+    return texts
+
+
+def write(texts: dict[str, str], to: Path) -> None:
+    """Write texts into the folder ``to``, all of them or none.
+
+    Raises FileExistsError where ``to`` is a file, or holds something already: it may be a student's work.
+    """
+    check_free(to)
+    to = to.resolve()
+    to.parent.mkdir(parents=True, exist_ok=True)
+    part = to.with_name(f".{to.name}.{uuid4().hex[:8]}")  # beside it: a rename within one disk is one act
+    part.mkdir()
+    try:
+        for name, text in texts.items():
+            (part / name).write_text(text, encoding="utf-8", newline="\n")
+        if to.exists():
+            to.rmdir()
+        part.rename(to)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def check_free(to: Path) -> None:
+    """Raise FileExistsError unless ``to`` is a new or an empty folder."""
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        what = "which is not empty" if to.is_dir() else "which is a file"
+        raise FileExistsError(f"to is {str(to)!r}, {what}; allowed: a new or an empty folder")
 
 
 def _copy(nb: NotebookNode) -> NotebookNode:
@@ -115,23 +161,25 @@ def _tags(cell: NotebookNode) -> list[str]:
 
 def main() -> None:
     """Write the editions named on the command line."""
-    parser = argparse.ArgumentParser(prog="python -m mapping_lib.editions", description=__doc__.splitlines()[0])
+    parser = command("mapping_lib.editions", "Two editions of the notebooks for a class.")
     parser.add_argument("editions", nargs="*", metavar="edition", help=f"{' or '.join(EDITIONS)}; default: both")
     parser.add_argument("--to", type=Path, help="the folder for one edition; default: a folder of its name")
     options = parser.parse_args()
     editions, notebooks = options.editions or list(EDITIONS), Path("notebooks")
-    if unknown := [name for name in editions if name not in EDITIONS]:
-        parser.error(f"edition is {unknown[0]!r}; allowed: {', '.join(EDITIONS)}")
+    refuse_unknown(parser, "edition", editions, EDITIONS)
     if options.to and len(editions) > 1:
         parser.error("--to holds one edition: name it")
     if not any(notebooks.glob("*.ipynb")):
         parser.error("no notebook in notebooks/: run this from the project's root")
     try:
-        for edition in editions:
-            to = options.to or Path(edition)
-            print(f"{to}: {len(write(edition, notebooks, to))} notebooks")
-    except FileExistsError as error:
-        sys.exit(str(error))
+        folders = {options.to or Path(edition): made(edition, notebooks) for edition in editions}
+        for to in folders:  # all of them, before the first is written
+            check_free(to)
+        for to, texts in folders.items():
+            write(texts, to)
+            print(f"{to}: {len(texts)} notebooks")
+    except (NotebookError, OSError) as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

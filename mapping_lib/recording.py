@@ -8,10 +8,10 @@ Run it from the project's root. Recording twice changes no byte, except in cells
 Cells tagged `skip-execution` keep what they hold; cells tagged `raises-exception` may fail.
 """
 
-import argparse
 import asyncio
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,13 +22,22 @@ from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+from mapping_lib.console import command
+
 FEW, MANY = 5, 22
 """Lines of a slide after which a picture goes to the next, and that a text may fill: some 30 fit, code may follow."""
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
+    "language_info": {  # what the kernel would write, but for its version: a machine's own
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+    },
 }
 
 
@@ -36,9 +45,26 @@ class RecordingError(RuntimeError):
     """A cell failed: the message names the notebook, the cell and the exception."""
 
 
+class NotebookError(ValueError):
+    """A file is no notebook that can be worked on: the message names it and says why."""
+
+
+def read(path: Path) -> NotebookNode:
+    """Read the notebook at ``path``; raises NotebookError for what is not there, not JSON or not of format 4."""
+    try:
+        nb = nbformat.read(path, nbformat.NO_CONVERT)
+        nbformat.validate(nb, version=4)
+    except OSError as error:
+        raise NotebookError(f"{path}: {error.strerror}") from None
+    except Exception as error:  # the reader of notebooks has a dozen kinds
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise NotebookError(f"{path} is no notebook of format 4: {why[:160]}; mend it, or take it away") from None
+    return nb
+
+
 def record(path: Path, out: Path | None = None, *, timeout: int = 120) -> None:
     """Execute the notebook at ``path``, then write it to ``out`` (default: in place) if no cell failed."""
-    nb = nbformat.read(path, nbformat.NO_CONVERT)
+    nb = read(path)
     asyncio.run(execute(nb, path, timeout=timeout))
     (out or path).write_text(serialised(tidy(nb)), encoding="utf-8", newline="\n")
 
@@ -164,8 +190,7 @@ def serialised(nb: NotebookNode) -> str:
 
 def faults(path: Path) -> list[str]:
     """List what is not properly recorded in the notebook at ``path``; execute nothing."""
-    text = path.read_text(encoding="utf-8")
-    nb = nbformat.reads(text, nbformat.NO_CONVERT)
+    nb, text = read(path), path.read_text(encoding="utf-8")
     found = [f"{path}, cell {index + 1}: {fault}" for index, cell in enumerate(nb.cells) for fault in cell_faults(cell)]
     if "widgets" in nb.metadata:
         found.append(f"{path}: metadata.widgets")
@@ -185,21 +210,52 @@ def cell_faults(cell: NotebookNode) -> Iterator[str]:
         yield "a widget view"
 
 
+def other_copy(root: Path) -> str:
+    """Say how the ``mapping_lib`` that kernels of ``root/notebooks`` import differs from ``root/mapping_lib``.
+
+    An empty string: it is that folder itself, as after ``pip install -e .``, or an installed copy of the same files.
+    """
+    code = "import mapping_lib, os, sys; sys.stdout.buffer.write(os.fsencode(mapping_lib.__path__[0]))"
+    found = subprocess.run([sys.executable, "-c", code], cwd=root / "notebooks", capture_output=True, check=False)
+    here, there = root / "mapping_lib", Path(os.fsdecode(found.stdout))
+    if found.returncode:
+        return "The notebooks find no mapping_lib: run pip install ."
+    if here.samefile(there):
+        return ""
+    ours, theirs = _contents(here), _contents(there)
+    differing = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    if not differing:
+        return ""
+    return (
+        f"The notebooks import a copy, {there}, that differs from mapping_lib here in {differing[0]}: run"
+        " pip install . again, or pip install -e . once, and they import this folder itself."
+    )
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    paths = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
 def main() -> None:
     """Record the notebooks named on the command line, or check them."""
-    parser = argparse.ArgumentParser(prog="python -m mapping_lib.recording", description=__doc__.splitlines()[0])
+    parser = command("mapping_lib.recording", "Execute the notebooks and store what they print.")
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: notebooks/*.ipynb")
     parser.add_argument("--check", action="store_true", help="execute nothing, report what is not recorded properly")
     options = parser.parse_args()
     paths = options.notebooks or sorted(Path("notebooks").glob("*.ipynb"))
     if not paths:
         parser.error("no notebook in notebooks/: run this from the project's root")
-    if options.check:
-        sys.exit("\n".join(fault for path in paths for fault in faults(path)) or 0)
     try:
+        if options.check:
+            sys.exit("\n".join(fault for path in paths for fault in faults(path)) or 0)
+        if Path("mapping_lib").is_dir() and (copy := other_copy(Path())):
+            parser.error(copy)
         for path in paths:
             record(path)
             print(f"recorded {path}", flush=True)
+    except NotebookError as error:
+        parser.error(str(error))
     except RecordingError as error:
         sys.exit(str(error))
 

@@ -10,11 +10,18 @@ import lab
 import pytest
 import torch
 
+from mapping_lib.recording import other_copy
+
 torch.set_num_threads(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the kernels one thread and folders that hold none of this machine's settings."""
+    """Stop where the notebooks would import other code than is tested here.
+
+    Give the kernels one thread and folders that hold none of this machine's settings.
+    """
+    if not hasattr(config, "workerinput") and (copy := other_copy(config.rootpath)):  # asked once, not by each worker
+        raise pytest.UsageError(copy)
     folder = tempfile.mkdtemp(prefix="mapping-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     names = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from test_exercises import CALL, PRELUDE
 from test_notebooks import links_resolve, load
 
@@ -28,7 +30,7 @@ def written(tmp_path_factory) -> dict[str, Path]:
     for beside in ("figures", "mapping_lib", "tests", "README.md", "notebooks"):
         (root / beside).symlink_to(ROOT / beside)
     for name in editions.EDITIONS:
-        editions.write(name, ROOT / "notebooks", root / name)
+        editions.write(editions.made(name, ROOT / "notebooks"), root / name)
     return {name: root / name for name in editions.EDITIONS}
 
 
@@ -85,8 +87,17 @@ def test_what_a_student_has_made_is_not_overwritten(tmp_path: Path):
     mine = tmp_path / "01_mapping_view.ipynb"
     mine.write_text("my work")
     with pytest.raises(FileExistsError, match="not empty; allowed: a new or an empty folder"):
-        editions.write("student", ROOT / "notebooks", tmp_path)
+        editions.write({"01_mapping_view.ipynb": "theirs"}, tmp_path)
     assert mine.read_text() == "my work"
+
+
+def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path):
+    with pytest.raises(UnicodeEncodeError):
+        editions.write({"a.ipynb": "good", "b.ipynb": "\ud800"}, tmp_path / "class")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "class").mkdir()  # an empty one may be there
+    editions.write({"a.ipynb": "good"}, tmp_path / "class")
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["class", "class/a.ipynb"]
 
 
 def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
@@ -99,7 +110,7 @@ def test_the_command_writes_one_edition(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (tmp_path / "class").iterdir()} == {path.name for path in NOTEBOOKS}
     again = run("student", "--to", str(tmp_path / "class"))
-    assert again.returncode == 1
+    assert again.returncode == 2
     assert "not empty" in again.stderr
 
 
@@ -110,6 +121,77 @@ def test_the_command_refuses_what_it_does_not_know(arguments, said: str):
     done = run(*arguments)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+STUB = "def f():\n    return ...\n\n\n_ = check(f)"
+ANSWER = "<details><summary>Solution</summary>\n\n```python\ndef f():\n    return 42\n```\n</details>"
+
+
+def notebook(*cells: NotebookNode) -> str:
+    return nbformat.writes(new_notebook(cells=list(cells)))
+
+
+def exercise(source: str = STUB) -> NotebookNode:
+    return new_code_cell(source, metadata={"tags": ["exercise"]})
+
+
+UNUSABLE = {
+    "empty": ("", "mine.ipynb is no notebook of format 4"),
+    "not JSON": ("<html>", "mine.ipynb is no notebook of format 4"),
+    "a list": ("[]", "mine.ipynb is no notebook of format 4"),
+    "format 3": ('{"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": []}', "no notebook of format 4"),
+    "another encoding": ('{"Größe": 1}'.encode("latin-1"), "no notebook of format 4"),
+    "no solution": (notebook(exercise()), "mine.ipynb, cell 1, an exercise, has no folded solution"),
+    "no solution, and another has": (
+        notebook(exercise(), exercise(), new_markdown_cell(ANSWER)),
+        "mine.ipynb, cell 1, an exercise, has no folded solution",
+    ),
+    "no code": (
+        notebook(exercise(), new_markdown_cell(ANSWER.replace("python", ""))),
+        "mine.ipynb, cell 1, an exercise, has no folded solution",
+    ),
+    "no check": (notebook(exercise("def f(): ..."), new_markdown_cell(ANSWER)), "it has no check"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_a_notebook_that_cannot_be_used_is_named_and_nothing_is_written(case: str, tmp_path: Path):
+    content, said = UNUSABLE[case]
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "01.ipynb").write_text(notebook(exercise(), new_markdown_cell(ANSWER)))
+    mine = tmp_path / "notebooks" / "mine.ipynb"
+    mine.write_bytes(content if isinstance(content, bytes) else content.encode())
+    done = run(cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["notebooks"]
+
+
+def test_an_exercise_of_one_s_own_is_solved_by_the_solution_below_it(tmp_path: Path):
+    own = exercise(STUB.replace("f()", "g()"))
+    cells = [own, new_markdown_cell(ANSWER.replace("f()", "g()")), exercise(), new_markdown_cell(ANSWER)]
+    nb = editions.teacher(new_notebook(cells=cells))
+    assert [cell.source.splitlines()[0] for cell in nb.cells[::2]] == ["def g():", "def f():"]
+
+
+@pytest.mark.parametrize("to", ["a file", "a file/below"])
+def test_a_target_that_is_a_file_is_refused(to: str, tmp_path: Path):
+    (tmp_path / "a file").write_text("my work")
+    done = run("student", "--to", str(tmp_path / to))
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "a file" in done.stderr
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["my work"]
+
+
+def test_both_editions_or_none_where_one_folder_is_taken(tmp_path: Path):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "01.ipynb").write_text(notebook(exercise(), new_markdown_cell(ANSWER)))
+    (tmp_path / "teacher").write_text("my work")
+    done = run(cwd=tmp_path)
+    assert done.returncode == 2
+    assert "to is 'teacher', which is a file; allowed: a new or an empty folder" in done.stderr
+    assert not (tmp_path / "student").exists()
 
 
 def test_the_command_wants_the_project_s_root(tmp_path: Path):

@@ -1,6 +1,8 @@
 """The recording command: what it writes, what it refuses, and that recording once more changes nothing."""
 
 import base64
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,9 +11,11 @@ from io import BytesIO
 from pathlib import Path
 
 import matplotlib.image
+import nbconvert
 import nbformat
 import numpy as np
 import pytest
+from ipykernel.ipkernel import IPythonKernel
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -126,7 +130,7 @@ def test_a_panel_keeps_its_picture_and_loses_its_view(tmp_path: Path):
     assert output.data["text/plain"] == "a panel"
     nb = nbformat.read(path, nbformat.NO_CONVERT)
     assert "widgets" not in nb.metadata
-    assert nb.metadata.language_info == {"name": "python"}
+    assert nb.metadata.language_info == recording.METADATA["language_info"]
 
 
 def test_recording_twice_gives_the_same_bytes(tmp_path: Path):
@@ -263,6 +267,83 @@ def test_the_command_stops_at_a_failure(tmp_path: Path):
     assert done.returncode == 1
     assert done.stderr.endswith("a.ipynb, cell 2: ZeroDivisionError: division by zero\n")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["--check"]], ids=str)
+@pytest.mark.parametrize("content", ["", "{}", "[1]", None], ids=str)
+def test_a_file_that_is_no_notebook_is_named(content: str | None, arguments: list[str], tmp_path: Path):
+    if content is not None:
+        (tmp_path / "a.ipynb").write_text(content)
+    done = run(tmp_path, "a.ipynb", *arguments)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "a.ipynb" in done.stderr
+
+
+def test_a_notebook_says_what_a_kernel_says_of_its_language(tmp_path: Path):
+    path = write(tmp_path, "6 * 7")
+    recording.record(path)
+    script, about = nbconvert.ScriptExporter().from_filename(str(path))
+    assert about["output_extension"] == ".py"
+    assert "6 * 7" in script
+    kernel = IPythonKernel.language_info
+    told = {key: value for key, value in kernel.items() if key != "version"}  # a machine's own
+    assert recording.METADATA["language_info"] == told
+
+
+def copied(folder: Path) -> Path:
+    """A project whose notebooks import an installed copy of its library."""
+    for place in ("project/mapping_lib", "installed/mapping_lib"):
+        (folder / place / "data").mkdir(parents=True)
+        (folder / place / "__init__.py").write_text("")
+        (folder / place / "data" / "some.npz").write_bytes(b"\0")
+    (folder / "project" / "notebooks").mkdir()
+    return folder / "project"
+
+
+def test_an_installed_copy_must_be_what_lies_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    project, installed = copied(tmp_path), tmp_path / "installed"
+    monkeypatch.setenv("PYTHONPATH", str(installed))
+    assert recording.other_copy(project) == ""
+    (installed / "mapping_lib" / "data" / "some.npz").write_bytes(b"\1")
+    assert "differs from mapping_lib here in data/some.npz: run pip install . again" in recording.other_copy(project)
+    (installed / "mapping_lib" / "data" / "some.npz").unlink()
+    assert "in data/some.npz" in recording.other_copy(project)
+    (project / "mapping_lib" / "data" / "some.npz").unlink()
+    (project / "mapping_lib" / "new.py").write_text("")
+    assert "in new.py" in recording.other_copy(project)
+    monkeypatch.setenv("PYTHONPATH", str(project))
+    assert recording.other_copy(project) == ""
+
+
+def test_the_command_records_nothing_with_a_copy_that_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    (tmp_path / "notebooks").mkdir()
+    path = write(tmp_path / "notebooks", "6 * 7")
+    before = path.read_bytes()
+    shutil.copytree(ROOT / "mapping_lib", tmp_path / "mapping_lib", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "mapping_lib" / "task.py").write_text("")
+    done = run(tmp_path)
+    assert done.returncode == 2
+    assert "differs from mapping_lib here in task.py" in done.stderr
+    assert path.read_bytes() == before
+
+
+def test_tests_stop_where_notebooks_import_other_code(tmp_path: Path):
+    project = copied(tmp_path)
+    (project / "mapping_lib" / "__init__.py").write_text("new = 1")
+    for needed in ("recording.py", "console.py"):
+        shutil.copy(ROOT / "mapping_lib" / needed, project / "mapping_lib")
+    (project / "tests").mkdir()
+    for needed in ("tests/conftest.py", "tests/lab.py", "pyproject.toml"):
+        shutil.copy(ROOT / needed, project / needed)
+    (project / "tests" / "test_one.py").write_text("def test_one(): ...")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    (said,) = done.stderr.strip().splitlines()
+    assert said.startswith("ERROR: The notebooks import a copy")
+    assert "passed" not in done.stdout
 
 
 def test_the_command_says_that_there_is_nothing_to_record(tmp_path: Path):

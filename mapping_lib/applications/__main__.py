@@ -1,20 +1,21 @@
 """Make the tables of chapter 4: ``python -m mapping_lib.applications [--train] [application ...]``."""
 
-import argparse
 import time
 
 import torch
 
 from mapping_lib.applications import APPLICATIONS, _module, measure, save_table, theta_path
+from mapping_lib.console import command, refuse_unknown
 from mapping_lib.weights import save_theta
 
 
 def main() -> None:
     """Measure every cell of the named applications' tables (all without names), and store them."""
-    parser = argparse.ArgumentParser(prog="python -m mapping_lib.applications", description=__doc__)
+    parser = command("mapping_lib.applications", "Make the tables of chapter 4.")
     parser.add_argument("applications", nargs="*", metavar="application", help=f"one of {', '.join(APPLICATIONS)}")
     parser.add_argument("--train", action="store_true", help="train the shipped theta anew first")
     arguments = parser.parse_args()
+    refuse_unknown(parser, "application", arguments.applications, APPLICATIONS)
     torch.set_num_threads(1)  # small tensors: a second thread only costs
     for part in arguments.applications or APPLICATIONS:
         if arguments.train:

@@ -5,8 +5,7 @@ is for: the error on all four tasks at the end, for MAML after adaptation. The s
 for each setting by itself, with 0 (leave it as it is) among them.
 """
 
-import argparse
-from itertools import product
+from itertools import chain, product
 
 import torch
 
@@ -20,6 +19,7 @@ from mapping_lib.applications.continual import (
     train,
     wrong,
 )
+from mapping_lib.console import command, refuse_unknown
 from mapping_lib.families.sequence import KINDS
 
 N, SEED = 30, 4096
@@ -63,11 +63,14 @@ def choose(kind: str, method: str) -> Chosen:
 
 def main() -> None:
     """Print what was tried and what was chosen, kind by kind."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("methods", nargs="*", help="all without names")
+    parser = command("mapping_lib.applications.continual_tuning", "Choose what chapter 4e's methods are run with.")
+    parser.add_argument("methods", nargs="*", metavar="method", help="all without names")
+    methods = parser.parse_args().methods
+    chosen = {kind: METHODS_OF[kind][:-1] for kind in KINDS}  # neighbours have nothing to choose
+    refuse_unknown(parser, "method", methods, list(dict.fromkeys(chain(*chosen.values()))))
     torch.set_num_threads(1)
     for kind in KINDS:
-        for method in parser.parse_args().methods or METHODS_OF[kind][:-1]:  # neighbours have nothing to choose
+        for method in (method for method in chosen[kind] if not methods or method in methods):
             print(f"chosen {kind} {method!r}: {choose(kind, method)}", flush=True)
 
 

@@ -15,6 +15,7 @@ import torch
 
 from mapping_lib.applications.few_shot_images import accuracies
 from mapping_lib.applications.few_shot_methods import GLYPHS, TUNED, Tuned
+from mapping_lib.console import command
 
 N_TASKS = 50
 
@@ -46,6 +47,7 @@ def tried(method: str, n_way: int, k_shot: int, *, n_tasks: int = N_TASKS) -> di
 
 def main() -> None:
     """Print every pair's accuracy, and the best."""
+    command("mapping_lib.applications.few_shot_tuning", "Try the step sizes of chapter 4a.").parse_args()
     torch.set_num_threads(1)
     for method, n_way, k_shot in TUNED:
         found = tried(method, n_way, k_shot)

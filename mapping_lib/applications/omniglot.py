@@ -6,7 +6,6 @@
 FOLDER is what `mapping_lib.families.omniglot` describes; tasks are drawn from its images_evaluation.
 """
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import torch
 from mapping_lib.applications import Row, Table, measure
 from mapping_lib.applications.few_shot_images import SETTINGS, table_of
 from mapping_lib.applications.few_shot_methods import TRAINING, Source, glyphs_theta
+from mapping_lib.console import command
 from mapping_lib.families.omniglot import Omniglot
 from mapping_lib.task import Params
 
@@ -69,7 +69,7 @@ def rows_of(table: Table) -> Iterator[Row]:
 
 def main() -> None:
     """Print the table, a line a cell."""
-    parser = argparse.ArgumentParser(prog="python -m mapping_lib.applications.omniglot", description=__doc__)
+    parser = command("mapping_lib.applications.omniglot", "The table of chapter 4a on a reader's own Omniglot.")
     parser.add_argument("folder", help="holds images_background and images_evaluation, as folders or as zip files")
     parser.add_argument("--train", action="store_true", help="train on images_background first")
     parser.add_argument("--episodes", type=int, default=600, metavar="N", help="episodes a cell (600)")

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from mapping_lib.console import printable
+
 FAULTS = {
     "does not run": "the code stopped, or gave no usable answer: read what it says, above",
     "θ is changed in place": "adaptation writes into the meta-parameters: give it parameters of its own",
@@ -36,7 +38,7 @@ class Finding(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    """What the doctor found; print it for a table."""
+    """What the doctor found; print it for a table, spelled where ``sys.stdout`` cannot carry Greek letters."""
 
     claims: str
     findings: tuple[Finding, ...]
@@ -52,4 +54,4 @@ class Diagnosis(NamedTuple):
             mark = "–" if faults is None else "✗" if faults else "✓"
             lines.append(f"{mark} {check:30s} {seen}")
         lines += [f"→ {fault}: {FAULTS[fault]}" for fault in self.faults]
-        return "\n".join(lines if self.faults else [*lines, "→ no fault found"])
+        return printable("\n".join(lines if self.faults else [*lines, "→ no fault found"]))

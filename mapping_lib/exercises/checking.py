@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from functools import wraps
 
+from mapping_lib.console import printable
+
 
 class _NotYet(Exception):
     """What a check raises inside, with the sentence that the reader gets."""
@@ -19,14 +21,14 @@ def check(hint: str):
         @wraps(judge)
         def run(answer: Callable) -> bool:
             try:
-                print(f"Right. {judge(answer)}")
+                print(printable(f"Right. {judge(answer)}"))
                 return True
             except _NotBegun:
-                print(f"Not begun: the function still returns `...`.\nHint: {hint}")
+                print(printable(f"Not begun: the function still returns `...`.\nHint: {hint}"))
             except _NotYet as problem:
-                print(f"Not yet: {problem}\nHint: {hint}")
+                print(printable(f"Not yet: {problem}\nHint: {hint}"))
             except Exception as problem:  # the reader's own code failed: say so, and go on
-                print(f"Not yet: your code stopped with {type(problem).__name__}: {problem}\nHint: {hint}")
+                print(printable(f"Not yet: your code stopped with {type(problem).__name__}: {problem}\nHint: {hint}"))
             return False
 
         return run

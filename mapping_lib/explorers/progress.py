@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import ipywidgets as widgets
 from IPython.display import display
 
+from mapping_lib.console import printable
+
 Item = TypeVar("Item")
 PAUSE = 0.1
 """Seconds between two messages to the page: each takes a loop of small tensors about a millisecond."""
@@ -22,7 +24,7 @@ class ProgressBar(widgets.HBox):
         super().__init__([self.bar, self.words])
 
     def __repr__(self) -> str:
-        return f"[progress: {self.label}]"
+        return printable(f"[progress: {self.label}]")
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         data = super()._repr_mimebundle_(**kwargs) or {}

@@ -1,19 +1,23 @@
 """Rebuild every shipped theta: ``python -m mapping_lib.weights [name ...]``."""
 
-import sys
 import time
 
 import torch
 
+from mapping_lib.console import command, refuse_unknown
 from mapping_lib.weights import save_theta, shipped_path
 from mapping_lib.weights.mappings import MAPPINGS
 from mapping_lib.weights.recipes import RECIPES
 
 
-def main(names: list[str]) -> None:
+def main() -> None:
     """Train the named recipes (all without names) with every seed, and store what comes out."""
-    torch.set_num_threads(1)  # small tensors: a second thread only costs
     recipes = {**RECIPES, **MAPPINGS}
+    parser = command("mapping_lib.weights", "Rebuild every shipped theta.")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"default: all; one of {', '.join(recipes)}")
+    names = parser.parse_args().names
+    refuse_unknown(parser, "name", names, recipes)
+    torch.set_num_threads(1)  # small tensors: a second thread only costs
     for name in names or [name for name, recipe in recipes.items() if recipe.outer_steps]:
         recipe = recipes[name]
         for seed in recipe.seeds:
@@ -26,4 +30,4 @@ def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
