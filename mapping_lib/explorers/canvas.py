@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
@@ -20,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from PIL import Image
 
-from mapping_lib.plots import COLOURS, STYLE
+from mapping_lib.plots import COLOURS, suite_style
 
 DPI = 100
 ALARM = "#B00020"
@@ -79,17 +78,17 @@ def _stamp(text: str, size: float, bold: bool, halo: bool) -> tuple[np.ndarray |
     if len(text) > 1 and not any(c.isalpha() and c != "e" for c in text):
         parts = [_stamp(c, size, bold, halo)[1] for c in text]
         return None, np.hstack(parts)
-    weight = "bold" if bold else "normal"
-    figure = Figure(figsize=(5, 0.26), dpi=DPI, facecolor="black", layout="none")
-    agg = FigureCanvasAgg(figure)
-    words = figure.text(0.02, 0.5, text, size=size, weight=weight, color="white", va="center_baseline")
-    box = words.get_window_extent()
-    sides = slice(math.floor(box.x0) - 2 * halo, math.ceil(box.x1) + 2 * halo)
-    masks = []
-    for width in (3.0, 0.0) if halo else (0.0,):
-        words.set_path_effects([withStroke(linewidth=width, foreground="white")] if width else [])
-        agg.draw()
-        masks.append(np.asarray(agg.buffer_rgba())[:, sides, 0].astype(np.float32) / 255)
+    weight, masks = "bold" if bold else "normal", []
+    with suite_style():
+        figure = Figure(figsize=(5, 0.26), dpi=DPI, facecolor="black", layout="none")
+        agg = FigureCanvasAgg(figure)
+        words = figure.text(0.02, 0.5, text, size=size, weight=weight, color="white", va="center_baseline")
+        box = words.get_window_extent()
+        sides = slice(math.floor(box.x0) - 2 * halo, math.ceil(box.x1) + 2 * halo)
+        for width in (3.0, 0.0) if halo else (0.0,):
+            words.set_path_effects([withStroke(linewidth=width, foreground="white")] if width else [])
+            agg.draw()
+            masks.append(np.asarray(agg.buffer_rgba())[:, sides, 0].astype(np.float32) / 255)
     return (0.75 * masks[0] if halo else None), masks[-1]
 
 
@@ -103,12 +102,12 @@ class Canvas:
     """The colours of the PNG; a canvas that draws with others than those of all roles makes its own."""
 
     def __init__(self) -> None:
-        self.figure = Figure(figsize=self.size, dpi=DPI, layout="none")
-        self._agg = FigureCanvasAgg(self.figure)
         self.moving: list[Artist] = []
         self.labels: list[Label] = []
         self._backgrounds: dict[str, Any] = {}
-        with rc_context({**STYLE, "axes.titlesize": 14}):
+        with suite_style(axes_titlesize=14):
+            self.figure = Figure(figsize=self.size, dpi=DPI, layout="none")
+            self._agg = FigureCanvasAgg(self.figure)
             self.build(self.figure)
         for artist in self.moving:
             artist.set_animated(True)
@@ -128,7 +127,8 @@ class Canvas:
         In ``update``, call it when axes, limits or labels have changed; once it is done after `build`.
         """
         if name not in self._backgrounds:
-            self._agg.draw()
+            with suite_style():
+                self._agg.draw()
             self._backgrounds[name] = self._agg.copy_from_bbox(self.figure.bbox)
         self._background = self._backgrounds[name]
 
@@ -146,7 +146,11 @@ class Canvas:
         """Change pixels ``(height, width, colour)`` after the axes are drawn and before the moving artists."""
 
     def draw(self, frame: Any) -> None:
-        """Draw one frame into the canvas's own memory."""
+        """Draw one frame into the canvas's own memory, in the suite's style (see `suite_style`)."""
+        with suite_style():
+            self._draw(frame)
+
+    def _draw(self, frame: Any) -> None:
         self.update(frame)
         self._agg.restore_region(self._background)
         pixels = np.asarray(self._agg.buffer_rgba())
