@@ -51,7 +51,7 @@ def refuse_unknown(parser: argparse.ArgumentParser, what: str, given: Iterable[s
 
 
 def plain_streams() -> None:
-    """Let this process's standard output and standard error spell what they cannot carry: for commands alone."""
+    """Let this process's ``sys.stdout`` and ``sys.stderr`` spell what they cannot carry: for commands alone."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=PLAIN)

@@ -46,7 +46,9 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Seque
     """Build a fully connected network; ``mlp((1, 40, 40, 1))`` is the one of Finn et al. 2017, section 5.1.
 
     ``sizes`` are the widths from input to output; ``activation`` stands between the layers, not after
-    the last. Raises ValueError for fewer than two widths or a width below 1.
+    the last. The parameters are float32, whatever torch's default dtype; ``.double()`` makes others. As for
+    every module of torch, their first values come from torch's random state; those of a learner do not.
+    Raises ValueError for fewer than two widths or a width below 1.
 
     >>> [tuple(p.shape) for p in mlp((1, 40, 1)).parameters()]
     [(40, 1), (40,), (1, 40), (1,)]
@@ -58,7 +60,7 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Seque
     layers: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), activation()]
-    return nn.Sequential(*layers[:-1])
+    return nn.Sequential(*layers[:-1]).float()
 
 
 def conv_net(n_out: int, filters: Sequence[int] = (32, 32, 32, 32), *, norm: str = "none") -> nn.Sequential:
@@ -68,8 +70,8 @@ def conv_net(n_out: int, filters: Sequence[int] = (32, 32, 32, 32), *, norm: str
     2017, section 5.2, for Omniglot, "strided convolutions instead of max-pooling". ``filters`` says how many there are
     in each layer. ``norm`` is "none"; "group", over groups of channels of one image; or "batch", over all images that
     are *judged together*: there are no running statistics, as in MAML, so one image's answer hangs on its neighbours.
-    A linear layer reads what is left (with four layers 2 x 2 pixels). Raises ValueError for a count below 1, for no
-    layer, more than five, or an unknown normalisation.
+    A linear layer reads what is left (with four layers 2 x 2 pixels). The parameters are as those of `mlp`.
+    Raises ValueError for a count below 1, for no layer, more than five, or an unknown normalisation.
 
     >>> [tuple(p.shape) for p in conv_net(5, (8, 8)).parameters() if p.ndim > 1]
     [(8, 1, 3, 3), (8, 8, 3, 3), (5, 392)]
@@ -83,7 +85,7 @@ def conv_net(n_out: int, filters: Sequence[int] = (32, 32, 32, 32), *, norm: str
         check_count(f"filters[{i}]", n, at_least=1)
         layers += [nn.Conv2d(n_in, n, 3, stride=2, padding=1), *make_norm(n), nn.ReLU()]
     side = (28 - 1) // 2 ** len(filters) + 1
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(filters[-1] * side**2, n_out))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(filters[-1] * side**2, n_out)).float()
 
 
 def functional(network: nn.Module | FunctionalNetwork, *, own_start: bool = False) -> FunctionalNetwork:

@@ -72,7 +72,8 @@ def record(path: Path, out: Path | None = None, *, timeout: int = 120) -> None:
 async def execute(nb: NotebookNode, path: Path, *, timeout: int) -> None:
     """Run the cells of ``nb``, in place, in a fresh kernel of this very Python, in the folder of ``path``.
 
-    ``timeout`` is in seconds, for each cell. One thread: a sum taken in another order has other last digits.
+    ``timeout`` is in seconds, for each cell. The kernel has this process's environ, and one thread: a sum taken in
+    another order has other last digits.
     """
     kernel = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
     options = {"timeout": timeout, "record_timing": False, "extra_arguments": ["--log-level=ERROR"]}

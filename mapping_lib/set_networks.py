@@ -35,15 +35,15 @@ class ContextTransformer(nn.Module):
         if width % heads:
             raise ValueError(f"width is {width}; allowed: a multiple of heads, which is {heads}")
         self.n_x, self.n_y = n_x, n_y
-        self.start = nn.Parameter(torch.empty(width))
+        self.start = nn.Parameter(torch.empty(width, dtype=torch.float32))
         self.embed_example = _two_layers(n_x + n_y, width)
         self.embed_query = _two_layers(n_x, width)
         self.layers = nn.ModuleList(_Layer(width, heads) for _ in range(layers))
         self.read_out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, n_y))
-        self.reset_parameters()
+        self.float().reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the start token anew: the one parameter that no layer holds."""
+        """Draw the start token anew, from torch's random state: the one parameter that no layer holds."""
         nn.init.normal_(self.start)
 
     def forward(self, support_x: Tensor, support_y: Tensor, x: Tensor) -> Tensor:

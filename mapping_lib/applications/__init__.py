@@ -81,7 +81,7 @@ class Row(NamedTuple):
     @classmethod
     def of(cls, method: str, setting: str, scores: Tensor) -> "Row":
         """A row of these scores, kept to five digits."""
-        return cls(method, setting, torch.tensor([float(f"{s:.5g}") for s in scores.tolist()]))
+        return cls(method, setting, torch.tensor([float(f"{s:.5g}") for s in scores.tolist()], dtype=torch.float32))
 
     @property
     def mean(self) -> float:

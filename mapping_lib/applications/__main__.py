@@ -10,7 +10,7 @@ from mapping_lib.weights import save_theta
 
 
 def main() -> None:
-    """Measure every cell of the named applications' tables (all without names), and store them."""
+    """On one thread, measure every cell of the named applications' tables (all without names), and store them."""
     parser = command("mapping_lib.applications", "Make the tables of chapter 4.")
     parser.add_argument("applications", nargs="*", metavar="application", help=f"one of {', '.join(APPLICATIONS)}")
     parser.add_argument("--train", action="store_true", help="train the shipped theta anew first")

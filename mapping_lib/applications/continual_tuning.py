@@ -62,7 +62,7 @@ def choose(kind: str, method: str) -> Chosen:
 
 
 def main() -> None:
-    """Print what was tried and what was chosen, kind by kind."""
+    """Print what was tried and what was chosen, kind by kind. On one thread of torch's."""
     parser = command("mapping_lib.applications.continual_tuning", "Choose what chapter 4e's methods are run with.")
     parser.add_argument("methods", nargs="*", metavar="method", help="all without names")
     methods = parser.parse_args().methods

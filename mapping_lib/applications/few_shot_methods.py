@@ -218,7 +218,8 @@ def theta_of(method: str, n_way: int, read: Callable[[str], Params] = glyphs_the
         case "joint features":
             return {BODY + name: p for name, p in read("joint").items()}
         case "joint training":  # a new last layer, which begins with no opinion
-            head = {"weight": torch.zeros(n_way, FEATURES), "bias": torch.zeros(n_way)}
+            shapes = {"weight": (n_way, FEATURES), "bias": (n_way,)}
+            head = {name: torch.zeros(shape, dtype=torch.float32) for name, shape in shapes.items()}
             return theta_of("joint features", n_way, read) | {HEAD + name: p for name, p in head.items()}
         case "MAML" | "ANIL":
             if n_way not in JUDGED_WAYS:

@@ -46,7 +46,7 @@ def tried(method: str, n_way: int, k_shot: int, *, n_tasks: int = N_TASKS) -> di
 
 
 def main() -> None:
-    """Print every pair's accuracy, and the best."""
+    """Print every pair's accuracy, and the best. On one thread of torch's."""
     command("mapping_lib.applications.few_shot_tuning", "Try the step sizes of chapter 4a.").parse_args()
     torch.set_num_threads(1)
     for method, n_way, k_shot in TUNED:

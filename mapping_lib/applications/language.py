@@ -57,12 +57,13 @@ def _bayes(strength: float) -> tuple[MetaLearner, Params]:
 
 def _bayes_with_prior(strength: float) -> tuple[MetaLearner, Params]:
     prior = shipped_theta("names_prior")[PRIOR]
-    return naive_bayes(N_WAY, WIDTH), {PRIOR: prior + torch.tensor(strength).log()}
+    return naive_bayes(N_WAY, WIDTH), {PRIOR: prior + torch.tensor(strength, dtype=torch.float32).log()}
 
 
 def _softmax(n_features: int) -> Callable[[tuple[float, int]], tuple[MetaLearner, Params]]:
     """A new softmax regression that begins at zero: ``(alpha, steps) -> (learner, theta)``."""
-    zero = {"weight": torch.zeros(N_WAY, n_features), "bias": torch.zeros(N_WAY)}
+    shapes = {"weight": (N_WAY, n_features), "bias": (N_WAY,)}
+    zero = {name: torch.zeros(shape, dtype=torch.float32) for name, shape in shapes.items()}
     linear = nn.Linear(n_features, N_WAY)
     return lambda choice: (from_scratch(linear, cross_entropy, alpha=choice[0], steps=choice[1]), zero)
 

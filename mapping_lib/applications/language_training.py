@@ -30,8 +30,8 @@ class Weights(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.log_weight = nn.Parameter(torch.zeros(WIDTH))
-        self.log_scale = nn.Parameter(torch.zeros(()))
+        self.log_weight = nn.Parameter(torch.zeros(WIDTH, dtype=torch.float32))
+        self.log_scale = nn.Parameter(torch.zeros((), dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh ``x (example, 1024)``."""
@@ -55,7 +55,8 @@ class Mixture(nn.Module):
     def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
-        self.weight = nn.Parameter(torch.randn(HIDDEN, WIDTH, generator=torch.Generator().manual_seed(0)))
+        generator = torch.Generator().manual_seed(0)
+        self.weight = nn.Parameter(torch.randn(HIDDEN, WIDTH, generator=generator, dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
         """Put both side by side, ``(example, 1024 + 64)``."""
@@ -109,7 +110,7 @@ def _inverse_document_frequency() -> Params:
     """Weights log((1 + n) / (1 + n_g)) for the n names of the training languages, n_g of which have g."""
     x, _ = part_features("train", "counts")
     weight = ((1 + len(x)) / (1 + (x > 0).sum(0))).log()
-    return {"log_weight": weight.log(), "log_scale": torch.zeros(())}
+    return {"log_weight": weight.log(), "log_scale": torch.zeros((), dtype=torch.float32)}
 
 
 JOINT = {"steps": 1500, "beta": 0.01, "batch": 256, "seed": 0}

@@ -99,7 +99,7 @@ def writing(sizes: tuple[int, ...]) -> MetaLearner:
         with torch.no_grad():
             lived = rollouts(policy, FAMILY, write(theta, tasks.description), tasks.query)
         n_tasks = len(tasks.description)
-        nothing = Batch(torch.zeros(n_tasks, 0, 2), torch.zeros(n_tasks, 0, 3))
+        nothing = Batch(*(torch.zeros(n_tasks, 0, width, dtype=torch.float32) for width in (2, 3)))
         _, direction = h.meta_grad(theta, Task(nothing, experience(lived), tasks.description))
         return -lived.returns.mean(), direction
 
@@ -113,7 +113,7 @@ def written(theta: Params, goal: Tensor) -> Params:
     >>> written(theta, torch.tensor([0.3, -0.3]))["log_std"].shape
     torch.Size([2])
     """
-    nothing = Batch(torch.zeros(0, 2), torch.zeros(0, 3))
+    nothing = Batch(*(torch.zeros(0, width, dtype=torch.float32) for width in (2, 3)))
     return _WRITER.adapt(theta, nothing, description=goal)
 
 

@@ -68,7 +68,7 @@ def rows_of(table: Table) -> Iterator[Row]:
 
 
 def main() -> None:
-    """Print the table, a line a cell."""
+    """Print the table, a line a cell. On one thread of torch's."""
     parser = command("mapping_lib.applications.omniglot", "The table of chapter 4a on a reader's own Omniglot.")
     parser.add_argument("folder", help="holds images_background and images_evaluation, as folders or as zip files")
     parser.add_argument("--train", action="store_true", help="train on images_background first")

@@ -37,8 +37,8 @@ def diagnose(
 
     ``theta`` defaults to ``learner.init``; give a trained one to see whether adaptation helps it.
     ``evaluate(theta, tasks)`` is your own measure of error, one number or one a task. ``loss(y_hat, y)`` is
-    the loss that the learner descends. Everything is done in float64. ``n_tasks`` >= 2; raises ValueError for
-    counts out of range. What the learner's own code raises becomes a finding.
+    the loss that the learner descends. Everything is done in float64; torch's random state is left as it was.
+    ``n_tasks`` >= 2; raises ValueError for counts out of range. What the learner's own code raises becomes a finding.
 
     >>> from mapping_lib.families.sinusoid import Sinusoids
     >>> from mapping_lib.learners.gradient import maml
@@ -75,7 +75,8 @@ def diagnose(
 
 def _probes(theta: Params, generator: Generator) -> list[Params]:
     """Five directions in which theta is moved; the median over them is safe from a kink of the network."""
-    return [{name: torch.randn(p.shape, generator=generator).double() for name, p in theta.items()} for _ in range(5)]
+    single = {"generator": generator, "dtype": torch.float32}
+    return [{name: torch.randn(p.shape, **single).double() for name, p in theta.items()} for _ in range(5)]
 
 
 def _examine(name: str, check: Callable[[Patient], checks.Seen], patient: Patient) -> Finding:

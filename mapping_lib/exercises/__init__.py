@@ -1,7 +1,8 @@
 """Floor 6: checks of a reader's answers, one file a chapter.
 
 A check never raises: it prints "Right." with what was shown, or what is missing with a hint. An
-exercise that is not begun yet (it returns ``...``) gets its hint, so that Run All reaches the end.
+exercise that is not begun yet (it returns ``...``) gets its hint, so that Run All reaches the end. Numbers are given
+in torch's default dtype, which is read, since the reader's own tensors are in it.
 """
 
 from mapping_lib.exercises.applications import check_episodes_needed, check_interval

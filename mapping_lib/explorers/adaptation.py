@@ -23,7 +23,7 @@ from mapping_lib.weights.recipes import RECIPES, shipped
 MAX_STEPS, MAX_SHOTS = 20, 20
 PAPER_ALPHA = 0.01
 ERROR_LIMITS = (1e-3, 1e3)
-GRID = torch.linspace(-5, 5, 161)[:, None]
+GRID = torch.linspace(-5, 5, 161, dtype=torch.float32)[:, None]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def compute(state: State) -> Frame:
     >>> frame.paths[0].curves.shape, len(frame.paths[0].query_error)
     ((4, 161), 4)
     """
-    description = torch.tensor([state.amplitude, state.phase])
+    description = torch.tensor([state.amplitude, state.phase], dtype=torch.float32)
     truth = Sinusoids.truth(description, GRID)
     support = _support(state, description)
     names = [state.learner] + [state.rival] * (state.rival not in ("none", state.learner))
@@ -79,9 +79,9 @@ def compute(state: State) -> Frame:
 
 def _support(state: State, description: torch.Tensor) -> Batch:
     """The first ``k_shot`` of 20 points: moving K adds or takes away, and leaves the others in place."""
-    generator = torch.Generator().manual_seed(state.points)
-    x = 10 * torch.rand(MAX_SHOTS, 1, generator=generator) - 5
-    y = Sinusoids.truth(description, x) + state.noise * torch.randn(MAX_SHOTS, 1, generator=generator)
+    drawn = {"generator": torch.Generator().manual_seed(state.points), "dtype": torch.float32}
+    x = 10 * torch.rand(MAX_SHOTS, 1, **drawn) - 5
+    y = Sinusoids.truth(description, x) + state.noise * torch.randn(MAX_SHOTS, 1, **drawn)
     return Batch(x[: state.k_shot], y[: state.k_shot])
 
 
@@ -113,9 +113,9 @@ def _start(name: str, alpha: float) -> tuple[list[torch.Tensor], list[torch.Tens
     weights = [theta[n] for n in theta if not n.startswith(ALPHA_PREFIX)]
     if name == "meta_sgd":
         return weights, [theta[n] * (alpha / PAPER_ALPHA) for n in theta if n.startswith(ALPHA_PREFIX)]
-    alphas = [torch.tensor(alpha)] * len(weights)
+    alphas = [torch.tensor(alpha, dtype=torch.float32)] * len(weights)
     if name == "anil":
-        alphas = [torch.tensor(0.0)] * (len(weights) - 2) + alphas[-2:]
+        alphas = [torch.tensor(0.0, dtype=torch.float32)] * (len(weights) - 2) + alphas[-2:]
     return weights, alphas
 
 
@@ -152,7 +152,7 @@ def _sharpness(phi: list[torch.Tensor], alphas: list[torch.Tensor], support: Bat
         return dict(enumerate(batched_mlp.hessian_product(phi, hidden, deltas, moved)))
 
     generator = torch.Generator().manual_seed(0)
-    start = {i: torch.randn(p.shape, generator=generator) for i, p in enumerate(phi)}
+    start = {i: torch.randn(p.shape, generator=generator, dtype=torch.float32) for i, p in enumerate(phi)}
     return float(largest_eigenvalue(product, start, iterations=15))
 
 

@@ -17,7 +17,7 @@ from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.task import Batch, Task
 
 MAX_SHOTS = 20
-GRID = torch.linspace(-5, 5, 161)[:, None]
+GRID = torch.linspace(-5, 5, 161, dtype=torch.float32)[:, None]
 KINDS = ("fine", "adaptation diverges", "meta-training diverged")
 """A cell's error can be compared; or adaptation throws tasks far off; or meta-training never came to its end."""
 
@@ -136,7 +136,7 @@ def draw(seed: int) -> Task:
 def _fits(grid: Grid, cell: int, support: Batch) -> Tensor:
     """What the cell's network draws after 0 ... 5 inner steps, ``(step, x)``."""
     theta = [p[cell] for p in grid.theta.values()]
-    alpha = [torch.tensor(SIDE[cell // len(SIDE)])] * len(theta)
+    alpha = [torch.tensor(SIDE[cell // len(SIDE)], dtype=torch.float32)] * len(theta)
     path = batched_mlp.adapt_path(theta, alpha, support, JUDGED_STEPS)
     return torch.stack([batched_mlp.forward(phi, GRID[None])[-1][0, :, 0] for phi in path])
 
@@ -150,7 +150,7 @@ def curvature(grid: Grid, cell: int, support: Batch) -> float:
         return dict(zip(v, batched_mlp.hessian_product(params, hidden, deltas, list(v.values())), strict=True))
 
     generator = torch.Generator().manual_seed(0)
-    start = {str(i): torch.randn(p.shape, generator=generator) for i, p in enumerate(params)}
+    start = {str(i): torch.randn(p.shape, generator=generator, dtype=torch.float32) for i, p in enumerate(params)}
     return float(largest_eigenvalue(product, start, iterations=8))
 
 

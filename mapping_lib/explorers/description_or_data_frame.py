@@ -30,7 +30,7 @@ SHOTS = (0, 1, 2, 3, 4, 5, 6, 10, 20)
 GONE = 1e3
 """A task whose error is not below this has diverged: none has a variance above 12.5."""
 
-GRID = torch.linspace(-5, 5, 161)[:, None]
+GRID = torch.linspace(-5, 5, 161, dtype=torch.float32)[:, None]
 WRITERS = {"hypernetwork_tuned": "for a step after it", "hypernetwork": "to be used alone"}
 """What the h that steps follow was meta-trained for. One trained alone writes weights too steep for steps."""
 
@@ -122,13 +122,15 @@ def draw(n_tasks: int, seed: int, noise: float) -> Task:
     """Tasks with 20 support examples and 25 of the query: the same ones whatever the noise of the support's y."""
     generator = torch.Generator().manual_seed(seed)
     tasks = FAMILY.sample(n_tasks, MAX_SHOTS, 25, generator=generator)
-    y = tasks.support.y + noise * torch.randn(tasks.support.y.shape, generator=generator)
+    y = tasks.support.y + noise * torch.randn(tasks.support.y.shape, generator=generator, dtype=torch.float32)
     return tasks._replace(support=Batch(tasks.support.x, y))
 
 
 def _mistakes(n_tasks: int, seed: int) -> Tensor:
     """By how much each description is wrong where blur is 1; with less blur it is wrong in the same direction."""
-    return torch.tensor(SPREAD) * torch.randn(n_tasks, 2, generator=torch.Generator().manual_seed(seed + 1))
+    generator = torch.Generator().manual_seed(seed + 1)
+    mistakes = torch.randn(n_tasks, 2, generator=generator, dtype=torch.float32)
+    return torch.tensor(SPREAD, dtype=torch.float32) * mistakes
 
 
 def _first(support: Batch, k_shot: int) -> Batch:
@@ -178,7 +180,7 @@ def _adapt(name: str, state: State, support: Batch, descriptions: Tensor) -> lis
 def _write(writer: str, descriptions: Tensor) -> list[Tensor]:
     """h(d) for all tasks, before any step."""
     learner, theta = _shipped(writer)
-    nothing = Batch(torch.zeros(0, 1), torch.zeros(0, 1))
+    nothing = Batch(*[torch.zeros(0, 1, dtype=torch.float32)] * 2)
     write = torch.func.vmap(lambda d: learner.adapt(theta, nothing, description=d, steps=0))
     return list(write(descriptions).values())
 

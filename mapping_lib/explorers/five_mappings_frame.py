@@ -27,7 +27,7 @@ MAX_SHOTS, MAML_STEPS, FLOW_STEPS = 20, 5, 5
 SEEN = Sinusoids()
 """The tasks of meta-training: amplitude 0.1 ... 5, phase 0 ... pi."""
 
-GRID = torch.linspace(-5, 5, 161)[:, None]
+GRID = torch.linspace(-5, 5, 161, dtype=torch.float32)[:, None]
 WEIGHTS = {name: p.shape for name, p in mlp(SIZES).named_parameters()}
 """The names and shapes of the weights phi that a mapping makes, if it makes weights."""
 
@@ -117,16 +117,16 @@ def compute(state: State) -> Frame:
 @lru_cache(maxsize=8)
 def _work(amplitude: float, phase: float, k_shot: int, noise: float, points: int):
     """All that does not depend on which mapping the reader looks at: looking at another one costs nothing."""
-    description = torch.tensor([amplitude, phase])
+    description = torch.tensor([amplitude, phase], dtype=torch.float32)
     support, truth = _support(description, k_shot, noise, points), Sinusoids.truth(description, GRID)
     return support, truth, {name: _outcome(name, support, description, truth) for name in MAPPINGS}
 
 
 def _support(description: Tensor, k_shot: int, noise: float, points: int) -> Batch:
     """The first ``k_shot`` of 20 points: moving K adds or takes away, and leaves the others in place."""
-    generator = torch.Generator().manual_seed(points)
-    x = 10 * torch.rand(MAX_SHOTS, 1, generator=generator) - 5
-    y = Sinusoids.truth(description, x) + noise * torch.randn(MAX_SHOTS, 1, generator=generator)
+    drawn = {"generator": torch.Generator().manual_seed(points), "dtype": torch.float32}
+    x = 10 * torch.rand(MAX_SHOTS, 1, **drawn) - 5
+    y = Sinusoids.truth(description, x) + noise * torch.randn(MAX_SHOTS, 1, **drawn)
     return Batch(x[:k_shot], y[:k_shot])
 
 

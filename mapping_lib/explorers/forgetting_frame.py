@@ -19,7 +19,7 @@ from mapping_lib.weights.recipes import shipped
 
 N_TASKS, N_POINTS, MAX_STEPS, MAX_MEMORY = 4, 20, 100, 20
 SEED = 10
-GRID = torch.linspace(-5, 5, 81)[:, None]
+GRID = torch.linspace(-5, 5, 81, dtype=torch.float32)[:, None]
 METHODS = {
     "sequential": "one after the other",
     "rehearsal": "with rehearsal",

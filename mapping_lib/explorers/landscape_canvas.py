@@ -285,7 +285,7 @@ def _bands(surface: Surface) -> np.ndarray:
     """The picture of a loss, its lowest row first: one grey a band, lighter is lower, a line between bands."""
     excess = torch.from_numpy(surface.values - surface.lowest).clip(1e-5, 1e4)[None, None]
     fine = torch.nn.functional.interpolate(excess, (MAP[3], MAP[2]), mode="bicubic", align_corners=True)[0, 0]
-    picture = SHADES[torch.bucketize(fine, torch.tensor(BANDS), out_int32=True).numpy()]
+    picture = SHADES[torch.bucketize(fine, torch.tensor(BANDS, dtype=torch.float32), out_int32=True).numpy()]
     line = np.zeros(picture.shape, dtype=bool)
     line[1:] |= picture[1:] != picture[:-1]
     line[:, 1:] |= picture[:, 1:] != picture[:, :-1]
@@ -295,9 +295,9 @@ def _bands(surface: Surface) -> np.ndarray:
 
 def _rings(tasks: str, level: float = 0.1) -> list[np.ndarray]:
     """Around each task's best point, where its loss is ``level``: a steep task has a small ring."""
-    landscape, angle = LANDSCAPES[tasks], torch.linspace(0, 2 * np.pi, 60)
+    landscape, angle = LANDSCAPES[tasks], torch.linspace(0, 2 * np.pi, 60, dtype=torch.float32)
     ways = torch.stack([angle.cos(), angle.sin()], dim=-1)[:, None]
-    reach = torch.full((len(angle), len(landscape.minima), 1), 0.1)
+    reach = torch.full((len(angle), len(landscape.minima), 1), 0.1, dtype=torch.float32)
     for _ in range(30):  # were the loss quadratic, once would be enough
         reach = reach * (level / landscape.loss(landscape.minima + reach * ways)[..., None]).sqrt()
     return list((landscape.minima + reach * ways).transpose(0, 1).numpy())

@@ -161,7 +161,7 @@ def surface(tasks: str, alpha: float, steps: int) -> Surface:
     array([-1.5, -1. ], dtype=float32)
     """
     landscape = LANDSCAPES[tasks]
-    across, up = (torch.linspace(low, high, CELLS) for low, high in landscape.limits)
+    across, up = (torch.linspace(low, high, CELLS, dtype=torch.float32) for low, high in landscape.limits)
     grid = torch.stack(torch.meshgrid(across, up, indexing="xy"), dim=-1)
     values = meta_loss(landscape, grid, alpha=alpha, steps=steps).numpy()
     values = np.nan_to_num(values, nan=1e30, posinf=1e30).clip(0, 1e30)

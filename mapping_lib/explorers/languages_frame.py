@@ -134,8 +134,10 @@ def draw(part: str, n_way: int, k_shot: int, seed: int, examples: int) -> Drawn:
         tuple(found[i] for i in chosen),
         tuple(tuple(found[i].names[j] for j in order) for i, order in zip(chosen, shown, strict=True)),
         tuple(tuple(found[i].names[j] for j in order) for i, order in zip(chosen, others, strict=True)),
-        torch.tensor([int(begins[i]) + j for i, order in zip(chosen, shown, strict=True) for j in order]),
-        torch.tensor([int(begins[i]) + j for i, order in zip(chosen, others, strict=True) for j in order]),
+        *(
+            torch.tensor([int(begins[i] + j) for i, order in zip(chosen, orders, strict=True) for j in order])
+            for orders in (shown, others)
+        ),
     )
 
 

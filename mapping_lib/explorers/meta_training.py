@@ -28,14 +28,14 @@ WORTH_KEEPING = 50
 """Runs with fewer outer steps than this are not kept as earlier curves: a slider passes through many."""
 
 ERROR_LIMITS = (0.1, 20.0)
-GRID = torch.linspace(-5, 5, 161)[None, :, None]
+GRID = torch.linspace(-5, 5, 161, dtype=torch.float32)[None, :, None]
 
 
 def _held_out() -> tuple[Task, Task]:
     """64 tasks to measure the error on, and one to look at; no run ever trains on them."""
     many = Sinusoids().sample(64, 10, 40, generator=torch.Generator().manual_seed(2024))
-    description = torch.tensor([[3.5, 0.8]])
-    x = torch.linspace(-4.5, 4.5, 10)[None, :, None]
+    description = torch.tensor([[3.5, 0.8]], dtype=torch.float32)
+    x = torch.linspace(-4.5, 4.5, 10, dtype=torch.float32)[None, :, None]
     support, query = (Batch(x, Sinusoids.truth(description, x)) for x in (x, GRID))
     return many, Task(support, query, description)
 

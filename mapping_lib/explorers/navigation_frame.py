@@ -79,7 +79,7 @@ def compute(state: State) -> Frame:
 def _tries(state: State) -> list[tuple[Rollouts, float]]:
     """The trajectories after 0 ... 3 updates, and the standard deviation of the actions."""
     generator = torch.Generator().manual_seed(state.luck)
-    goal = torch.tensor([[state.x, state.y]])
+    goal = torch.tensor([[state.x, state.y]], dtype=torch.float32)
     luck = [FAMILY.toward(goal, state.trajectories, 0, generator=generator).support for _ in range(UPDATES + 1)]
     phi = written(theta_of(state.method), goal[0]) if state.method == "hypernetwork" else theta_of(state.method)
     tries = []

@@ -154,7 +154,7 @@ def _curve(data: str, i: int, values: Tensor, places: list[int], width: float, d
 def _choices(i: int, offers: Tensor, chosen: Tensor, places: list[int], width: float) -> tuple[Outcome, ...]:
     """All numbers of answers at once: a row of ``shown`` says which of the six each has."""
     part, n = int(customers.everyone()[1][i]), MAX_SHOTS + 1
-    six, shown = Batch(offers[places], chosen[places]), torch.ones(n, MAX_SHOTS).tril(-1).bool()
+    six, shown = Batch(offers[places], chosen[places]), torch.ones(n, MAX_SHOTS, dtype=torch.float32).tril(-1).bool()
     prior = _wider(_theta(customers.theta_of("mixed effects"), part), width)
     priors = {name: p.expand(n, *p.shape) for name, p in prior.items()}
     flat = customers.around_zero(customers.tuned_widths()[part])
@@ -200,7 +200,7 @@ def _choice_outcome(said: dict[str, Tensor], chosen: Tensor, seen: list[int], re
     rest[seen] = False
     given = {name: p.gather(-1, chosen.clamp(min=0)[:, None])[:, 0] for name, p in said.items()}
     right = {name: (p.argmax(-1) == chosen) & rest for name, p in said.items()}
-    errors = {name: 1 - float(r.sum() / rest.sum()) for name, r in right.items()}
+    errors = {name: 1 - int(r.sum()) / int(rest.sum()) for name, r in right.items()}
     forecasts = {name: torch.where(rest, g, torch.nan).numpy() for name, g in given.items()}
     return Outcome(forecasts, errors, {name: r.numpy() for name, r in right.items()}, None, removed)
 

@@ -20,7 +20,7 @@ FILE = Path(__file__).parent.parent / "data" / "electricity.npz"
 FEATURES = ("price", "contract", "local", "well known", "time of day", "seasonal")
 """Price in ten cents per kWh (0 where a tariff of fixed rates is offered), contract in five years, then yes or no."""
 
-SCALE = torch.tensor([10.0, 5.0, 1.0, 1.0, 1.0, 1.0])
+SCALE = torch.tensor([10.0, 5.0, 1.0, 1.0, 1.0, 1.0], dtype=torch.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -202,7 +202,7 @@ class NoisyDescriptions:
         clear = tasks.description
         deviation, blank = self._for_width(clear)
         said = clear + deviation * torch.randn(clear.shape, generator=generator, dtype=clear.dtype)
-        lost = torch.rand((len(clear), 1), generator=generator) < self.missing
+        lost = torch.rand((len(clear), 1), generator=generator, dtype=torch.float32) < self.missing
         return tasks._replace(description=torch.where(lost, blank, said))
 
     def _for_width(self, description: Tensor) -> tuple[Tensor, Tensor]:

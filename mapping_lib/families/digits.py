@@ -63,7 +63,8 @@ class Digits:
         images than k_shot + n_query.
         """
         task = self._episodes.sample(n_tasks, k_shot, n_query, generator=generator)
-        return task._replace(description=torch.tensor(self.classes)[task.description.long()].float())
+        digits = torch.tensor(self.classes, dtype=torch.float32)
+        return task._replace(description=digits[task.description.long()])
 
     @cached_property
     def _episodes(self) -> Episodes:

@@ -59,7 +59,8 @@ class Episodes:
         check_count("k_shot", k_shot, at_least=0)
         check_count("n_query", n_query, at_least=0)
         check_generator(generator)
-        dealt = torch.rand((n_tasks, self.n_classes), generator=generator).argsort(-1)[:, : self.n_way]
+        lots = torch.rand((n_tasks, self.n_classes), generator=generator, dtype=torch.float32)
+        dealt = lots.argsort(-1)[:, : self.n_way]
         dealt = dealt if self.relabel else dealt.sort(-1).values
         indices = self._draw(dealt, k_shot + n_query, generator)
         support, query = (self._labelled(part) for part in indices.split([k_shot, n_query], dim=-1))
@@ -83,7 +84,7 @@ class Episodes:
         fewest = int((~filling).sum(-1)[dealt].min())
         if n > fewest:
             raise ValueError(f"k_shot + n_query is {n}; allowed: at most {fewest}, the examples of the rarest class")
-        lots = torch.rand((*dealt.shape, members.shape[1]), generator=generator)
+        lots = torch.rand((*dealt.shape, members.shape[1]), generator=generator, dtype=torch.float32)
         lots[filling[dealt]] = 2.0  # above every lot that is drawn
         return members[dealt].gather(-1, lots.topk(n, largest=False).indices)
 

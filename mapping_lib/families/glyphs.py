@@ -91,7 +91,8 @@ class Glyphs:
         """
         check_count("n_tasks", n_tasks, at_least=1)
         check_generator(generator)
-        dealt = torch.rand((n_tasks, len(self.characters)), generator=generator).argsort(-1)[:, : self.n_way]
+        lots = torch.rand((n_tasks, len(self.characters)), generator=generator, dtype=torch.float32)
+        dealt = lots.argsort(-1)[:, : self.n_way]
         dealt = dealt if self.relabel else dealt.sort(-1).values
         sides = self._sides(n_tasks, generator)
         support = self._draw("k_shot", k_shot, dealt, sides, generator)
@@ -110,7 +111,7 @@ class Glyphs:
         complete = self._drawn[1].all(0)
         sides = torch.zeros(n_tasks, len(complete), dtype=torch.bool)
         for group in (complete.nonzero()[:, 0], (~complete).nonzero()[:, 0]):
-            lots = torch.rand((n_tasks, len(group)), generator=generator)
+            lots = torch.rand((n_tasks, len(group)), generator=generator, dtype=torch.float32)
             sides[:, group] = lots.argsort(-1).argsort(-1) < len(group) // 2
         return sides
 
@@ -121,7 +122,7 @@ class Glyphs:
         most = int(there.all(0).sum()) // 2
         if check_count(name, n, at_least=0) > most:
             raise ValueError(f"{name} is {n}; allowed: at most {most}, the faces of one side that have every letter")
-        lots = torch.rand(possible.shape, generator=generator)
+        lots = torch.rand(possible.shape, generator=generator, dtype=torch.float32)
         chosen = torch.where(possible, lots, 2.0).topk(n, largest=False).indices
         x = images[dealt[..., None], chosen].flatten(1, 2)  # (task, way * n, 28, 28)
         y = torch.arange(self.n_way)[:, None].expand(len(dealt), self.n_way, n).flatten(1)
@@ -186,7 +187,7 @@ def code_points(face: str) -> frozenset[int]:
 def _rendered(part: str) -> tuple[Tensor, Tensor]:
     letters = "".join(alphabets()[name] for name in PARTS[part])
     there = torch.tensor([[ord(letter) in code_points(face) for face in FACES] for letter in letters])
-    images = torch.zeros(*there.shape, SIDE, SIDE)
+    images = torch.zeros(*there.shape, SIDE, SIDE, dtype=torch.float32)
     for row, column in there.nonzero().tolist():
         images[row, column] = glyph(letters[row], FACES[column])[0]
     return images, there

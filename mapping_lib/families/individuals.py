@@ -66,7 +66,7 @@ def deal(
         raise ValueError(
             f"k_shot is {k_shot}; allowed: at most {fewest}, the observations that the individual with fewest has"
         )
-    lots = torch.rand(observed.shape, generator=generator)
+    lots = torch.rand(observed.shape, generator=generator, dtype=torch.float32)
     keys = torch.arange(observed.shape[-1]).expand_as(lots).float() if first else lots
     support = keys.masked_fill(~usable, torch.inf).argsort(dim=-1, stable=True)[..., :k_shot].sort(-1).values
     rest = lots.masked_fill(~observed, 2.0).scatter(-1, support, 3.0).argsort(dim=-1, stable=True)

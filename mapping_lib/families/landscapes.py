@@ -39,9 +39,10 @@ def bowls() -> Landscape:
     >>> landscape.loss(landscape.minima)
     tensor([0., 0., 0., 0.])
     """
-    minima = torch.tensor([[-2.2, -1.6], [-2.4, 1.8], [2.4, 1.9], [1.8, -2.2]])
+    minima = torch.tensor([[-2.2, -1.6], [-2.4, 1.8], [2.4, 1.9], [1.8, -2.2]], dtype=torch.float32)
     a, b, c = torch.tensor(
-        [_curvature(4.0, 2.0, 0.3), _curvature(1.2, 0.5, 1.1), _curvature(0.5, 0.25, -0.5), _curvature(0.8, 0.3, 2.0)]
+        [_curvature(4.0, 2.0, 0.3), _curvature(1.2, 0.5, 1.1), _curvature(0.5, 0.25, -0.5), _curvature(0.8, 0.3, 2.0)],
+        dtype=torch.float32,
     ).unbind(-1)
 
     def loss(points: Tensor) -> Tensor:
@@ -61,7 +62,7 @@ def sines() -> Landscape:
     >>> landscape.loss(landscape.minima).abs().max() < 1e-9
     tensor(True)
     """
-    minima = torch.tensor([[2.0, 0.4], [0.6, 1.2], [1.4, 2.2], [0.8, 3.0]])
+    minima = torch.tensor([[2.0, 0.4], [0.6, 1.2], [1.4, 2.2], [0.8, 3.0]], dtype=torch.float32)
     sin_size, cos_size = (math.sqrt(0.5 + sign * math.sin(10) / 20) for sign in (-1, 1))  # root mean squares
 
     def weights(points: Tensor) -> tuple[Tensor, Tensor]:

@@ -83,7 +83,7 @@ class Navigation:
         for every action, and y ``(n_tasks, k_shot, 2)`` its goal. description ``(n_tasks, 2)`` is the goal.
         """
         check_draw(n_tasks, k_shot, n_query, generator)
-        goals = self.half * (2 * torch.rand(n_tasks, 2, generator=generator) - 1)
+        goals = self.half * (2 * torch.rand(n_tasks, 2, generator=generator, dtype=torch.float32) - 1)
         return self.toward(goals, k_shot, n_query, generator=check_generator(generator))
 
     def toward(self, goals: Tensor, k_shot: int, n_query: int, *, generator: Generator) -> Task:
@@ -94,7 +94,8 @@ class Navigation:
         """
         _check_goals(goals)
         check_draw(len(goals), k_shot, n_query, generator)
-        luck = [torch.randn(len(goals), n, self.horizon, 2, generator=generator) for n in (k_shot, n_query)]
+        drawn = {"generator": generator, "dtype": torch.float32}
+        luck = [torch.randn(len(goals), n, self.horizon, 2, **drawn) for n in (k_shot, n_query)]
         support, query = (Batch(x.to(goals.dtype), goals[:, None].expand(-1, x.shape[1], 2)) for x in luck)
         return Task(support, query, goals)
 

@@ -149,4 +149,4 @@ def _image(name: str, content: bytes) -> Tensor:
 @cache
 def _areas(length: int) -> Tensor:
     """Which share of each of 28 equal cells each of ``length`` pixels fills, ``(length, 28)``."""
-    return torch.eye(length).repeat_interleave(SIDE, 1).view(length, SIDE, length).mean(-1)
+    return torch.eye(length, dtype=torch.float32).repeat_interleave(SIDE, 1).view(length, SIDE, length).mean(-1)

@@ -48,8 +48,9 @@ def jittered(images: Tensor, amount: float, *, generator: Generator) -> Tensor:
     """
     if amount == 0 or len(check_tensor("images", images)) == 0:
         return images
-    limits = amount * torch.tensor([torch.pi / 12, 0.15, 0.15, 0.15, 3 / SIDE, 3 / SIDE])  # the image spans -1 to 1
-    angle, shear, *sizes, right, down = ((2 * torch.rand(len(images), 6, generator=generator) - 1) * limits).unbind(-1)
+    limits = [torch.pi / 12, 0.15, 0.15, 0.15, 3 / SIDE, 3 / SIDE]  # the image spans -1 to 1
+    share = 2 * torch.rand(len(images), 6, generator=generator, dtype=torch.float32) - 1
+    angle, shear, *sizes, right, down = (amount * torch.tensor(limits, dtype=torch.float32) * share).unbind(-1)
     width, height = (size.exp() for size in sizes)
     cos, sin = angle.cos(), angle.sin()
     rows = [width * cos, height * (shear * cos - sin), right, width * sin, height * (shear * sin + cos), down]
@@ -64,7 +65,7 @@ def centred(ink: Tensor) -> Tensor:
     >>> centred(torch.ones(2, 2))[0].nonzero().tolist()
     [[13, 13], [13, 14], [14, 13], [14, 14]]
     """
-    image = torch.zeros(1, SIDE, SIDE)
+    image = torch.zeros(1, SIDE, SIDE, dtype=torch.float32)
     top, left = ((SIDE - side) // 2 for side in check_tensor("ink", ink).shape)
     image[0, top : top + ink.shape[0], left : left + ink.shape[1]] = ink
     return image

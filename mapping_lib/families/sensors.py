@@ -14,7 +14,7 @@ from mapping_lib.checks import check_count, check_generator, check_number
 from mapping_lib.families.growth import Curves
 
 KELVIN, T0, B = 273.15, 298.15, 3950.0
-SHOWN = torch.arange(-20.0, 101.0, 5.0)
+SHOWN = torch.arange(-20.0, 101.0, 5.0, dtype=torch.float32)
 """The temperatures, as shown, at which every device is compared with a reference: -20 to 100 °C."""
 
 ON_THE_DESK = (SHOWN >= 10) & (SHOWN <= 40)
@@ -45,8 +45,8 @@ class Sensors:
     def devices(self, n: int, *, generator: Generator) -> Tensor:
         """Draw the faults of ``n`` devices: ``(n, 3)``, ln(R0' / R0), B' / B and the self-heating."""
         check_count("n", n, at_least=1)
-        normal = torch.randn(n, 2, generator=check_generator(generator))
-        heat = torch.rand(n, generator=generator)
+        normal = torch.randn(n, 2, generator=check_generator(generator), dtype=torch.float32)
+        heat = torch.rand(n, generator=generator, dtype=torch.float32)
         return torch.stack([self.resistance * normal[:, 0], 1 + self.slope * normal[:, 1], self.heating * heat], -1)
 
     @staticmethod
@@ -67,7 +67,7 @@ class Sensors:
     def measured(self, n: int, *, generator: Generator) -> Curves:
         """Draw ``n`` devices, each compared with the noisy reference at all of `SHOWN`."""
         clean = self.correction(self.devices(n, generator=generator))
-        values = clean + self.noise * torch.randn(clean.shape, generator=generator)
+        values = clean + self.noise * torch.randn(clean.shape, generator=generator, dtype=torch.float32)
         return Curves(tuple(f"sensor {i + 1}" for i in range(n)), SHOWN, values, "correction (°C)", "shown (°C)")
 
     def best_guess(self, shown: Tensor, values: Tensor, *, n: int = 20_000, generator: Generator) -> Tensor:

@@ -76,9 +76,9 @@ class DigitSequences:
     def _deal(self, n_sequences: int, generator: Generator) -> Tensor:
         """Which digit each label means: ``(sequence, task, way)``."""
         if self.kind == "pairs":
-            order = torch.rand((n_sequences, 10), generator=generator).argsort(-1)
+            order = torch.rand((n_sequences, 10), generator=generator, dtype=torch.float32).argsort(-1)
             return order.unflatten(-1, (5, 2))[:, : self.n_tasks]
-        return torch.rand((n_sequences, self.n_tasks, 10), generator=generator).argsort(-1)
+        return torch.rand((n_sequences, self.n_tasks, 10), generator=generator, dtype=torch.float32).argsort(-1)
 
     def _images(self, family: Episodes, dealt: Tensor, n: int, generator: Generator) -> Batch:
         """``n`` images of each digit of each task, round after round; ``dealt (sequence, task, way)``."""

@@ -37,7 +37,7 @@ def naive_bayes(n_way: int, width: int, *, strength: float = 1.0) -> MetaLearner
     check_number("strength", strength, above=0)
 
     def init(*, generator: torch.Generator) -> Params:
-        return {PRIOR: torch.full((width,), strength / width).log()}
+        return {PRIOR: torch.full((width,), strength / width, dtype=torch.float32).log()}
 
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
         check_batch("support", support, dtype=check_params("theta", theta)[PRIOR].dtype)

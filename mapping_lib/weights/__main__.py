@@ -11,7 +11,7 @@ from mapping_lib.weights.recipes import RECIPES
 
 
 def main() -> None:
-    """Train the named recipes (all without names) with every seed, and store what comes out."""
+    """On one thread, train the named recipes (all without names) with every seed, and store what comes out."""
     recipes = {**RECIPES, **MAPPINGS}
     parser = command("mapping_lib.weights", "Rebuild every shipped theta.")
     parser.add_argument("names", nargs="*", metavar="name", help=f"default: all; one of {', '.join(recipes)}")

@@ -156,7 +156,8 @@ def population(data: str) -> Tensor:
 def units(data: str) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each part's training values, ``(part,)`` each."""
     families = [training(data, f, "spread") for f in range(study(data).n_parts)]
-    return torch.tensor([f.center for f in families]), torch.tensor([f.scale for f in families])
+    both = [(f.center, f.scale) for f in families]
+    return torch.tensor(both, dtype=torch.float32).unbind(-1)
 
 
 def own_fit(support: Batch, penalty: Tensor, x: Tensor) -> Tensor:
@@ -203,7 +204,7 @@ def _grid() -> Tensor:
     rows = [[torch.inf] * DEGREE]
     for degree in range(1, DEGREE + 1):
         rows += [[ridge] * degree + [torch.inf] * (DEGREE - degree) for ridge in PENALTIES]
-    return torch.tensor(rows)
+    return torch.tensor(rows, dtype=torch.float32)
 
 
 def _places(x: Tensor, data: str) -> Tensor:

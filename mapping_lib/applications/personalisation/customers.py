@@ -79,24 +79,26 @@ def rights(method: str, task: Task) -> Tensor:
 def _rights(logits: Tensor, task: Task) -> Tensor:
     answered = task.query.y >= 0
     right = (logits.argmax(-1) == task.query.y) & answered
-    return (right.sum(-1) / answered.sum(-1)).view(-1, N_CUSTOMERS).mean(0)
+    return (right.sum(-1).float() / answered.sum(-1)).view(-1, N_CUSTOMERS).mean(0)
 
 
 def around_zero(width: Tensor) -> Params:
     """A prior that knows nothing: mean 0 and one standard deviation for all weights, ``width (task,)``."""
-    eye = torch.eye(N_FEATURES)
-    return {"mean": torch.zeros(len(width), N_FEATURES), "factor": width[:, None, None] * eye}
+    eye = torch.eye(N_FEATURES, dtype=torch.float32)
+    return {"mean": torch.zeros(len(width), N_FEATURES, dtype=torch.float32), "factor": width[:, None, None] * eye}
 
 
 @cache
 def tuned_widths() -> Tensor:
     """The width of an own fit by part and K, ``(part, MAX_SHOTS + 1)``: the best on the training customers."""
     family, part = everyone()
-    chosen = [torch.ones(FOLDS)]
+    chosen = [torch.ones(FOLDS, dtype=torch.float32)]
     adapted = vmap(lambda theta, support, x: PRIOR.predict(PRIOR.adapt(theta, support), x))
     for k in range(1, MAX_SHOTS + 1):
         task = family.everyone(k, generator=torch.Generator().manual_seed(50 + k))
-        logits = [adapted(around_zero(torch.full((N_CUSTOMERS,), w)), task.support, task.query.x) for w in WIDTHS]
+        priors = [around_zero(torch.full((N_CUSTOMERS,), width, dtype=torch.float32)) for width in WIDTHS]
+        logits = [adapted(prior, task.support, task.query.x) for prior in priors]
         right = torch.stack([_rights(each, task) for each in logits])
-        chosen.append(torch.tensor([WIDTHS[int(right[:, part != f].mean(-1).argmax())] for f in range(FOLDS)]))
+        best = [WIDTHS[int(right[:, part != f].mean(-1).argmax())] for f in range(FOLDS)]
+        chosen.append(torch.tensor(best, dtype=torch.float32))
     return torch.stack(chosen, 1)

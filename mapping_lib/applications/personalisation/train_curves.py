@@ -72,7 +72,7 @@ def maml_network(data: str, order: str, part: int) -> Params:
     alpha = min(ALPHAS, key=trial)
     learner = maml(NETWORK, mean_squared_error, alpha=alpha, steps=INNER_STEPS)
     theta = outer_loop(learner, family, settings["outer_steps"], settings["beta"], part)
-    return theta | {"alpha": torch.tensor(alpha)}
+    return theta | {"alpha": torch.tensor(alpha, dtype=torch.float32)}
 
 
 TRAINERS = {"mixed effects": mixed_effects, "MAML": maml_network, "learned prior": learned_prior}

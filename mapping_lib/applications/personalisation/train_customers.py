@@ -35,7 +35,8 @@ def pooled(part: int) -> Params:
     family = training(part)
     seen = family.choices >= 0
     batch = Batch(family.offers[seen].double(), family.choices[seen])
-    flat = {"mean": torch.zeros(N_FEATURES).double(), "factor": 100 * torch.eye(N_FEATURES).double()}
+    wide = {"dtype": torch.float64}
+    flat = {"mean": torch.zeros(N_FEATURES, **wide), "factor": 100 * torch.eye(N_FEATURES, **wide)}
     z = flat["mean"]
     for _ in range(SETTINGS["population"]["newton_steps"]):
         slope, curvature = choice_slopes(flat, z, batch)
@@ -72,7 +73,7 @@ def maml_utility(part: int) -> Params:
     alpha = min(ALPHAS, key=trial)
     learner = maml(Utility(N_FEATURES), cross_entropy, alpha=alpha, steps=INNER_STEPS)
     theta = _outer_loop(learner, family, settings["outer_steps"], settings["beta"], part)
-    return theta | {"alpha": torch.tensor(alpha)}
+    return theta | {"alpha": torch.tensor(alpha, dtype=torch.float32)}
 
 
 def error_of(learner: MetaLearner, theta: Params, family: Choices) -> float:

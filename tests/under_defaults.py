@@ -1,0 +1,117 @@
+"""What explorers, families and figures give in a process of other defaults, and what they leave behind.
+
+``python tests/under_defaults.py float64`` prints one JSON object: a digest for each thing, and what shared state has
+changed. It is no test: `test_globals` runs it twice and compares.
+"""
+
+import hashlib
+import importlib
+import inspect
+import json
+import random
+import sys
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import torch
+
+import mapping_lib
+from mapping_lib.applications import read_table
+
+LIBRARY = Path(mapping_lib.__file__).parent
+
+
+def told(value: Any) -> Iterator[bytes]:
+    """All that a value holds: of arrays and tensors the dtype, the shape and every bit."""
+    if isinstance(value, torch.Tensor | np.ndarray | np.generic):
+        array = value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+        yield f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from told(part)
+    elif isinstance(value, dict):
+        yield from told(list(value.items()))
+    elif is_dataclass(value):
+        yield from told([getattr(value, field.name) for field in fields(value)])
+    else:
+        yield repr(value).encode()
+
+
+def digest(value: Any) -> str:
+    """A few letters that differ where a value differs."""
+    return hashlib.sha256(b"|".join(told(value))).hexdigest()[:12]
+
+
+def explorers() -> Iterator[tuple[str, Any]]:
+    """The frames of every explorer: where it begins, and at every preset."""
+    for path in sorted((LIBRARY / "explorers").glob("*.py")):
+        module = importlib.import_module(f"mapping_lib.explorers.{path.stem}")
+        if hasattr(module, "explorer"):
+            start = module.explorer().state
+            states = [start, *(replace(start, **preset) for preset in module.PRESETS.values())]
+            yield path.stem, [importlib.import_module(type(start).__module__).compute(state) for state in states]
+
+
+def families() -> Iterator[tuple[str, Any]]:
+    """Tasks of every family that can be made here: what reads a reader's own files is left out."""
+    from mapping_lib.applications.few_shot_methods import GLYPHS
+    from mapping_lib.applications.personalisation.curves import study
+    from mapping_lib.applications.personalisation.customers import everyone
+    from mapping_lib.families import derived, digits, episodes, languages, linear, navigation, sensors, sequence
+    from mapping_lib.families.growth import Growth
+    from mapping_lib.families.sinusoid import Sinusoids
+
+    waves, found = Sinusoids(), study("chicks")
+    x = torch.arange(60, dtype=torch.float32)[:, None]
+    made = [waves, linear.LinearFunctions(), digits.Digits(), navigation.Navigation(), GLYPHS.episodes("train", 5, 1.0)]
+    made += [episodes.Episodes(x, torch.arange(60) // 12, n_way=3), languages.Languages("train"), everyone()[0]]
+    made += [sequence.DigitSequences(), sequence.WaveSequences(), Growth(found.curves, "spread", allowed=found.allowed)]
+    made += [derived.VaryingShots(waves), derived.Pool(waves, 10, seed=0), derived.Mixed((waves, waves))]
+    made += [derived.NoisyDescriptions(waves, noise=(0.1, 0.1), missing=0.5, blank=(2.5, 1.5))]
+    for family in made:
+        yield type(family).__name__, family.sample(3, 4, 5, generator=torch.Generator().manual_seed(1))
+    yield "Sensors", sensors.Sensors().measured(9, generator=torch.Generator().manual_seed(1))
+
+
+def all_families() -> set[str]:
+    """The names of the classes in `mapping_lib.families` that draw tasks."""
+    modules = [importlib.import_module(f"mapping_lib.families.{path.stem}") for path in LIBRARY.glob("families/*.py")]
+    classes = [value for module in modules for value in vars(module).values() if inspect.isclass(value)]
+    return {c.__name__ for c in classes if "families" in c.__module__ and hasattr(c, "sample") and is_dataclass(c)}
+
+
+def shared() -> dict[str, Any]:
+    """The state that this whole process shares."""
+    return {
+        "torch's random state": digest(torch.get_rng_state()),
+        "numpy's random state": digest(np.random.get_state(legacy=True)[1]),  # noqa: NPY002
+        "Python's random state": digest(random.getstate()),
+        "default dtype": str(torch.get_default_dtype()),
+        "default device": str(torch.get_default_device()),
+        "threads": torch.get_num_threads(),
+        "rcParams": digest(sorted((name, str(value)) for name, value in mpl.rcParams.items())),
+        "gradients": torch.is_grad_enabled(),
+    }
+
+
+def main(dtype: str) -> None:
+    """Print what comes out under a default dtype, and what has changed."""
+    torch.set_num_threads(1)
+    torch.set_default_dtype(getattr(torch, dtype))
+    mpl.rcParams["font.size"] = 7  # a reader's own
+    before = shared()
+    given = {f"explorer {name}": digest(frames) for name, frames in explorers()}
+    given |= {f"family {name}": digest(tasks) for name, tasks in families()}
+    given["a table"] = digest(read_table("chicks"))
+    after = shared()
+    changed = sorted(name for name, value in before.items() if after[name] != value)
+    left_out = sorted(name for name in all_families() if f"family {name}" not in given)
+    print(json.dumps({"given": given, "changed": changed, "left out": left_out}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
