@@ -29,14 +29,15 @@ def trainable(network: nn.Module) -> Params:
 # What is refused ---------------------------------------------------------------------------------------
 
 
-def check_network(network: nn.Module) -> None:
-    """Raise unless the network has parameters to train and no layer that is known to be unfit."""
+def check_network(network: nn.Module, *, may_be_frozen: bool = False) -> None:
+    """Raise unless the network has parameters to train (or to keep) and no layer that is known to be unfit."""
     if not isinstance(network, nn.Module):
         raise TypeError(f"network is a {type(network).__name__}; allowed: a torch.nn.Module")
     for name, module in network.named_modules():
         _check_module(f"network layer '{name or 'network'}' is a {type(module).__name__}", module)
-    if not trainable(network):
-        frozen = " that learn: all are frozen" if any(True for _ in network.parameters()) else ""
+    has_any = any(True for _ in network.parameters())
+    if not trainable(network) and not (may_be_frozen and has_any):
+        frozen = " that learn: all are frozen" if has_any else ""
         raise ValueError(f"network is a {type(network).__name__} without parameters{frozen}; allowed: at least one")
 
 

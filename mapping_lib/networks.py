@@ -88,7 +88,9 @@ def conv_net(n_out: int, filters: Sequence[int] = (32, 32, 32, 32), *, norm: str
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(filters[-1] * side**2, n_out)).float()
 
 
-def functional(network: nn.Module | FunctionalNetwork, *, own_start: bool = False) -> FunctionalNetwork:
+def functional(
+    network: nn.Module | FunctionalNetwork, *, own_start: bool = False, may_be_frozen: bool = False
+) -> FunctionalNetwork:
     """Turn any module into a pure function of its parameters, without rewriting it.
 
     The module is copied: what happens to it later does not reach the function. Its forward pass must change no
@@ -97,7 +99,8 @@ def functional(network: nn.Module | FunctionalNetwork, *, own_start: bool = Fals
     module has, whatever the generator. Every learner of this library takes what this returns in place of a module:
     ``maml(functional(pretrained, own_start=True), loss)`` begins where ``pretrained`` ended.
 
-    Raises TypeError for what is no module and ValueError for a network without parameters that learn, batch
+    Frozen parameters and buffers follow the dtype of the parameters that are given. Raises TypeError for what is no
+    module and ValueError for a network without parameters that learn (unless it ``may_be_frozen``), batch
     normalisation with running statistics, active dropout, and layers whose derivative PyTorch gets wrong; a module of
     the reader's own is looked at when it is first run, and refused if it draws or changes itself.
 
@@ -108,7 +111,7 @@ def functional(network: nn.Module | FunctionalNetwork, *, own_start: bool = Fals
     """
     if isinstance(network, FunctionalNetwork):
         return network
-    check_network(network)
+    check_network(network, may_be_frozen=may_be_frozen)
     own = copy.deepcopy(network)
     params = trainable(own)
 
@@ -120,7 +123,7 @@ def functional(network: nn.Module | FunctionalNetwork, *, own_start: bool = Fals
         init=init,
         predict=_predictor(own),
         shapes={name: p.shape for name, p in params.items()},
-        dtype=next(iter(params.values())).dtype,
+        dtype=_dtype(own),
         reads_tokens=any(isinstance(m, nn.Embedding | nn.EmbeddingBag) for m in own.modules()),
         module=own,
     )
@@ -130,15 +133,31 @@ def _predictor(network: nn.Module) -> Callable[..., Tensor]:
     """``(params, *inputs) -> y_hat`` by a copy of ``network`` for every thread, made at its first call."""
     local = _LocalCopy(network)
     to_look_at, in_steps = [] if is_torchs_own(network) else [network], needs_plain_steps(network)
+    own_dtype, constants = _dtype(network), _constants(network)
 
     def predict(params: Params, *inputs: Tensor) -> Tensor:
         if to_look_at:
             look_at(network, *inputs)
             to_look_at.clear()
+        dtype = next((t.dtype for t in (*params.values(), *inputs) if t.is_floating_point()), own_dtype)
+        if constants and dtype != own_dtype:
+            params = params | {name: t.to(dtype) for name, t in constants.items()}
         with plain_steps() if in_steps else nullcontext():
             return torch.func.functional_call(local.network, params, inputs)
 
     return predict
+
+
+def _dtype(network: nn.Module) -> torch.dtype:
+    """The dtype of the parameters that learn, or of the frozen ones where none does."""
+    return next(iter((trainable(network) or dict(network.named_parameters())).values())).dtype
+
+
+def _constants(network: nn.Module) -> Params:
+    """The frozen parameters and the buffers that have the network's dtype."""
+    learns, dtype = trainable(network), _dtype(network)
+    tensors = dict(network.named_parameters()) | dict(network.named_buffers())
+    return {name: t for name, t in tensors.items() if name not in learns and t.dtype == dtype}
 
 
 class _LocalCopy(threading.local):

@@ -176,6 +176,25 @@ def test_a_lent_model_keeps_what_is_frozen():
     assert all(torch.equal(p, before[n]) for n, p in model.named_parameters())
 
 
+def test_a_frozen_body_under_a_head_that_adapts():
+    """Also in another precision than its own: its weights and running statistics follow."""
+    body = nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4)).eval().requires_grad_(False)
+    body[1].running_mean.fill_(0.3)
+    learner = on_features(body, maml(nn.Linear(4, 1), mse_loss, alpha=0.1), mse_loss)
+    theta = {n: p.double() for n, p in learner.init(generator=seeded(0)).items()}
+    assert list(theta) == ["head.weight", "head.bias"]
+    wide = body.double()
+    embedded = TASKS._replace(
+        support=Batch(wide(TASKS.support.x.flatten(0, 1)).view(3, 5, 4), TASKS.support.y),
+        query=Batch(wide(TASKS.query.x.flatten(0, 1)).view(3, 4, 4), TASKS.query.y),
+    )
+    head = maml(nn.Linear(4, 1).double(), mse_loss, alpha=0.1)
+    expected, direction = head.meta_grad({n.removeprefix("head."): p for n, p in theta.items()}, embedded)
+    found, ours = learner.meta_grad(theta, TASKS)
+    assert_close(found, expected)
+    assert_close(ours, {f"head.{n}": d for n, d in direction.items()})
+
+
 def test_a_network_of_which_nothing_learns_is_refused():
     with pytest.raises(ValueError, match="without parameters that learn: all are frozen; allowed: at least one"):
         maml(mlp((1, 2, 1)).requires_grad_(False), mse_loss)

@@ -29,7 +29,10 @@ from mapping_lib.task import Params, Task
 
 
 class MetaLearner(NamedTuple):
-    """A way of learning, and how to improve it. All functions are pure.
+    """A way of learning, and how to improve it. All functions are pure, and any number of threads may use them.
+
+    A learner holds functions, which cannot be sent to another process: send what makes it, a function that the
+    process can import with its arguments, and theta, which are tensors.
 
     ``init(*, generator) -> theta``: fresh meta-parameters.
     ``adapt(theta, support, *, description=None, steps=None) -> phi``: one task; differentiable, vmappable.

@@ -23,8 +23,9 @@ def on_features(body: nn.Module, learner: MetaLearner, loss: Loss) -> MetaLearne
     (Raghu et al. 2020, section 4), faster than `gradient.anil`: no gradient runs through the body at adaptation, and
     all tasks' examples are embedded at once. With joint training's body and a fresh layer it is fine-tuning a new head;
     with `prototypes.prototypical` on None, a nearest centroid in f's features. The direction is the exact gradient of
-    the mean query ``loss``, for the body too. theta and phi have the body's names after ``body.`` and the learner's
-    after ``head.``; f(x) is flattened. Raises what `networks.functional` and the learner raise.
+    the mean query ``loss``, for the body too, unless that is frozen: then it is no part of theta. theta and phi have
+    the body's names after ``body.`` and the learner's after ``head.``; f(x) is flattened. Raises what
+    `networks.functional` and the learner raise.
 
     >>> from mapping_lib.learners.gradient import maml
     >>> ce = nn.functional.cross_entropy
@@ -34,16 +35,21 @@ def on_features(body: nn.Module, learner: MetaLearner, loss: Loss) -> MetaLearne
     >>> [name for name in phi if not torch.equal(phi[name], theta[name])]
     ['head.weight', 'head.bias']
     """
-    model, loss = functional(body), strict(loss)
+    model, loss = functional(body, may_be_frozen=True), strict(loss)
 
     def features(theta: Params, x: Tensor) -> Tensor:
         return model.predict(_part(theta, BODY), x).flatten(1)
+
+    def body_dtype(theta: Params, batch: Batch) -> torch.dtype:
+        if model.shapes:
+            return check_theta(_part(theta, BODY), model.shapes)
+        return model.dtype if model.reads_tokens else batch.x.dtype
 
     def init(*, generator: torch.Generator) -> Params:
         return _named(BODY, model.init(generator=generator)) | _named(HEAD, learner.init(generator=generator))
 
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
-        check_batch("support", support, dtype=check_theta(_part(theta, BODY), model.shapes), whole_x=model.reads_tokens)
+        check_batch("support", support, dtype=body_dtype(theta, support), whole_x=model.reads_tokens)
         seen = Batch(features(theta, support.x), support.y)
         return _named(BODY, _part(theta, BODY)) | _named(HEAD, learner.adapt(_part(theta, HEAD), seen, steps=steps))
 
@@ -51,7 +57,7 @@ def on_features(body: nn.Module, learner: MetaLearner, loss: Loss) -> MetaLearne
         return learner.predict(_part(phi, HEAD), features(phi, x))
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-        check_tasks(tasks, dtype=check_theta(_part(theta, BODY), model.shapes), whole_x=model.reads_tokens)
+        check_tasks(tasks, dtype=body_dtype(theta, tasks.query), whole_x=model.reads_tokens)
 
         def embed(theta: Params) -> list[Tensor]:
             return [features(theta, b.x.flatten(0, 1)).unflatten(0, b.x.shape[:2]) for b in tasks[:2]]

@@ -20,8 +20,9 @@ def prototypical(network: nn.Module | None, n_way: int) -> MetaLearner:
     support examples of class k. ``predict`` gives logits ``(example, n_way)``, -|f(x) - c_k|²: -inf for a class
     that the support lacks, 0 for all where the support is empty. The direction is the exact gradient of the mean
     cross entropy on the query, through the prototypes. With ``None`` for a network f(x) is x, theta is empty, and
-    this is the nearest centroid of the raw features. Labels are whole numbers 0 ... n_way - 1; x is ``(example,
-    feature ...)``. Raises ValueError for n_way below 1 and for labels of another kind.
+    this is the nearest centroid of the raw features; a frozen network is no part of theta. Labels are whole numbers
+    0 ... n_way - 1; x is ``(example, feature ...)``. Raises ValueError for n_way below 1 and for labels of another
+    kind.
 
     >>> learner = prototypical(None, n_way=2)
     >>> support = Batch(torch.tensor([[0.0], [2.0], [5.0]]), torch.tensor([1, 1, 0]))
@@ -29,7 +30,7 @@ def prototypical(network: nn.Module | None, n_way: int) -> MetaLearner:
     tensor([[-9., -1.]])
     """
     check_count("n_way", n_way, at_least=1)
-    model = None if network is None else functional(network)
+    model = None if network is None else functional(network, may_be_frozen=True)
 
     def embed(theta: Params, x: Tensor) -> Tensor:
         return (x if model is None else model.predict({name: theta[name] for name in model.shapes}, x)).flatten(1)
@@ -58,7 +59,9 @@ def prototypical(network: nn.Module | None, n_way: int) -> MetaLearner:
         return value, direction
 
     def _dtype(theta: Params, batch: Batch) -> torch.dtype:
-        return batch.x.dtype if model is None else check_theta(theta, model.shapes)
+        if model is None or not model.shapes:
+            return batch.x.dtype
+        return check_theta(theta, model.shapes)
 
     init = (lambda *, generator: {}) if model is None else model.init
     return MetaLearner(init, adapt, predict, meta_grad, "exact")
