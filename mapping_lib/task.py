@@ -71,7 +71,7 @@ def each(tasks: Task) -> Iterator[Task]:
 
 
 def map_tasks(change: Callable[[Tensor], Tensor], tasks: Task) -> Task:
-    """Apply one change to every tensor of the tasks.
+    """Apply one change to every tensor of the tasks; a description that is None stays so.
 
     >>> import torch
     >>> many = Batch(torch.zeros(4, 10, 1), torch.zeros(4, 10, 1))
@@ -79,4 +79,4 @@ def map_tasks(change: Callable[[Tensor], Tensor], tasks: Task) -> Task:
     torch.Size([2, 2])
     """
     support, query = (Batch(change(batch.x), change(batch.y)) for batch in (tasks.support, tasks.query))
-    return Task(support, query, change(tasks.description))
+    return Task(support, query, None if tasks.description is None else change(tasks.description))

@@ -8,16 +8,18 @@ import torch
 from clinic import EVALUATIONS, RECIPES, hypernetwork, inner, loss_of, maml_with, right_evaluation, small
 from oracles import copied, seeded
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.functional import cross_entropy, mse_loss
 
 from mapping_lib.doctor import FAULTS, Diagnosis, diagnose
+from mapping_lib.families.digits import Digits
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.baselines import from_scratch, joint, nearest_neighbour
 from mapping_lib.learners.gradient import anil, fomaml, maml, meta_sgd, reptile
 from mapping_lib.learners.module import from_module
 from mapping_lib.networks import mlp
-from mapping_lib.task import Batch, Task, each
+from mapping_lib.task import Batch, Task, each, map_tasks
 from mapping_lib.weights.recipes import RECIPES as SHIPPED
 from mapping_lib.weights.recipes import shipped
 
@@ -345,33 +347,9 @@ def stop_silently(*_, **__):
     raise ValueError
 
 
-class FixedTable(nn.Module):
-    """Multiplies by a buffer, which stays float32 when theta is float64."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("table", torch.eye(1))
-        self.layer = nn.Linear(1, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layer(x @ self.table)
-
-
-def predicts_in_float32() -> MetaLearner:
-    class Rounded(nn.Linear):
-        def forward(self, x: Tensor) -> Tensor:
-            return nn.functional.linear(x.float(), self.weight.float(), self.bias.float())
-
-    return maml(Rounded(1, 1), lambda y_hat, y: mse_loss(y_hat, y.float()))
-
-
-def loses_precision() -> MetaLearner:
-    def backward(model, tasks):
-        losses = [loss_of(model, task.query, inner(model, task.support)) for task in each(tasks)]
-        sum(losses).backward()
-        return torch.tensor([loss.item() for loss in losses]).mean()
-
-    return from_module(small(), backward, inner)
+def adds_to_its_own(loss: Tensor, direction):
+    torch.zeros(1, 1).addmm_(loss.view(1, 1), loss.view(1, 1))
+    return loss, direction
 
 
 IN_FLOAT64 = r"dtype.*\(the doctor asks in float64: call \.double\(\)"
@@ -391,9 +369,8 @@ BROKEN = {
     "no direction": (answering(lambda loss, d: (loss, None)), "stopped with"),
     "direction a list": (answering(lambda loss, d: (loss, list(d.values()))), "stopped with"),
     "answer a number": (answering(lambda loss, d: loss), "stopped with TypeError"),
-    "float32 buffer": (maml(FixedTable(), mse_loss), IN_FLOAT64),
-    "float32 inside": (predicts_in_float32(), r"came back in torch.float32|dtype"),
-    "float32 meta-loss": (loses_precision(), r"the meta-loss came back in torch.float32, too coarse to be measured"),
+    "float32 in place": (answering(adds_to_its_own), IN_FLOAT64),
+    "float16 meta-loss": (answering(lambda loss, d: (loss.half(), d)), "came back in torch.float16, too coarse to be"),
     "strange phi": (from_module(small(), lambda *_: 0.0, lambda *_: {"w": torch.ones(1)}), "parameters named"),
 }
 
@@ -433,6 +410,161 @@ def test_a_count_out_of_range_is_named(name: str, value: int, allowed: str):
 def test_a_count_is_a_whole_number(value):
     with pytest.raises(TypeError, match=f"n_tasks is {value!r}; allowed: a whole number"):
         diagnose(maml(small(), mse_loss), Sinusoids(), n_tasks=value)
+
+
+# Tensors of the learner's own ----------------------------------------------------------------------------
+
+
+class FixedTable(nn.Module):
+    """Multiplies by a buffer, which stays float32 when theta is float64."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("table", torch.eye(1))
+        self.layer = nn.Linear(1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x @ self.table)
+
+
+def predicts_in_float32() -> MetaLearner:
+    class Rounded(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.linear(x.float(), self.weight.float(), self.bias.float())
+
+    return maml(Rounded(1, 1), lambda y_hat, y: mse_loss(y_hat, y.float()))
+
+
+def loses_precision() -> MetaLearner:
+    def backward(model, tasks):
+        losses = [loss_of(model, task.query, inner(model, task.support)) for task in each(tasks)]
+        sum(losses).backward()
+        return torch.tensor([loss.item() for loss in losses]).mean()
+
+    return from_module(small(), backward, inner)
+
+
+class Counted(Digits):
+    """Few images of each of ten digits; labels of another dtype."""
+
+    dtype = torch.int64
+
+    def sample(self, n_tasks, k_shot, n_query, *, generator) -> Task:
+        tasks = super().sample(n_tasks, 1, 2, generator=generator)
+        return map_tasks(lambda t: t if t.is_floating_point() else t.to(self.dtype), tasks)
+
+
+WEIGHTS = torch.linspace(0.5, 1.5, 10)
+
+
+def weighted(y_hat: Tensor, y: Tensor) -> Tensor:
+    """Class weights of float32, as a reader brings them."""
+    return cross_entropy(y_hat, y.long(), weight=WEIGHTS)
+
+
+def digits_net() -> nn.Sequential:
+    return mlp((64, 8, 10), nn.Tanh)
+
+
+def in_place(loss) -> MetaLearner:
+    """Ordinary PyTorch code, with the weighted loss."""
+
+    def backward(model, tasks):
+        losses = []
+        for task in each(tasks):
+            phi = adapted(model, task.support)
+            losses.append(loss(functional_call(model, phi, (task.query.x,)), task.query.y))
+        meta_loss = torch.stack(losses).mean()
+        meta_loss.backward()
+        return meta_loss
+
+    def adapted(model, support):
+        phi = dict(model.named_parameters())
+        slopes = torch.autograd.grad(
+            loss(functional_call(model, phi, (support.x,)), support.y), list(phi.values()), create_graph=True
+        )
+        return {name: p - 0.1 * slope for (name, p), slope in zip(phi.items(), slopes, strict=True)}
+
+    return from_module(digits_net(), backward, adapted)
+
+
+class Recurrent(nn.Module):
+    """A recurrent network that begins at zeros of float32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.out = nn.RNNCell(1, 4), nn.Linear(4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.cell(x, torch.zeros(len(x), 4)))
+
+
+MODULE = nn.CrossEntropyLoss(WEIGHTS)
+OWN_TENSORS = {
+    "class weights": (lambda: maml(digits_net(), weighted, alpha=0.1), weighted),
+    "a loss module": (
+        lambda: maml(digits_net(), nn.CrossEntropyLoss(WEIGHTS), alpha=0.1),
+        nn.CrossEntropyLoss(WEIGHTS),
+    ),
+    "first order": (lambda: fomaml(digits_net(), weighted, alpha=0.1), weighted),
+    "a loop": (lambda: in_place(weighted), weighted),
+    "a table": (lambda: maml(FixedTable(), mse_loss), None),
+    "zeros": (lambda: maml(Recurrent(), mse_loss), None),
+    ".float()": (predicts_in_float32, None),
+    "a number of numbers": (loses_precision, None),
+}
+
+
+@pytest.mark.parametrize("name", OWN_TENSORS)
+def test_float32_tensors_of_a_sound_learners_own_are_no_fault(name: str):
+    make, loss = OWN_TENSORS[name]
+    diagnosis = examine(make(), family=Counted() if loss else None, **({"loss": loss} if loss else {}))
+    assert diagnosis.faults == ()
+    assert diagnosis.findings[0].seen.endswith("; float32 tensors of its own are read in float64")
+    assert [finding.check for finding in diagnosis.findings] == CHECKS
+    assert "below 0.0001" in diagnosis.findings[6].seen
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        (lambda learner: fomaml(digits_net(), weighted, alpha=0.5)._replace(claims="exact"), "second order is cut"),
+        (lambda learner: maml(digits_net(), weighted, alpha=0.5)._replace(claims="first order"), "not first order"),
+        (lambda learner: maml(digits_net(), weighted, steps=0), "no inner loop"),
+    ],
+)
+def test_faults_are_found_beside_float32_tensors(spoil, fault: str):
+    assert faults(spoil(None), family=Counted(), loss=weighted) == {fault}
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.int64])
+@pytest.mark.parametrize("loss", [cross_entropy, lambda y_hat, y: cross_entropy(y_hat, y.long())], ids=["plain", "own"])
+def test_labels_stay_whole(loss, dtype: torch.dtype):
+    family = Counted()
+    object.__setattr__(family, "dtype", dtype)
+    diagnosis = examine(maml(digits_net(), loss, alpha=0.1), family=family, loss=loss)
+    assert diagnosis.faults == ()
+    assert "float" not in str(diagnosis)
+
+
+def test_nan_in_the_data_is_not_the_learners_fault_alone():
+    class Spoilt(Sinusoids):
+        def sample(self, *args, **kwargs) -> Task:
+            tasks = map_tasks(torch.clone, super().sample(*args, **kwargs))
+            tasks.query.y[1, 2] = torch.nan
+            return tasks
+
+    seen = examine(maml(small(), mse_loss), family=Spoilt()).findings[-1].seen
+    assert seen.startswith("meta-loss nan")
+    assert "tasks.query.y holds 1 number" in seen
+    assert seen.endswith("in task 1")
+
+
+def test_what_is_widened_is_widened_while_the_doctor_looks_only():
+    examine(maml(FixedTable(), mse_loss))
+    with pytest.raises(RuntimeError, match="dtype"):
+        torch.eye(1) @ torch.eye(1).double()
+    assert torch.eye(1).double().float().dtype == torch.float32
 
 
 # What it leaves behind --------------------------------------------------------------------------------

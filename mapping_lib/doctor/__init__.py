@@ -14,6 +14,7 @@ from mapping_lib.checks import check_count, check_drawn, check_family, check_gen
 from mapping_lib.doctor import checks
 from mapping_lib.doctor.findings import FAULTS, Diagnosis, Finding
 from mapping_lib.doctor.patient import Patient, wide
+from mapping_lib.doctor.widening import Widening, is_narrow
 from mapping_lib.inner_loop import mean_squared_error
 from mapping_lib.learners import MetaLearner
 from mapping_lib.task import Params, Task, TaskFamily, map_tasks
@@ -37,8 +38,10 @@ def diagnose(
 
     ``theta`` defaults to ``learner.init``; give a trained one to see whether adaptation helps it.
     ``evaluate(theta, tasks)`` is your own measure of error, one number or one a task. ``loss(y_hat, y)`` is
-    the loss that the learner descends. Everything is done in float64; torch's random state is left as it was.
-    ``n_tasks`` >= 2; raises ValueError for counts out of range. What the learner's own code raises becomes a finding.
+    the loss that the learner descends. Everything is done in float64: float32 tensors of the learner's own, such as
+    class weights, are read in it, which a finding then says; whole numbers (labels) become int64. torch's random
+    state is left as it was. ``n_tasks`` >= 2; raises ValueError for counts out of range. What the learner's own code
+    raises becomes a finding.
 
     >>> from mapping_lib.families.sinusoid import Sinusoids
     >>> from mapping_lib.learners.gradient import maml
@@ -56,7 +59,7 @@ def diagnose(
     tasks, many = (check_drawn(family.sample(n, k_shot, n_query, generator=generator)) for n in sizes)
     tasks, many = map_tasks(wide, tasks), map_tasks(wide, many)
     examined = checks.ALWAYS | (checks.OF_EVALUATION if evaluate else {})
-    findings, is_trained = [], theta is not None
+    is_trained = theta is not None
     if is_trained:
         check_params("theta", theta)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
@@ -66,11 +69,7 @@ def diagnose(
             return Diagnosis(learner.claims, (_stopped("it runs", problem),))
         theta = {name: wide(p) for name, p in theta.items()}
         patient = Patient(learner, theta, tasks, many, loss, evaluate, _probes(theta, generator), is_trained)
-        for name, check in examined.items():
-            findings.append(_examine(name, check, patient))
-            if "does not run" in (findings[-1].faults or ()):
-                break
-    return Diagnosis(learner.claims, tuple(findings))
+        return Diagnosis(learner.claims, tuple(_in_float64(patient, examined)))
 
 
 def _probes(theta: Params, generator: Generator) -> list[Params]:
@@ -79,15 +78,37 @@ def _probes(theta: Params, generator: Generator) -> list[Params]:
     return [{name: torch.randn(p.shape, **single).double() for name, p in theta.items()} for _ in range(5)]
 
 
-def _examine(name: str, check: Callable[[Patient], checks.Seen], patient: Patient) -> Finding:
+class _Narrow(Exception):
+    """The learner brings float32 tensors of its own, and float64 does not go with them."""
+
+
+def _findings(patient: Patient, examined: dict[str, Callable[[Patient], checks.Seen]]) -> list[Finding]:
+    """Make the checks, up to the first that the learner cannot answer."""
+    findings = []
+    for name, check in examined.items():
+        try:
+            findings.append(Finding(name, *check(patient)))
+        except Exception as problem:  # the learner's own code failed: that is a finding, not the doctor's end
+            if is_narrow(problem) and not patient.is_widened:
+                raise _Narrow from problem
+            findings.append(_stopped(name, problem))
+        if "does not run" in (findings[-1].faults or ()):
+            break
+    return findings
+
+
+def _in_float64(patient: Patient, examined: dict[str, Callable[[Patient], checks.Seen]]) -> list[Finding]:
+    """Make the checks; where float32 tensors of the learner's own stop them, all of them again with these widened."""
     try:
-        return Finding(name, *check(patient))
-    except Exception as problem:  # the learner's own code failed: that is a finding, not the doctor's end
-        return _stopped(name, problem)
+        return _findings(patient, examined)
+    except _Narrow:
+        with Widening():
+            first, *others = _findings(patient.widened(), examined)
+    return [first._replace(seen=f"{first.seen}; float32 tensors of its own are read in float64"), *others]
 
 
 def _stopped(name: str, problem: Exception) -> Finding:
     line = (str(problem).strip() or "without a word").splitlines()[0]
-    if "dtype" in line or "Double" in line:
+    if is_narrow(problem):
         line += " (the doctor asks in float64: call .double() on models and tensors of your own)"
     return Finding(name, f"stopped with {type(problem).__name__}: {line}", ("does not run",))

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from mapping_lib.data_checks import not_finite, not_scaled
 from mapping_lib.doctor.patient import TOLERANCE, Patient, one, same
 from mapping_lib.doctor.slopes import distance_from_first_order, error_against_central_differences, gradient
 from mapping_lib.params import copied, difference, dot, norm
@@ -22,7 +23,9 @@ def runs(patient: Patient) -> Seen:
     if _shapes(direction) != _shapes(patient.theta):
         return "the direction has other names or shapes than θ", ("does not run",)
     if not all(bool(d.isfinite().all()) for d in direction.values()) or not math.isfinite(meta_loss):
-        return f"meta-loss {meta_loss:.2g}, or a direction that is not finite", ("does not run",)
+        blame = not_finite(patient.tasks) or not_scaled(patient.tasks)
+        seen = f"meta-loss {meta_loss:.2g}, or a direction that is not finite"
+        return seen + (f"; {blame}" if blame else ""), ("does not run",)
     return f"meta-loss {_number(meta_loss)}", ()
 
 

@@ -16,11 +16,20 @@ TOLERANCE = 1e-4
 class Patient:
     """A learner with the tasks it is examined on. Every question starts from a fresh copy of theta."""
 
+    is_widened = False
+
     def __init__(self, learner, theta, tasks, many, loss, evaluate, probes, is_trained) -> None:
+        self.told = (learner, theta, tasks, many, loss, evaluate, probes, is_trained)
         self.learner, self.theta, self.loss, self.evaluate = learner, theta, loss, evaluate
         self.tasks, self.many, self.probes, self.is_trained = tasks, many, probes, is_trained
         self.claims, self.n_tasks = learner.claims, len(tasks.query.x)
         self.others = map_tasks(lambda t: t[: self.n_tasks], many)
+
+    def widened(self) -> "Patient":
+        """The same, before any question, to be asked while `widening.Widening` is entered."""
+        again = Patient(*self.told)
+        again.is_widened = True
+        return again
 
     def meta_grad(self, tasks: Task | None = None, theta: Params | None = None) -> tuple[float, Params]:
         """The learner's meta-loss, as a number, and its direction."""
@@ -162,8 +171,10 @@ def one(tasks: Task, i: int) -> Task:
 
 
 def wide(t: Tensor) -> Tensor:
-    """Floating numbers in float64; whole numbers as they are."""
-    return t.detach().double() if t.is_floating_point() else t
+    """Floating numbers in float64, whole ones in int64; booleans as they are."""
+    if t.is_floating_point():
+        return t.detach().double()
+    return t if t.dtype == torch.bool else t.long()
 
 
 def _check_wide(named: dict[str, Tensor | float]) -> None:
