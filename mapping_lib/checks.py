@@ -143,10 +143,16 @@ def check_family(name: str, family: TaskFamily, *methods: str) -> TaskFamily:
     return family
 
 
-def check_drawn(tasks: Task) -> Task:
-    """Return ``tasks`` if it is a `Task` made of tensors, as ``sample`` gives it, else raise."""
+def check_drawn(tasks: Task, *, groups: bool = False) -> Task:
+    """Return ``tasks`` if it is a `Task` made of tensors, as ``sample`` gives it, else raise.
+
+    With ``groups`` a list of such is allowed as well: tasks of several sizes.
+    """
+    if groups and isinstance(tasks, list):
+        return [check_drawn(group) for group in tasks]
     if not isinstance(tasks, Task):
-        raise TypeError(f"tasks is a {type(tasks).__name__}; allowed: Task(support, query, description)")
+        more = ". For tasks of several sizes: learners.uneven" if isinstance(tasks, list) else ""
+        raise TypeError(f"tasks is a {type(tasks).__name__}; allowed: Task(support, query, description){more}")
     for name, batch in (("tasks.support", tasks.support), ("tasks.query", tasks.query)):
         _check_is_batch(name, batch, "(task, example, feature)")
     if tasks.description is not None:  # who reads it will say so

@@ -77,6 +77,7 @@ def evaluate_by_step(
 ) -> ErrorByStep:
     """Adapt ``theta`` to fresh tasks and measure the query error after 0 ... ``steps`` steps.
 
+    A family may draw a list of groups, for tasks of several sizes (`learners.uneven`); errors stand in its order.
     ``error(y_hat, y)`` judges one task and gives a tensor without dimensions; for class labels, for example
     ``lambda y_hat, y: (y_hat.argmax(-1) != y).float().mean()``. Give two learners generators of the same
     seed and they meet the same tasks. ``k_shot`` may be 0, which leaves theta as it is. Raises ValueError
@@ -96,10 +97,13 @@ def evaluate_by_step(
     check_count("n_tasks", n_tasks, at_least=2)
     check_count("n_query", n_query, at_least=1)
     check_family("family", family)
-    tasks = check_drawn(family.sample(n_tasks, k_shot, n_query, generator=check_generator(generator)))
+    tasks = check_drawn(family.sample(n_tasks, k_shot, n_query, generator=check_generator(generator)), groups=True)
+    errors = []
     with torch.no_grad():
-        path = adaptation_path(learner, theta, tasks.support, tasks.description, steps)
-        return summarise(_looked_at(query_errors(learner, path, tasks.query, error).T, tasks))
+        for group in tasks if isinstance(tasks, list) else [tasks]:
+            path = adaptation_path(learner, theta, group.support, group.description, steps)
+            errors.append(query_errors(learner, path, group.query, error).T)
+    return summarise(_looked_at(torch.cat(errors), tasks))
 
 
 def evaluate_by_shots(

@@ -123,7 +123,8 @@ def meta_train(
     def steps() -> Iterator[Progress]:
         now = last_good = copied(theta)
         for step in range(resume.step + 1 if resume else 1, outer_steps + 1):
-            tasks = check_drawn(family.sample(tasks_per_step, k_shot, n_query, generator=generator))
+            tasks = family.sample(tasks_per_step, k_shot, n_query, generator=generator)
+            check_drawn(tasks, groups=True)
             meta_loss, direction = learner.meta_grad(now, tasks)
             loss = float(meta_loss)
             if not (math.isfinite(loss) and _is_finite(direction)):

@@ -4,10 +4,10 @@ Shapes are named by their dimensions, in this order: ``task, example, feature``.
 on one task sees ``(example, feature)``; `torch.func.vmap` adds the leading ``task`` dimension.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
-from torch import Generator, Tensor, cat
+from torch import Generator, Tensor, cat, stack
 
 Params = dict[str, Tensor]
 """Named tensors: theta (what meta-training learns) and phi (what adaptation makes of it)."""
@@ -80,3 +80,30 @@ def map_tasks(change: Callable[[Tensor], Tensor], tasks: Task) -> Task:
     """
     support, query = (Batch(change(batch.x), change(batch.y)) for batch in (tasks.support, tasks.query))
     return Task(support, query, None if tasks.description is None else change(tasks.description))
+
+
+def by_size(tasks: Iterable[Task]) -> list[Task]:
+    """Put single tasks of any sizes together: one `Task` with a leading dimension for those of each size.
+
+    The groups stand in the order in which their sizes first came, the tasks of a group in their own order.
+
+    >>> import torch
+    >>> def task(k):
+    ...     return Task(Batch(torch.zeros(k, 1), torch.zeros(k, 1)), Batch(torch.ones(9, 1), torch.ones(9, 1)), None)
+    >>> [group.support.x.shape for group in by_size([task(5), task(3), task(5)])]
+    [torch.Size([2, 5, 1]), torch.Size([1, 3, 1])]
+    """
+    groups: dict[tuple, list[Task]] = {}
+    for task in tasks:
+        sizes = tuple(t.shape for t in (*task.support, *task.query))
+        groups.setdefault(sizes, []).append(task)
+    return [_stacked(group) for group in groups.values()]
+
+
+def _stacked(tasks: list[Task]) -> Task:
+    def batch(batches: list[Batch]) -> Batch:
+        return Batch(stack([b.x for b in batches]), stack([b.y for b in batches]))
+
+    said = [task.description for task in tasks if task.description is not None]
+    description = stack(said) if len(said) == len(tasks) else None
+    return Task(batch([task.support for task in tasks]), batch([task.query for task in tasks]), description)
