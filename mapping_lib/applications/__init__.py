@@ -40,6 +40,31 @@ class Recipe(NamedTuple):
     settings: dict
 
 
+class Tolerance(NamedTuple):
+    """How near to the stored scores those must come that are measured again, on any processor.
+
+    ``of`` says what must be ``within``: "each score" the mean distance of the scores; "most scores" their median
+    distance, where rounding sends a few episodes another way; "the mean" the distance of the two means, where it
+    decides every single score. ``sample`` is how many scores are measured again (default: `Table.at_once`). Where the
+    number comes from is said beside it: about five times the most that was seen when theta and data were moved by a
+    relative 1e-6 (``python tests/stability.py``), or on processors without AVX.
+
+    >>> stored, again = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 2.5, 2.0])
+    >>> [round(Tolerance(0.1, of).moved(again, stored), 2) for of in ("each score", "most scores", "the mean")]
+    [0.5, 0.5, 0.17]
+    """
+
+    within: float
+    of: str = "each score"
+    sample: int | None = None
+
+    def moved(self, again: Tensor, stored: Tensor) -> float:
+        """How far the scores ``again`` have come from the ``stored`` ones."""
+        away = again.double() - stored.double()
+        measures = {"each score": away.abs().mean(), "most scores": away.abs().median(), "the mean": away.mean().abs()}
+        return float(measures[check_choice("of", self.of, measures)])
+
+
 class Table(NamedTuple):
     """What is measured, how, and with which settings.
 
@@ -47,7 +72,7 @@ class Table(NamedTuple):
     with generators of the same seed meet the same episodes. ``settings`` name the columns and what is fixed in each
     (plain values, stored with the numbers), ``fixed`` what is the same in all of them. ``n`` episodes are drawn
     ``at_once`` at a time; where the data has fewer individuals, ``n`` is all of them and ``at_once`` too.
-    ``tolerance``: how far a score may move on another processor.
+    ``tolerance`` says how far the scores may move on another processor, ``rough`` it of methods that move farther.
     """
 
     measure: str
@@ -58,7 +83,13 @@ class Table(NamedTuple):
     n: int = 600
     at_once: int = 20
     seed: int = 0
-    tolerance: float = 1e-3
+    tolerance: Tolerance = Tolerance(1e-3)
+    rough: Mapping[str, Tolerance] = {}
+
+    def again(self, method: str, setting: str) -> tuple["Row", Tolerance]:
+        """Measure the first scores of a cell anew; with it comes how near to the stored ones they must be."""
+        tolerance = self.rough.get(method, self.tolerance)
+        return measure(self, method, setting, n=tolerance.sample or self.at_once), tolerance
 
     def described(self) -> dict:
         """Everything that the numbers hang on, as plain values."""

@@ -17,7 +17,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy
 
-from mapping_lib.applications import Recipe, Table
+from mapping_lib.applications import Recipe, Table, Tolerance
 from mapping_lib.families.sequence import DigitSequences, of_task
 from mapping_lib.learners.continual import Model, errors, sequence_model, train_in_sequence, train_jointly
 from mapping_lib.learners.online_meta import Inner, errors_after, follow_the_meta_leader, meta_train_each
@@ -217,7 +217,7 @@ def _nearest_is_wrong(kept: Batch, query: Batch) -> Tensor:
     return (label != query.y).float().mean(1)
 
 
-def _table(kind: str, methods: tuple[str, ...], settings: dict, *, tolerance: float = 0.01) -> Table:
+def _table(kind: str, methods: tuple[str, ...], settings: dict, rough: Tolerance) -> Table:
     def score(method: str, setting: str, n: int, generator: Generator) -> Tensor:
         return outcomes(kind, method, n, int(torch.randint(2**31, (), generator=generator)))[setting]
 
@@ -225,16 +225,25 @@ def _table(kind: str, methods: tuple[str, ...], settings: dict, *, tolerance: fl
     fixed = {"kind": kind, "old tasks": OLD, "memory": MEMORY, "train": TRAIN[kind], "test": TEST[kind]}
     chosen = {method: CHOSEN[kind][method]._asdict() for method in methods if method in CHOSEN[kind]}
     fixed |= {"network": network, "chosen": chosen}
-    settled = {"fixed": fixed, "at_once": 30, "tolerance": tolerance}
+    several = {method: rough for method in methods if "MAML" in method}
+    settled = {"fixed": fixed, "at_once": 30, "tolerance": TOLERANCE, "rough": several}
     return Table("share of wrong labels", methods, settings, score, **settled)
 
 
 RECIPES: dict[str, Recipe] = {}
 
-# With outer steps of 0.03 rounding grows while MAML trains: on another processor the error of one relabelled sequence
-# moves by 0.04 on average, the mean over sequences by less than 0.01.
+TOLERANCE = Tolerance(0.025)  # moved by 1e-6: 0.004, joint training on "relabelled"
+SOME = Tolerance(0.01, "most scores")
+EACH = Tolerance(0.1, "the mean", sample=90)
+"""Of what is meta-trained. With inner steps of 0.5 and 0.8 rounding grows while it trains.
+
+Moved by 1e-6, up to 7 of 30 sequences of "pairs" come out otherwise, by up to 0.36. With outer steps of 0.03, on
+"relabelled", every sequence does, by 0.06 (one standard deviation): the mean over a table's 600 by 0.0025. Its 95 %
+interval, 0.008 to each side, counts this luck together with that of the draw.
+"""
+
 TABLES = {
-    "continual_pairs": _table("pairs", METHODS_OF["pairs"], SETTINGS),
-    "continual_relabelled": _table("relabelled", METHODS_OF["relabelled"], SETTINGS, tolerance=0.06),
-    "forgetting_pairs": _table("pairs", IN_ORDER, CELLS),
+    "continual_pairs": _table("pairs", METHODS_OF["pairs"], SETTINGS, SOME),
+    "continual_relabelled": _table("relabelled", METHODS_OF["relabelled"], SETTINGS, EACH),
+    "forgetting_pairs": _table("pairs", IN_ORDER, CELLS, SOME),
 }

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.applications import Recipe, Table
+from mapping_lib.applications import Recipe, Table, Tolerance
 from mapping_lib.applications.few_shot_methods import (
     FILTERS,
     GLYPHS,
@@ -52,6 +52,9 @@ SETTINGS = {
 
 N_QUERY = 3
 """Queries of each class in the episodes that are judged."""
+
+TOLERANCE = Tolerance(0.02)
+"""Moved by 1e-6, two answers in ten episodes of 60 are other ones, from scratch, and none of any other method."""
 
 
 def accuracies(
@@ -97,7 +100,7 @@ def table_of(source: Source, settings: dict[str, dict], read: Callable[[str], Pa
         return accuracies(method, setting, tasks, read=read)
 
     fixed = {"n_query": N_QUERY, "filters": list(FILTERS), "tuned": _plain(TUNED)}
-    return Table("accuracy", METHODS, settings, score, fixed, **{"at_once": 10, "tolerance": 0.03, **told})
+    return Table("accuracy", METHODS, settings, score, fixed, **{"at_once": 10, "tolerance": TOLERANCE, **told})
 
 
 def _plain(tuned: dict[tuple[str, int, int], Tuned]) -> dict:
@@ -147,6 +150,6 @@ TABLES = {
         JUDGED_TOGETHER,
         _company,
         {"n_way": 5, "k_shot": 1, "jitter": 1.0, "part": "held out"},
-        tolerance=0.03,
+        tolerance=TOLERANCE,
     ),
 }

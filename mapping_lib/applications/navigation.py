@@ -16,7 +16,7 @@ from functools import cache
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.applications import Recipe, Table, shipped_theta
+from mapping_lib.applications import Recipe, Table, Tolerance, shipped_theta
 from mapping_lib.families.navigation import Navigation
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights
@@ -235,7 +235,7 @@ FIXED = {
     "policy": SIZES,
     "policy of the hypernetwork": SMALL,
 }
-TABLES = {
-    "navigation": Table("return", METHODS, SETTINGS, score, FIXED, n=600, at_once=20, seed=TEST_SEED, tolerance=0.1)
-}
-"""The tolerance is for a trajectory that, by the last digit, ends one move sooner: returns are between -80 and 0."""
+# A walk that, by the last digit, arrives one move sooner leads to another update, and that to other walks: up to 7 of
+# 20 goals then have another return, by up to 2.7. The others' returns move by less than 0.001.
+TOLERANCE = Tolerance(0.05, "most scores", sample=40)
+TABLES = {"navigation": Table("return", METHODS, SETTINGS, score, FIXED, n=600, seed=TEST_SEED, tolerance=TOLERANCE)}

@@ -8,7 +8,7 @@ tuned on training individuals only. A score is one individual's mean squared err
 
 from torch import Generator, Tensor
 
-from mapping_lib.applications import Recipe, Table
+from mapping_lib.applications import Recipe, Table, Tolerance
 from mapping_lib.applications.personalisation import curves, customers, train_curves, train_customers
 
 SHOTS = (1, 2, 3, 4, 5)
@@ -52,9 +52,14 @@ def _choice_table() -> Table:
     measure = "share of a customer's other choices that were forecast, of 4 alternatives"
     n = customers.N_CUSTOMERS
     fixed = {"repeat": customers.REPEAT, "parts": customers.FOLDS}
-    return Table(measure, customers.METHODS, settings, score, fixed, n=n, at_once=n, tolerance=2e-3)
+    return Table(measure, customers.METHODS, settings, score, fixed, n=n, at_once=n, tolerance=TOLERANCE["customers"])
 
 
-TOLERANCE = {"chicks": 1.0, "countries": 2e-3, "sensors": 2e-3}
+TOLERANCE = {
+    "chicks": Tolerance(0.5),  # moved by 1e-6: 0.08, an own fit of the first two days; errors are 200 and more
+    "countries": Tolerance(2e-3),  # 3e-4, an own fit of the first five years; errors are 0.2 and more
+    "sensors": Tolerance(1e-4),  # 1.3e-5, MAML from one reading; errors are 0.15 and more
+    "customers": Tolerance(1e-3),  # 1.8e-4: one forecast of one customer
+}
 RECIPES: dict[str, Recipe] = _curve_recipes() | train_customers.RECIPES
 TABLES: dict[str, Table] = {data: _curve_table(data) for data in curves.REPEAT} | {"customers": _choice_table()}
