@@ -102,8 +102,8 @@ def evaluate_by_step(
     with torch.no_grad():
         for group in tasks if isinstance(tasks, list) else [tasks]:
             path = adaptation_path(learner, theta, group.support, group.description, steps)
-            errors.append(query_errors(learner, path, group.query, error).T)
-    return summarise(_looked_at(torch.cat(errors), tasks))
+            errors.append(query_errors(learner, path, group.query, error))
+    return summarise(_looked_at(torch.cat(errors, 1).T, tasks))
 
 
 def evaluate_by_shots(
