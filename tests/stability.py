@@ -1,4 +1,4 @@
-"""Does rounding decide a stored number? ``python tests/stability.py [name ...]`` asks every table and every theta.
+"""Does rounding decide a stored number? ``python tests/stability.py [name ...]`` asks every one of them.
 
 Whatever a number is measured from, theta and data, is moved by a relative 1e-6, a few of float32's last digits. What
 comes out may then move by a fifth of its tolerance at most; another processor's rounding moves it by less. Nothing is
@@ -16,10 +16,12 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from test_automl import GRID_TOLERANCE, errors_of_cells
 from test_weights import BEST_STEP, MAPPING_BELOW, MEDIAN_BELOW, SEEDS, STEPS_OF, TRAINED, adapted, judged
 from torch import Tensor
 
 from mapping_lib import applications, weights
+from mapping_lib.applications.automl.grid import INNER_STEPS, read_grid
 from mapping_lib.evaluation import ErrorByStep
 from mapping_lib.task import Task
 
@@ -53,7 +55,7 @@ def numbers() -> list[Number]:
         for k, bound in below.items():
             figure = partial(_figure, partial(judged, name, k), STEPS_OF.get(name, 0), bound)
             found.append(Number("theta", f"{name}, K = {k}", figure))
-    return found
+    return found + [Number("automl_grid", f"{m} inner steps", partial(_grid, m)) for m in INNER_STEPS]
 
 
 def _cell(name: str, method: str, setting: str) -> Callable[[], float]:
@@ -70,6 +72,18 @@ def _figure(errors: Callable[[], ErrorByStep], step: int, bound: float) -> Calla
     """A median that a test holds below a bound: its tolerance is what is left to the bound."""
     was = float(errors().median[step])
     return lambda: abs(float(errors().median[step]) - was) / (bound - was)
+
+
+def _grid(inner_steps: int) -> Callable[[], float]:
+    """The largest relative movement of the errors of some cells; their theta lies in no file of its own."""
+    grid, cells = read_grid(inner_steps), torch.arange(0, 169, 16)
+    was = grid.errors[0][cells]
+
+    def moved() -> float:
+        again = errors_of_cells({name: nudged(p[cells], 1) for name, p in grid.theta.items()}, cells)
+        return float((again / was - 1)[was < 50].abs().max()) / GRID_TOLERANCE
+
+    return moved
 
 
 # Moving theta and data --------------------------------------------------------------------------------
