@@ -48,7 +48,11 @@ def requirements() -> list[str]:
 
 def test_requirements_are_exact():
     loose = [line for line in requirements() if not re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9a-z.]*", line)]
-    assert loose == ["-e ."]
+    assert loose == ["."], "-e . leaves a link that a Python of another encoding cannot read (see the README)"
+
+
+def test_requirements_can_be_read_in_every_encoding():
+    assert (ROOT / "requirements.txt").read_text(encoding="utf-8").isascii()
 
 
 def test_requirements_are_complete():
