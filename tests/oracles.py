@@ -1,7 +1,7 @@
 """Reference code for the tests: slow, plain, and written without any algorithm of mapping_lib.
 
 One task after the other, `torch.autograd.grad` in place of `torch.func.grad`, explicit Hessians, central
-differences, closed forms. Only the types of `mapping_lib.task` are shared with the code under test.
+differences, closed forms. Only `mapping_lib.task` is shared with the code under test.
 """
 
 import itertools
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from mapping_lib.task import Batch, Params, Task
+from mapping_lib.task import Batch, Params, Task, TaskFamily, map_tasks
 
 FLOAT64 = {"rtol": 1e-9, "atol": 1e-11}
 """Tolerances for two float64 results that should be equal but for rounding."""
@@ -86,6 +86,18 @@ def token_tasks(n_tasks: int = 3) -> Task:
     parts = random_tasks(n_tasks)
     x = torch.randint(5, (n_tasks, 9, 2), generator=seeded(0))
     return Task(Batch(x[:, :5], parts.support.y), Batch(x[:, 5:], parts.query.y), parts.description)
+
+
+class Spoilt:
+    """A family whose tasks are copied, and then changed in place by ``spoil``."""
+
+    def __init__(self, family: TaskFamily, spoil: Callable[[Task], None]) -> None:
+        self.family, self.spoil = family, spoil
+
+    def sample(self, *args, **kwargs) -> Task:
+        tasks = map_tasks(torch.clone, self.family.sample(*args, **kwargs))
+        self.spoil(tasks)
+        return tasks
 
 
 # A plain loop over tasks -------------------------------------------------------------------------------

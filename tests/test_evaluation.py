@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from oracles import FLOAT64, each, flat, float64_mlp, general_mse, loop_path, random_theta, seeded, unflat
+from oracles import FLOAT64, Spoilt, each, flat, float64_mlp, general_mse, loop_path, random_theta, seeded, unflat
 from torch import nn
 from torch.func import functional_call
 from torch.nn.functional import mse_loss
@@ -17,7 +17,7 @@ from mapping_lib.learners.amortised import BASE, WRITER, hypernetwork, n_weights
 from mapping_lib.learners.baselines import from_scratch, joint, joint_adam
 from mapping_lib.learners.gradient import anil, fomaml, maml, reptile
 from mapping_lib.networks import mlp
-from mapping_lib.task import Batch, Task, map_tasks
+from mapping_lib.task import Batch, Task
 
 FAMILY = Sinusoids(dtype=torch.float64)
 NETWORK = float64_mlp(1, 6, 1)
@@ -259,18 +259,6 @@ def test_shapes_by_shots():
     assert not any(summary.requires_grad for summary in found)
 
 
-class Spoilt:
-    """Sinusoids; ``spoil`` changes the tasks in place."""
-
-    def __init__(self, spoil) -> None:
-        self.spoil = spoil
-
-    def sample(self, *args, **kwargs) -> Task:
-        tasks = map_tasks(torch.clone, FAMILY.sample(*args, **kwargs))
-        self.spoil(tasks)
-        return tasks
-
-
 def judge_both(family, **kwargs):
     """Both evaluations of a plain learner."""
     settings = {"n_tasks": 6, "steps": 1} | kwargs
@@ -283,7 +271,7 @@ def test_nan_in_the_data_is_named_and_no_task_is_dropped():
     def spoil(tasks: Task) -> None:
         tasks.support.y[4, 1] = NAN
 
-    for judge in judge_both(Spoilt(spoil)):
+    for judge in judge_both(Spoilt(FAMILY, spoil)):
         with pytest.warns(UserWarning, match=r"not finite\. tasks\.support\.y holds 1 number of 18 .*, in task 4"):
             found = judge()
         assert found.per_task[:, -1].isinf().tolist() == [False, False, False, False, True, False]
@@ -294,7 +282,7 @@ def test_inputs_of_the_size_of_years_are_named():
         for part in (tasks.support, tasks.query):
             part.x.mul_(1e200)
 
-    for judge in judge_both(Spoilt(spoil)):
+    for judge in judge_both(Spoilt(FAMILY, spoil)):
         with pytest.warns(UserWarning, match=r"not finite\. tasks\.support\.x has large numbers .*: scale them"):
             judge()
 
@@ -305,5 +293,5 @@ def test_errors_that_are_finite_ask_nothing_of_the_data():
     def spoil(tasks: Task) -> None:
         tasks.query.y[:, ::2] = NAN
 
-    for judge in judge_both(Spoilt(spoil), error=lambda y_hat, y: (y_hat - y).square().nanmean()):
+    for judge in judge_both(Spoilt(FAMILY, spoil), error=lambda y_hat, y: (y_hat - y).square().nanmean()):
         assert judge().mean.isfinite().all()

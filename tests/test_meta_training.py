@@ -7,7 +7,7 @@ import re
 
 import pytest
 import torch
-from oracles import FLOAT64, copied, float64_mlp, loop_meta_grad, random_theta, seeded
+from oracles import FLOAT64, Spoilt, copied, float64_mlp, loop_meta_grad, random_theta, seeded
 from torch import nn
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
@@ -20,7 +20,7 @@ from mapping_lib.learners.gradient import maml, meta_sgd, reptile
 from mapping_lib.learners.rule import learned_rule
 from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
 from mapping_lib.networks import mlp
-from mapping_lib.task import Params, Task, map_tasks
+from mapping_lib.task import Params, Task
 from mapping_lib.weights import save_theta
 from mapping_lib.weights.progress import load_progress, save_progress
 
@@ -402,23 +402,11 @@ def test_a_file_without_a_progress_is_refused(tmp_path):
 # Data that spoil it ---------------------------------------------------------------------------------------
 
 
-class Spoilt:
-    """Sinusoids whose tensors are changed by ``spoil``."""
-
-    def __init__(self, spoil) -> None:
-        self.spoil = spoil
-
-    def sample(self, *args, **kwargs) -> Task:
-        tasks = map_tasks(torch.clone, FAMILY.sample(*args, **kwargs))
-        self.spoil(tasks)
-        return tasks
-
-
 def put(part, where, value):
     def spoil(tasks: Task) -> None:
         part(tasks)[where] = value
 
-    return Spoilt(spoil)
+    return Spoilt(FAMILY, spoil)
 
 
 NAN = [
@@ -439,8 +427,8 @@ def test_nan_in_the_data_is_found_where_it_is(make, family, what: str, where: st
     assert "beta below" not in str(error)
 
 
-YEARS = Spoilt(lambda t: [part.x.mul_(3).add_(2005) for part in (t.support, t.query)])
-PRICES = Spoilt(lambda t: [part.y.mul_(3e4).add_(2e5) for part in (t.support, t.query)])
+YEARS = Spoilt(FAMILY, lambda t: [part.x.mul_(3).add_(2005) for part in (t.support, t.query)])
+PRICES = Spoilt(FAMILY, lambda t: [part.y.mul_(3e4).add_(2e5) for part in (t.support, t.query)])
 
 
 @pytest.mark.parametrize(
