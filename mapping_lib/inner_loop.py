@@ -40,6 +40,7 @@ def strict(loss: Loss) -> Loss:
     (10, 1) against (10,) makes (10, 10) differences, of which ninety are between strangers. Where the shapes differ,
     no operation may take both y_hat and y as they are (labels: no elementwise one); a loss that takes y_hat apart
     first, as a Gaussian's mean and variance, may. PyTorch's mean squared error becomes `mean_squared_error`.
+    Labels may be of any whole-number dtype.
 
     >>> strict(torch.nn.MSELoss()).__name__
     'mean_squared_error'
@@ -54,6 +55,7 @@ def strict(loss: Loss) -> Loss:
         return loss
 
     def checked(y_hat: Tensor, y: Tensor) -> Tensor:
+        y = y.long() if getattr(y, "dtype", None) in SHORT else y
         if getattr(y_hat, "shape", None) == getattr(y, "shape", None):
             return loss(y_hat, y)
         with _NoBroadcast(y_hat, y):
@@ -77,6 +79,9 @@ class _NoBroadcast(TorchFunctionMode):
             raise ValueError(_would_broadcast(self.y_hat, self.y))
         return func(*args, **(kwargs or {}))
 
+
+SHORT = {torch.int8, torch.int16, torch.int32, torch.uint8}
+"""Labels of these are widened: PyTorch's losses want int64."""
 
 ELEMENTWISE = {"sub", "__sub__", "__rsub__", "rsub", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
 """Operations that labels have no business in; a cross entropy is given both, and means it."""

@@ -264,6 +264,26 @@ def test_whole_numbers_do_not_broadcast_either():
         learner.meta_grad(learner.init(generator=seeded(0)), tasks)
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int32])
+def test_labels_may_be_of_any_whole_number_dtype(dtype: torch.dtype):
+    learner, batch = maml(float64_mlp(1, 3, 3, activation=nn.Tanh), cross_entropy), next(each(TASKS)).support
+    theta, y = learner.init(generator=seeded(0)), torch.tensor([0, 1, 2, 1, 0])
+    expected = learner.adapt(theta, Batch(batch.x, y))
+    assert_close(learner.adapt(theta, Batch(batch.x, y.to(dtype))), expected)
+
+
+@pytest.mark.parametrize("network", [nn.Tanh(), Recurrent()], ids=["at once", "in a loop"])
+def test_tasks_without_a_description_are_judged(network: nn.Module):
+    network = mlp((1, 4, 1), nn.Tanh) if isinstance(network, nn.Tanh) else network
+    learner = WRITERS["set_network"](network, mse_loss)
+    tasks = map_tasks(Tensor.float, TASKS)
+    family = SimpleNamespace(sample=lambda *args, generator: tasks._replace(description=None))
+    counts = {"k_shot": 5, "steps": 0, "n_tasks": 3, "n_query": 4}
+    found = evaluate_by_step(learner, learner.init(generator=seeded(0)), family, generator=seeded(0), **counts)
+    assert found.per_task.shape == (3, 1)
+    assert learner.meta_grad(learner.init(generator=seeded(0)), family.sample(generator=None))[0] > 0
+
+
 def test_a_loss_may_read_mean_and_variance_of_one_target():
     def nll(y_hat: Tensor, y: Tensor) -> Tensor:
         return gaussian_nll_loss(y_hat[..., :1], y, y_hat[..., 1:].exp())
