@@ -345,11 +345,18 @@ def errors_of_cells(theta: dict, cells: torch.Tensor) -> torch.Tensor:
     return query_errors_of_settings(theta, alpha[cells], grid.held_out(), 5).mean(1)
 
 
-@pytest.mark.parametrize(("inner_steps", "cells"), [(1, [47, 70, 80, 97]), (5, [47, 70])])
+RETRAINED = 1e-3
+"""Relative, where training does not enlarge rounding: without AVX these cells move by 3e-6, a single run by 2e-4.
+
+In others it does, near the edge of what is stable: cell 60 of five inner steps by 0.2. No test can ask for those again.
+"""
+
+
+@pytest.mark.parametrize(("inner_steps", "cells"), [(1, [47, 70, 80]), (5, [34, 70])])
 def test_cells_of_the_grid_come_out_again(inner_steps: int, cells: list[int]):
     again, stored = grid.make_grid(inner_steps, seeds=(0,), cells=cells), grid.read_grid(inner_steps)
-    assert again.errors[0] == pytest.approx(stored.errors[0][cells], rel=0.08)
-    assert again.curves == pytest.approx(stored.curves[cells], rel=0.08)
+    assert again.errors[0] == pytest.approx(stored.errors[0][cells], rel=RETRAINED)
+    assert again.curves == pytest.approx(stored.curves[cells], rel=RETRAINED)
 
 
 def test_a_cell_of_the_grid_is_what_a_single_run_gives():
@@ -358,7 +365,7 @@ def test_a_cell_of_the_grid_is_what_a_single_run_gives():
     *_, last = meta_train(learner, Sinusoids(), beta=grid.SIDE[6], generator=seeded(0), **grid.TRAINING)
     tasks = grid.held_out()
     errors = query_errors(learner, learner.adapt_path(last.theta, tasks.support, steps=5), tasks.query).mean(1)
-    assert errors == pytest.approx(grid.read_grid(1).errors[0, i], rel=0.08)
+    assert errors == pytest.approx(grid.read_grid(1).errors[0, i], rel=RETRAINED)
 
 
 def test_the_cells_are_numbered_row_after_row():

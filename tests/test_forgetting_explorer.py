@@ -42,7 +42,7 @@ def test_the_matrix_is_that_of_the_library(method: str):
     path = train_in_sequence(model, starts, draw(2).support, steps=15, lr=0.01, kept=kept)
     matrix = torch.cat([errors(model, params, judges(2), mse) for params in path]).numpy()
     frame = of(method=method, now=4, steps=15, alpha=0.01, memory=4, sequence=2)
-    assert frame.matrix == pytest.approx(matrix, rel=2e-2)
+    assert frame.matrix == pytest.approx(matrix, rel=1e-3)  # fifteen steps of Adam: 1e-6 without AVX
 
 
 @pytest.mark.parametrize("memory", [0, 1, 10])
