@@ -34,7 +34,6 @@ MAKERS = {
 """Makers of tensors whose dtype is the default one, unless it is named."""
 
 WAIVED = {
-    "learners": "their networks draw their first parameters as torch's layers do; see `mapping_lib.networks`",
     "exercises": "a check asks in torch's default dtype, in which the reader's own tensors are",
 }
 """Rooms that are not held to it, and why."""

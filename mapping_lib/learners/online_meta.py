@@ -64,7 +64,7 @@ def episode(tasks: Batch, inner: Inner, *, generator: Generator) -> tuple[Batch,
     order = (rounds[:, None] * inner.n_way + torch.arange(inner.n_way)).flatten()
     chosen = order[: inner.k_shot], order[inner.k_shot : wanted]
     if inner.relabel:
-        dealt = torch.rand((*tasks.y.shape[:2], inner.n_way), generator=generator).argsort(-1)
+        dealt = torch.rand((*tasks.y.shape[:2], inner.n_way), generator=generator, dtype=torch.float32).argsort(-1)
         tasks = Batch(tasks.x, dealt.gather(-1, tasks.y))
     return tuple(Batch(*(part[:, :, places] for part in tasks)) for places in chosen)
 

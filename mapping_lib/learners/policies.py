@@ -35,7 +35,8 @@ class GaussianPolicy(nn.Module):
         for n_in, n_out in itertools.pairwise(sizes):
             layers += [_Glorot(n_in, n_out), nn.ReLU()]
         self.mean = nn.Sequential(*layers[:-1])
-        self.log_std = nn.Parameter(torch.zeros(sizes[-1]))
+        self.log_std = nn.Parameter(torch.zeros(sizes[-1], dtype=torch.float32))
+        self.float()
 
     def reset_parameters(self) -> None:
         """Put the standard deviation back to 1; the layers reset themselves."""

@@ -49,7 +49,7 @@ class Polynomial(nn.Module):
     def __init__(self, degree: int) -> None:
         super().__init__()
         self.features = legendre(degree)
-        self.weight = nn.Parameter(torch.zeros(degree + 1))
+        self.weight = nn.Parameter(torch.zeros(degree + 1, dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
         """x ``(example, 1)`` -> y ``(example, 1)``."""
@@ -65,7 +65,7 @@ class Utility(nn.Module):
 
     def __init__(self, n_features: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(n_features))
+        self.weight = nn.Parameter(torch.zeros(n_features, dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
         """x ``(example, alternative, feature)`` -> ``(example, alternative)``."""
@@ -111,7 +111,7 @@ def gaussian_prior(features: Callable[[Tensor], Tensor], n_features: int) -> Met
         return through_adaptation(adapt, predict, mean_squared_error, theta, tasks)
 
     def init(*, generator: Generator) -> Params:
-        return wide_prior(n_features) | {"log_noise": torch.tensor(-1.0)}
+        return wide_prior(n_features) | {"log_noise": torch.tensor(-1.0, dtype=torch.float32)}
 
     return MetaLearner(init, adapt, predict, meta_grad, "exact")
 
@@ -220,7 +220,8 @@ def wide_prior(n_features: int) -> Params:
     tensor([[1., 0.],
             [0., 1.]])
     """
-    return {"mean": torch.zeros(n_features), "factor": torch.eye(n_features)}
+    single = {"dtype": torch.float32}
+    return {"mean": torch.zeros(n_features, **single), "factor": torch.eye(n_features, **single)}
 
 
 def _check_choices(name: str, batch: Batch, *, ndim: int) -> None:

@@ -63,7 +63,7 @@ def learned_rule(
     if clash := [name for name in model.shapes if name.startswith(RULE_PREFIX)]:
         raise ValueError(f"network has a parameter named {clash[0]!r}; allowed: no name that starts with 'rule.'")
     sizes = [shape.numel() for shape in model.shapes.values()]
-    tensor_of = torch.eye(len(sizes), dtype=model.dtype).repeat_interleave(torch.tensor(sizes), 0)
+    tensor_of = torch.eye(len(sizes), dtype=model.dtype).repeat_interleave(torch.tensor(sizes, dtype=torch.long), 0)
     rule = functional(mlp((4 + len(sizes), width, 2)).to(model.dtype))
 
     shapes = model.shapes | {RULE_PREFIX + name: shape for name, shape in rule.shapes.items()}
