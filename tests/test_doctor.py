@@ -508,7 +508,6 @@ OWN_TENSORS = {
     ),
     "first order": (lambda: fomaml(digits_net(), weighted, alpha=0.1), weighted),
     "a loop": (lambda: in_place(weighted), weighted),
-    "a table": (lambda: maml(FixedTable(), mse_loss), None),
     "zeros": (lambda: maml(Recurrent(), mse_loss), None),
     ".float()": (predicts_in_float32, None),
     "a number of numbers": (loses_precision, None),
@@ -521,6 +520,12 @@ def test_float32_tensors_of_a_sound_learners_own_are_no_fault(name: str):
     diagnosis = examine(make(), family=Counted() if loss else None, **({"loss": loss} if loss else {}))
     assert diagnosis.faults == ()
     assert diagnosis.findings[0].seen.endswith("; float32 tensors of its own are read in float64")
+
+
+def test_float32_buffers_of_a_module_follow_the_precision_that_is_asked_for():
+    diagnosis = examine(maml(FixedTable(), mse_loss))
+    assert diagnosis.faults == ()
+    assert "float32" not in diagnosis.findings[0].seen
     assert [finding.check for finding in diagnosis.findings] == CHECKS
     assert "below 0.0001" in diagnosis.findings[6].seen
 

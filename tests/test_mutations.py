@@ -86,12 +86,13 @@ FAULTS = {
     ),
     "every task starts where the last one ended": Fault(
         "learners/many_tasks.py",
-        "    direction, value = per_task(one_each(theta, len(tasks.query.x)), tasks.support, tasks.query)\n",
-        "    starts = [theta]\n"
-        "    for x, y in zip(*tasks.support, strict=True):\n"
-        "        starts.append(theta | adapt(starts[-1], Batch(x, y)))\n"
-        "    start_of_each = {name: torch.stack([start[name] for start in starts[:-1]]) for name in theta}\n"
-        "    direction, value = per_task(start_of_each, tasks.support, tasks.query)\n",
+        "        direction, value = over_tasks(per_task, one_each(theta, len(tasks.query.x)), tasks.support, "
+        "tasks.query)\n",
+        "        starts = [theta]\n"
+        "        for x, y in zip(*tasks.support, strict=True):\n"
+        "            starts.append(theta | adapt(starts[-1], Batch(x, y)))\n"
+        "        start_of_each = {name: torch.stack([start[name] for start in starts[:-1]]) for name in theta}\n"
+        "        direction, value = over_tasks(per_task, start_of_each, tasks.support, tasks.query)\n",
         f"({EXACT} or order_of_the_tasks) and general and not reptile",
     ),
     "inner steps write phi into theta, fast path": Fault(

@@ -39,9 +39,9 @@ def diagnose(
     ``theta`` defaults to ``learner.init``; give a trained one to see whether adaptation helps it.
     ``evaluate(theta, tasks)`` is your own measure of error, one number or one a task. ``loss(y_hat, y)`` is
     the loss that the learner descends. Everything is done in float64: float32 tensors of the learner's own, such as
-    class weights, are read in it, which a finding then says; whole numbers (labels) become int64. torch's random
-    state is left as it was. ``n_tasks`` >= 2; raises ValueError for counts out of range. What the learner's own code
-    raises becomes a finding.
+    class weights, are read in it, which a finding then says; whole numbers (labels) become int64. The random state
+    of torch is left as it was. ``n_tasks`` >= 2; raises ValueError for counts out of range. What the learner's own
+    code raises becomes a finding.
 
     >>> from mapping_lib.families.sinusoid import Sinusoids
     >>> from mapping_lib.learners.gradient import maml
