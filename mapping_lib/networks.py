@@ -11,10 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
-from mapping_lib.checks import check_choice, check_count, check_generator
+from mapping_lib.checks import check_choice, check_count, check_generator, check_theta
 from mapping_lib.modules import check_network, draw_parameters, is_torchs_own, look_at, trainable
 from mapping_lib.params import copied
-from mapping_lib.task import Params
+from mapping_lib.task import Batch, Params
 from mapping_lib.twice import needs_plain_steps, plain_steps
 
 NORMS: dict[str, Callable[[int], list[nn.Module]]] = {
@@ -127,6 +127,18 @@ def functional(
         reads_tokens=any(isinstance(m, nn.Embedding | nn.EmbeddingBag) for m in own.modules()),
         module=own,
     )
+
+
+def dtype_of(model: FunctionalNetwork, theta: Params, batch: Batch) -> torch.dtype:
+    """The dtype that examples must have: that of ``theta``, which is checked, or their own under a frozen network.
+
+    >>> frozen = functional(nn.Linear(1, 1).requires_grad_(False), may_be_frozen=True)
+    >>> dtype_of(frozen, {}, Batch(torch.zeros(3, 1).double(), torch.zeros(3, 1).double()))
+    torch.float64
+    """
+    if model.shapes:
+        return check_theta(theta, model.shapes)
+    return model.dtype if model.reads_tokens else batch.x.dtype
 
 
 def _predictor(network: nn.Module) -> Callable[..., Tensor]:

@@ -113,8 +113,8 @@ def all_nudged(seed: int) -> Iterator[None]:
     with ExitStack() as stack:
         for owner, name, change in list(_doors(seed)):  # found first: what is moved already is not what it was
             stack.enter_context(patch.object(owner, name, _then(getattr(owner, name), change)))
-        _forget()
-        stack.callback(_forget)
+        forget()
+        stack.callback(forget)
         yield
 
 
@@ -137,7 +137,7 @@ def _modules() -> list:
     return [module for name, module in sorted(sys.modules.items()) if name.startswith("mapping_lib") and module]
 
 
-def _forget() -> None:
+def forget() -> None:
     """Empty every cache of the library: what was remembered had other inputs."""
     for module in _modules():
         for value in vars(module).values():

@@ -18,6 +18,7 @@ import pytest
 import torch
 from clinic import inner, maml_with
 from oracles import random_tasks, seeded
+from stability import forget
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.utils import _pytree as pytree
@@ -111,18 +112,10 @@ def test_init_neither_reads_nor_writes_the_global_random_state():
 def test_explorers_compute_in_threads_what_they_compute_alone(name: str):
     panel = import_module(f"mapping_lib.explorers.{name}")
     states = [replace(panel.State(), **values) for values in list(panel.PRESETS.values())[:THREADS]]
-    _forget()
+    forget()
     found = in_threads([partial(panel.compute, state) for state in states])
-    _forget()
+    forget()
     assert same(found, [panel.compute(state) for state in states])
-
-
-def _forget() -> None:
-    """Empty what explorers remember, so that they compute anew."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("mapping_lib.explorers."):
-            for remembered in vars(module).values():
-                getattr(remembered, "cache_clear", lambda: None)()
 
 
 # Worker processes ---------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from mapping_lib.inner_loop import Loss, strict, support_objective
 from mapping_lib.inner_loop import adapt as descend
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.many_tasks import through_writing
-from mapping_lib.networks import functional
+from mapping_lib.networks import FunctionalNetwork, functional
 from mapping_lib.params import as_params
 from mapping_lib.task import Batch, Params, Task
 
@@ -21,7 +21,7 @@ BASE, WRITER = "base.", "writer."
 """theta holds the parameters that are written to under ``base.name``, those of the writer under ``writer.name``."""
 
 
-def n_weights(network: nn.Module) -> int:
+def n_weights(network: nn.Module | FunctionalNetwork) -> int:
     """How many numbers a writer has to write for ``network``: its parameters that are not frozen.
 
     >>> from mapping_lib.networks import mlp
@@ -75,7 +75,7 @@ def _writing_learner(network: nn.Module, loss: Loss, writer: nn.Module, read: Ca
     check_number("alpha", alpha, at_least=0)
     default = check_count("steps", steps, at_least=0)
     model, h, loss = functional(network), functional(writer), strict(loss)
-    wanted = sum(shape.numel() for shape in model.shapes.values())
+    wanted = n_weights(model)
     shapes = _prefixed(BASE, model.shapes) | _prefixed(WRITER, h.shapes)
 
     def init(*, generator: torch.Generator) -> Params:

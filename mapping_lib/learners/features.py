@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad_and_value, vjp
 
-from mapping_lib.checks import check_batch, check_tasks, check_theta
+from mapping_lib.checks import check_batch, check_tasks
 from mapping_lib.inner_loop import Loss, strict
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.many_tasks import in_plain_words, one_each
-from mapping_lib.networks import functional
+from mapping_lib.networks import dtype_of, functional
 from mapping_lib.over_tasks import over_tasks
 from mapping_lib.task import Batch, Params, Task
 
@@ -40,16 +40,11 @@ def on_features(body: nn.Module, learner: MetaLearner, loss: Loss) -> MetaLearne
     def features(theta: Params, x: Tensor) -> Tensor:
         return model.predict(_part(theta, BODY), x).flatten(1)
 
-    def body_dtype(theta: Params, batch: Batch) -> torch.dtype:
-        if model.shapes:
-            return check_theta(_part(theta, BODY), model.shapes)
-        return model.dtype if model.reads_tokens else batch.x.dtype
-
     def init(*, generator: torch.Generator) -> Params:
         return _named(BODY, model.init(generator=generator)) | _named(HEAD, learner.init(generator=generator))
 
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
-        check_batch("support", support, dtype=body_dtype(theta, support), whole_x=model.reads_tokens)
+        check_batch("support", support, dtype=dtype_of(model, _part(theta, BODY), support), whole_x=model.reads_tokens)
         seen = Batch(features(theta, support.x), support.y)
         return _named(BODY, _part(theta, BODY)) | _named(HEAD, learner.adapt(_part(theta, HEAD), seen, steps=steps))
 
@@ -57,7 +52,7 @@ def on_features(body: nn.Module, learner: MetaLearner, loss: Loss) -> MetaLearne
         return learner.predict(_part(phi, HEAD), features(phi, x))
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-        check_tasks(tasks, dtype=body_dtype(theta, tasks.query), whole_x=model.reads_tokens)
+        check_tasks(tasks, dtype=dtype_of(model, _part(theta, BODY), tasks.query), whole_x=model.reads_tokens)
 
         def embed(theta: Params) -> list[Tensor]:
             return [features(theta, b.x.flatten(0, 1)).unflatten(0, b.x.shape[:2]) for b in tasks[:2]]

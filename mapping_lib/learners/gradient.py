@@ -15,7 +15,7 @@ from mapping_lib import batched_mlp, inner_loop
 from mapping_lib.checks import check_batch, check_count, check_drawn, check_number, check_tasks, check_theta
 from mapping_lib.inner_loop import Loss, StepSize, mean_squared_error, strict, support_objective
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.many_tasks import one_each, through_adaptation
+from mapping_lib.learners.many_tasks import paths_of_all, through_adaptation
 from mapping_lib.networks import FunctionalNetwork, functional
 from mapping_lib.over_tasks import over_tasks
 from mapping_lib.task import Batch, Params, Task
@@ -210,9 +210,7 @@ def _general_path(rule: _Rule, params: Params, alpha: StepSize, support: Batch, 
         objective = support_objective(rule.model.predict, rule.loss, support)
         return inner_loop.adapt_path(params, objective, alpha=alpha, steps=steps)
 
-    with torch.no_grad():
-        path = over_tasks(one_task, one_each(params, len(support.x)), support)
-    return {name: p.transpose(0, 1) for name, p in path.items()}
+    return paths_of_all(one_task, params, support)
 
 
 def _fast_path(rule: _Rule, params: Params, alpha: StepSize, support: Batch, steps: int) -> Params:

@@ -110,9 +110,19 @@ def iterates_of_all(iterates: Callable, theta: Params, support: Batch, steps: in
         path = iterates(theta, support, steps)
         return {name: torch.stack([phi[name] for phi in path]) for name in path[0]}
 
+    return paths_of_all(one_task, theta, support)
+
+
+def paths_of_all(path_of_one: Callable, theta: Params, support: Batch) -> Params:
+    """The same from ``path_of_one(theta, support)``, one task's iterates put together: ``(steps + 1, ...)``.
+
+    >>> halve = lambda theta, support: {"w": theta["w"] / torch.tensor([1.0, 2.0])}
+    >>> paths_of_all(halve, {"w": torch.tensor(8.0)}, Batch(torch.ones(3, 1, 1), torch.ones(3, 1, 1)))["w"].shape
+    torch.Size([2, 3])
+    """
     with torch.no_grad():
-        path = over_tasks(one_task, one_each(theta, len(support.x)), support)
-    return {name: p.transpose(0, 1) for name, p in path.items()}
+        paths = over_tasks(path_of_one, one_each(theta, len(support.x)), support)
+    return {name: p.transpose(0, 1) for name, p in paths.items()}
 
 
 def one_each(params: Params, n_tasks: int) -> Params:

@@ -55,19 +55,16 @@ def from_module(
     @contextmanager
     def lent(theta: Params) -> Iterator[None]:
         with lock:
-            yield from lend(theta)
-
-    def lend(theta: Params) -> Iterator[None]:
-        own = {name: (p, p.data, p.grad) for name, p in trainable(model).items()}
-        for name, (p, _, _) in own.items():
-            p.data, p.grad = theta[name], None
-        try:
-            yield
-        finally:
-            for name, (p, data, grad) in own.items():
-                left, p.grad, p.data = p.data, None, data
-                p.grad = grad
-                theta[name].copy_(left)  # where code gave the parameter new memory, theta has not seen it yet
+            own = {name: (p, p.data, p.grad) for name, p in trainable(model).items()}
+            for name, (p, _, _) in own.items():
+                p.data, p.grad = theta[name], None
+            try:
+                yield
+            finally:
+                for name, (p, data, grad) in own.items():
+                    left, p.grad, p.data = p.data, None, data
+                    p.grad = grad
+                    theta[name].copy_(left)  # where code gave the parameter new memory, theta has not seen it yet
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         with lent(theta):

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad_and_value, vmap
 
-from mapping_lib.checks import check_batch, check_count, check_labels, check_tasks, check_theta
+from mapping_lib.checks import check_batch, check_count, check_labels, check_tasks
 from mapping_lib.learners import MetaLearner
-from mapping_lib.networks import functional
+from mapping_lib.networks import dtype_of, functional
 from mapping_lib.task import Batch, Params, Task
 
 PROTOTYPES, SEEN = "prototypes", "seen"
@@ -59,9 +59,7 @@ def prototypical(network: nn.Module | None, n_way: int) -> MetaLearner:
         return value, direction
 
     def _dtype(theta: Params, batch: Batch) -> torch.dtype:
-        if model is None or not model.shapes:
-            return batch.x.dtype
-        return check_theta(theta, model.shapes)
+        return batch.x.dtype if model is None else dtype_of(model, theta, batch)
 
     init = (lambda *, generator: {}) if model is None else model.init
     return MetaLearner(init, adapt, predict, meta_grad, "exact")
