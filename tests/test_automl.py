@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from answers import wrong_answers
 from oracles import FLOAT64, float64_mlp, random_tasks, random_theta, seeded
 from torch.func import grad, vmap
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
-from mapping_lib import exercises
 from mapping_lib.applications import automl
 from mapping_lib.applications.automl import grid, problems, search
 from mapping_lib.applications.automl.many_settings import (
@@ -22,6 +22,7 @@ from mapping_lib.applications.automl.many_settings import (
 from mapping_lib.applications.automl.problems import Setting, digits, sines
 from mapping_lib.applications.automl.search import METHODS, Trial, best, find
 from mapping_lib.evaluation import query_errors
+from mapping_lib.exercises import automl as exercises
 from mapping_lib.families.digits import load
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.inner_loop import adapt
@@ -384,19 +385,13 @@ def slope(alpha, h, theta, c, c_query, m):
     return h * (c + left - c_query) * -m * h * (1 - alpha * h) ** (m - 1) * (theta - c)
 
 
-@pytest.mark.parametrize(
-    ("check", "answer", "said"),
-    [
-        (exercises.check_hyper_gradient, lambda *a: -slope(*a), "has the wrong sign"),
-        (exercises.check_hyper_gradient, lambda *a: slope(*a[:4], a[3], a[5]), "not -5.2000"),
-        (exercises.check_hyper_gradient, lambda *a: slope(*a[:5], 1), "1.5, 3) is"),
-        (exercises.check_best_for_one_step, lambda h, d: 1 / h.max(), "you give 0.1000, not 0.1009"),
-        (exercises.check_best_for_one_step, lambda h, d: 2 / (h.max() + h.min()), "you give"),
-        (exercises.check_report, lambda valid, held_out: min(valid), "is the winner's validation error"),
-        (exercises.check_report, lambda valid, held_out: min(held_out), "then those tasks chose"),
-        (exercises.check_report, lambda valid, held_out: sum(held_out) / len(held_out), "you report"),
-    ],
+test_a_wrong_answer_is_told_what_is_wrong = wrong_answers(
+    (exercises.check_hyper_gradient, lambda *a: -slope(*a), "has the wrong sign"),
+    (exercises.check_hyper_gradient, lambda *a: slope(*a[:4], a[3], a[5]), "not -5.2000"),
+    (exercises.check_hyper_gradient, lambda *a: slope(*a[:5], 1), "1.5, 3) is"),
+    (exercises.check_best_for_one_step, lambda h, d: 1 / h.max(), "you give 0.1000, not 0.1009"),
+    (exercises.check_best_for_one_step, lambda h, d: 2 / (h.max() + h.min()), "you give"),
+    (exercises.check_report, lambda valid, held_out: min(valid), "is the winner's validation error"),
+    (exercises.check_report, lambda valid, held_out: min(held_out), "then those tasks chose"),
+    (exercises.check_report, lambda valid, held_out: sum(held_out) / len(held_out), "you report"),
 )
-def test_a_wrong_answer_is_told_what_is_wrong(check, answer, said, capsys):
-    assert not check(answer)
-    assert said in capsys.readouterr().out

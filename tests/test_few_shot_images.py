@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from answers import wrong_answers
 from oracles import seeded
 from PIL import Image
 from torch.testing import assert_close
 
-from mapping_lib import exercises
 from mapping_lib.applications import few_shot_methods, few_shot_tuning, omniglot
 from mapping_lib.applications.few_shot_images import accuracies, told_in_company
 from mapping_lib.applications.few_shot_methods import (
@@ -24,6 +24,7 @@ from mapping_lib.applications.few_shot_methods import (
     ready,
     theta_of,
 )
+from mapping_lib.exercises import few_shot as exercises
 from mapping_lib.families.glyphs import Glyphs
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.features import BODY, HEAD
@@ -245,27 +246,21 @@ def in_place(prototype, k, embedded):
     return prototype.mul_(k).add_(embedded).div_(k + 1)
 
 
-@pytest.mark.parametrize(
-    ("check", "answer", "said"),
-    [
-        ("check_one_more", lambda c, k, e: (c + e) / 2, "stands for k examples"),
-        ("check_one_more", lambda c, k, e: (k * c + e) / k if k else e, "not the mean of all k + 1"),
-        ("check_one_more", in_place, "changed in place"),
-        ("check_one_more", lambda c, k, e: (k * c + e).sum() / (k + 1), "one embedding"),
-        ("check_one_more", lambda c, k, e: ..., "Not begun"),
-        ("check_linear", lambda c: (c, torch.zeros(len(c), dtype=c.dtype)), "another answer"),
-        ("check_linear", lambda c: (c, -0.5 * c.square().sum(1)), "confidences do not"),
-        ("check_linear", lambda c: (2 * c.T, -c.square().sum(1)), "weight is (n_way, feature)"),
-        ("check_company", lambda predict, x: True, "each image by itself"),
-        ("check_company", lambda predict, x: False, "centred by the batch"),
-        (
-            "check_company",
-            lambda predict, x: not torch.equal(predict(x), torch.cat([predict(r[None]) for r in x])),
-            "Not yet",
-        ),
-        ("check_company", lambda predict, x: predict(x), "True or False"),
-    ],
+test_a_wrong_answer_is_told_what_is_wrong = wrong_answers(
+    (exercises.check_one_more, lambda c, k, e: (c + e) / 2, "stands for k examples"),
+    (exercises.check_one_more, lambda c, k, e: (k * c + e) / k if k else e, "not the mean of all k + 1"),
+    (exercises.check_one_more, in_place, "changed in place"),
+    (exercises.check_one_more, lambda c, k, e: (k * c + e).sum() / (k + 1), "one embedding"),
+    (exercises.check_one_more, lambda c, k, e: ..., "Not begun"),
+    (exercises.check_linear, lambda c: (c, torch.zeros(len(c), dtype=c.dtype)), "another answer"),
+    (exercises.check_linear, lambda c: (c, -0.5 * c.square().sum(1)), "confidences do not"),
+    (exercises.check_linear, lambda c: (2 * c.T, -c.square().sum(1)), "weight is (n_way, feature)"),
+    (exercises.check_company, lambda predict, x: True, "each image by itself"),
+    (exercises.check_company, lambda predict, x: False, "centred by the batch"),
+    (
+        exercises.check_company,
+        lambda predict, x: not torch.equal(predict(x), torch.cat([predict(r[None]) for r in x])),
+        "Not yet",
+    ),
+    (exercises.check_company, lambda predict, x: predict(x), "True or False"),
 )
-def test_a_wrong_answer_is_told_what_is_wrong(check: str, answer, said: str, capsys):
-    assert not getattr(exercises, check)(answer)
-    assert said in capsys.readouterr().out

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from answers import wrong_answers
 
-from mapping_lib import exercises
 from mapping_lib.applications import navigation
 from mapping_lib.applications.navigation import (
     ALPHA,
@@ -24,6 +24,7 @@ from mapping_lib.applications.navigation import (
     theta_of,
     written,
 )
+from mapping_lib.exercises import navigation as exercises
 from mapping_lib.learners.many_tasks import one_each
 from mapping_lib.learners.reinforcement import rollouts, trials
 from mapping_lib.task import Batch
@@ -148,29 +149,15 @@ def discount_late(rewards, discount):
     )
 
 
-@pytest.mark.parametrize(
-    ("check", "answer", "said"),
-    [
-        (exercises.check_to_go, forward_sums, "*before* each action"),
-        (exercises.check_to_go, no_discount, "you do not discount"),
-        (exercises.check_to_go, one_number, "as long as the rewards, 3 numbers"),
-        (exercises.check_to_go, discount_late, "not [3.0, 4.0, 4.0]"),
-        (exercises.check_to_go, lambda rewards, discount: None, "is a `return` missing?"),
-        (exercises.check_score_term, lambda log_pi, w: -(log_pi * w).mean(), "that of log π alone"),
-        (exercises.check_score_term, lambda log_pi, w: ((log_pi - log_pi.detach()).exp() * w).mean(), "sign is wrong"),
-        (exercises.check_score_term, lambda log_pi, w: -(log_pi.exp() * w).mean(), "the gradient is"),
-        (exercises.check_score_term, lambda log_pi, w: -log_pi * w, "should be one number"),
-        (exercises.check_score_term, lambda log_pi, w: ..., "Not begun"),
-    ],
+test_a_wrong_answer_is_told_what_is_wrong = wrong_answers(
+    (exercises.check_to_go, forward_sums, "*before* each action"),
+    (exercises.check_to_go, no_discount, "you do not discount"),
+    (exercises.check_to_go, one_number, "as long as the rewards, 3 numbers"),
+    (exercises.check_to_go, discount_late, "not [3.0, 4.0, 4.0]"),
+    (exercises.check_to_go, lambda rewards, discount: None, "is a `return` missing?"),
+    (exercises.check_score_term, lambda log_pi, w: -(log_pi * w).mean(), "that of log π alone"),
+    (exercises.check_score_term, lambda log_pi, w: ((log_pi - log_pi.detach()).exp() * w).mean(), "sign is wrong"),
+    (exercises.check_score_term, lambda log_pi, w: -(log_pi.exp() * w).mean(), "the gradient is"),
+    (exercises.check_score_term, lambda log_pi, w: -log_pi * w, "should be one number"),
+    (exercises.check_score_term, lambda log_pi, w: ..., "Not begun"),
 )
-def test_a_wrong_answer_is_told_what_is_wrong(check, answer, said: str, capsys):
-    assert not check(answer)
-    assert said in capsys.readouterr().out
-
-
-def test_right_answers_pass(capsys):
-    assert exercises.check_score_term(lambda log_pi, w: -((log_pi - log_pi.detach()).exp() * w).mean())
-    assert exercises.check_to_go(
-        lambda r, d: torch.stack([sum(d**t * x for t, x in enumerate(r[k:])) for k in range(len(r))])
-    )
-    assert capsys.readouterr().out.count("Right.") == 2
