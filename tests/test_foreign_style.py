@@ -1,10 +1,8 @@
 """The suite's pictures are the same whatever style, TeX or fonts a reader's matplotlib is set to."""
 
-import importlib
 import inspect
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -12,10 +10,11 @@ import matplotlib.style
 import numpy as np
 import pytest
 import torch
+from house import EXPLORERS, part_of, short
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mapping_lib import explorers, plots
+from mapping_lib import plots
 from mapping_lib.evaluation import summarise
 from mapping_lib.explorers.canvas import Canvas, _stamp
 from mapping_lib.plots import suite_style, use_style
@@ -31,19 +30,11 @@ STYLES = {
 EVERYTHING = {key: value for style in STYLES.values() for key, value in style.items()}
 """All of them at once: a picture that does not change in it hangs on none of these settings."""
 
-EXPLORERS = [
-    path.stem for path in Path(explorers.__file__).parent.glob("*.py") if "def explorer(" in path.read_text("utf-8")
-]
-
 
 def parts(name: str) -> tuple[Callable[[], Canvas], Any]:
     """The canvas of an explorer, and the frame that it begins with."""
 
-    def module(kind: str):
-        split = importlib.util.find_spec(f"mapping_lib.explorers.{name}{kind}")
-        return importlib.import_module(f"mapping_lib.explorers.{name}{kind if split else ''}")
-
-    frame, canvas = module("_frame"), module("_canvas")
+    frame, canvas = part_of(name, "frame"), part_of(name, "canvas")
     made = [c for c in vars(canvas).values() if inspect.isclass(c) and c.__module__ == canvas.__name__]
     (kind,) = [c for c in made if issubclass(c, Canvas)]
     return kind, frame.compute(frame.State())
@@ -61,7 +52,7 @@ def drawn(
     return canvas.pixels().copy()
 
 
-@pytest.mark.parametrize("name", EXPLORERS)
+@pytest.mark.parametrize("name", EXPLORERS, ids=short)
 def test_an_explorer_is_drawn_in_the_suite_s_style(name: str):
     kind, frame = parts(name)
     expected = drawn(kind, frame, {}, built_in={})
@@ -133,7 +124,7 @@ def test_where_the_suite_s_style_is_set_nothing_is_written(monkeypatch: pytest.M
 
 
 def test_threads_that_draw_leave_the_reader_s_style():
-    kind, frame = parts("navigation")
+    kind, frame = parts("mapping_lib.explorers.navigation")
     canvases = [kind() for _ in range(4)]
     with mpl.rc_context(STYLES["dark"]):
         before = dict(mpl.rcParams)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_floors import MODULES, ROOT, room
+from house import LIBRARY, MODULES, room
 
 RANDOM = {"rand", "randn", "randint", "randperm", "normal", "multinomial", "bernoulli", "poisson", "rand_like"}
 RANDOM |= {"randn_like", "randint_like", "dropout", "uniform_", "normal_", "bernoulli_", "exponential_", "random_"}
@@ -176,7 +176,7 @@ def test_what_is_no_use_is_none(source: str):
 def runs() -> dict[str, dict]:
     """What `under_defaults` says in a process of each default dtype."""
     script = str(Path(__file__).with_name("under_defaults.py"))
-    environment = os.environ | {"PYTHONPATH": str(ROOT.parent), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(LIBRARY.parent), "OMP_NUM_THREADS": "1"}
     asked = {
         dtype: subprocess.Popen([sys.executable, script, dtype], env=environment, stdout=subprocess.PIPE)
         for dtype in ("float32", "float64")

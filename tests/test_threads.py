@@ -10,13 +10,13 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from clinic import inner, maml_with
+from house import EXPLORERS, short
 from oracles import random_tasks, seeded
 from stability import forget
 from torch import Tensor, nn
@@ -24,7 +24,6 @@ from torch.nn.functional import mse_loss
 from torch.utils import _pytree as pytree
 from worker import meta_loss
 
-import mapping_lib.explorers
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
 from mapping_lib.learners.baselines import joint_adam
@@ -37,8 +36,6 @@ from mapping_lib.set_networks import ContextTransformer, DeepSet
 from mapping_lib.task import each, map_tasks
 
 THREADS = 4
-FOLDER = Path(mapping_lib.explorers.__file__).parent
-EXPLORERS = [path.stem for path in sorted(FOLDER.glob("*.py")) if "\nPRESETS = " in path.read_text(encoding="utf-8")]
 TANH = mlp((1, 6, 1), nn.Tanh)
 LEARNERS: dict[str, Callable[[], MetaLearner]] = {
     **{make.__name__: partial(make, TANH, mse_loss, steps=2) for make in (maml, fomaml, anil, meta_sgd, reptile)},
@@ -108,9 +105,9 @@ def test_init_neither_reads_nor_writes_the_global_random_state():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.mark.parametrize("name", EXPLORERS)
+@pytest.mark.parametrize("name", EXPLORERS, ids=short)
 def test_explorers_compute_in_threads_what_they_compute_alone(name: str):
-    panel = import_module(f"mapping_lib.explorers.{name}")
+    panel = import_module(name)
     states = [replace(panel.State(), **values) for values in list(panel.PRESETS.values())[:THREADS]]
     forget()
     found = in_threads([partial(panel.compute, state) for state in states])

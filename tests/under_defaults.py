@@ -12,17 +12,14 @@ import random
 import sys
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import torch
+from house import EXPLORERS, HOUSE, short
 
-import mapping_lib
 from mapping_lib.applications import read_table
-
-LIBRARY = Path(mapping_lib.__file__).parent
 
 
 def told(value: Any) -> Iterator[bytes]:
@@ -48,12 +45,11 @@ def digest(value: Any) -> str:
 
 def explorers() -> Iterator[tuple[str, Any]]:
     """The frames of every explorer: where it begins, and at every preset."""
-    for path in sorted((LIBRARY / "explorers").glob("*.py")):
-        module = importlib.import_module(f"mapping_lib.explorers.{path.stem}")
-        if hasattr(module, "explorer"):
-            start = module.explorer().state
-            states = [start, *(replace(start, **preset) for preset in module.PRESETS.values())]
-            yield path.stem, [importlib.import_module(type(start).__module__).compute(state) for state in states]
+    for name in EXPLORERS:
+        module = importlib.import_module(name)
+        start = module.explorer().state
+        states = [start, *(replace(start, **preset) for preset in module.PRESETS.values())]
+        yield short(name), [importlib.import_module(type(start).__module__).compute(state) for state in states]
 
 
 def families() -> Iterator[tuple[str, Any]]:
@@ -78,10 +74,10 @@ def families() -> Iterator[tuple[str, Any]]:
 
 
 def all_families() -> set[str]:
-    """The names of the classes in `mapping_lib.families` that draw tasks."""
-    modules = [importlib.import_module(f"mapping_lib.families.{path.stem}") for path in LIBRARY.glob("families/*.py")]
-    classes = [value for module in modules for value in vars(module).values() if inspect.isclass(value)]
-    return {c.__name__ for c in classes if "families" in c.__module__ and hasattr(c, "sample") and is_dataclass(c)}
+    """The names of the library's classes that draw tasks."""
+    classes = [(name, value) for name in HOUSE for value in vars(importlib.import_module(name)).values()]
+    own = {value for name, value in classes if inspect.isclass(value) and value.__module__ == name}
+    return {c.__name__ for c in own if hasattr(c, "sample") and is_dataclass(c)}
 
 
 def shared() -> dict[str, Any]:

@@ -1,0 +1,66 @@
+"""The library as a house: its modules, the rooms that they stand in, what each imports, and its explorers."""
+
+import ast
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import mapping_lib
+
+ROOT = Path(__file__).parent.parent
+LIBRARY = Path(mapping_lib.__file__).parent
+
+
+def module_name(path: Path) -> str:
+    """The dotted name of a file: ``mapping_lib/learners/__init__.py`` is ``mapping_lib.learners``."""
+    parts = path.relative_to(LIBRARY.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(LIBRARY.rglob("*.py"))}
+HOUSE = [name for name in MODULES if name != "mapping_lib"]
+
+
+def room(module: str) -> str:
+    """The room of a module: ``families`` for ``mapping_lib.families.sinusoid``."""
+    return module.split(".")[1]
+
+
+def imports(source: str, module: str, *, is_package: bool = False) -> set[str]:
+    """The dotted names that ``source`` imports, anywhere in it; ``from a import b`` gives ``a.b``."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            here = module.split(".")[: None if is_package else -1]
+            base = here[: len(here) - node.level + 1] if node.level else []
+            start = ".".join([*base, node.module] if node.module else base)
+            names |= {f"{start}.{alias.name}" for alias in node.names}
+    return names
+
+
+def imports_of(module: str) -> set[str]:
+    """The dotted names that a module of the library imports."""
+    path = MODULES[module]
+    return imports(path.read_text(encoding="utf-8"), module, is_package=path.name == "__init__.py")
+
+
+def inside(names: set[str]) -> set[str]:
+    """The modules of mapping_lib among dotted names, of which the last part may be a function or class."""
+    return {n if n in MODULES else n.rpartition(".")[0] for n in names if n.split(".")[0] == "mapping_lib"}
+
+
+EXPLORERS = [name for name, path in MODULES.items() if "\ndef explorer(" in path.read_text(encoding="utf-8")]
+"""The modules that make a panel."""
+
+
+def short(explorer: str) -> str:
+    """What tells an explorer from the others, for the names of tests."""
+    return explorer.removeprefix("mapping_lib.").replace("chapters.", "").replace(".explorer", "")
+
+
+def part_of(explorer: str, part: str) -> ModuleType:
+    """The module that computes ("frame") or draws ("canvas") an explorer: its own, unless it has one beside it."""
+    beside = f"{explorer}_{part}"
+    return importlib.import_module(beside if beside in MODULES else explorer)
