@@ -10,7 +10,7 @@ import lab
 import pytest
 import torch
 
-from mapping_lib.recording import other_copy
+from mapping_lib.tools.recording import other_copy
 
 torch.set_num_threads(1)
 

@@ -15,8 +15,8 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from mapping_lib import editions
 from mapping_lib.explorers.alpha_beta_canvas import MAP
+from mapping_lib.tools import editions
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.browser

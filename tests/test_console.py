@@ -15,8 +15,8 @@ from mapping_lib.doctor import FAULTS, Diagnosis, Finding
 ROOT = Path(__file__).parent.parent
 ENCODINGS = ["ascii", "cp1252", "gbk", "utf-8"]
 COMMANDS = {
-    "recording": [],
-    "editions": ["student"],
+    "tools.recording": [],
+    "tools.editions": ["student"],
     "weights": ["maml"],
     "applications": ["--train"],
     "applications.omniglot": ["--episodes"],
@@ -132,7 +132,7 @@ def test_a_command_says_how_it_is_called_without_docstrings_on_any_console(name:
     assert ". " in said.partition("[-h]")[2], "what it does is not said"
 
 
-@pytest.mark.parametrize("name", ["weights", "applications", "applications.continual_tuning", "editions"])
+@pytest.mark.parametrize("name", ["weights", "applications", "applications.continual_tuning", "tools.editions"])
 def test_a_command_names_what_it_allows(name: str):
     done = python("-m", f"mapping_lib.{name}", "内循环", encoding="cp1252")
     assert done.returncode == 2
@@ -141,7 +141,7 @@ def test_a_command_names_what_it_allows(name: str):
 
 def test_a_command_may_name_a_file_that_its_console_cannot(tmp_path: Path):
     environment = os.environ | {"PYTHONIOENCODING": "cp1252", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "mapping_lib.editions", "student", "--to", str(tmp_path / "学生")]
+    command = [sys.executable, "-m", "mapping_lib.tools.editions", "student", "--to", str(tmp_path / "学生")]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert rb"\u5b66\u751f: " in done.stdout

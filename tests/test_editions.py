@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from test_notebooks import links_resolve, load
 
-from mapping_lib import editions
+from mapping_lib.tools import editions
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
@@ -90,7 +90,7 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path):
 
 
 def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "mapping_lib.editions", *arguments]
+    command = [sys.executable, "-m", "mapping_lib.tools.editions", *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 

@@ -19,7 +19,7 @@ from ipykernel.ipkernel import IPythonKernel
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from mapping_lib import recording
+from mapping_lib.tools import recording
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
@@ -118,7 +118,7 @@ def outputs(path: Path) -> list[NotebookNode]:
 
 
 def run(path: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "mapping_lib.recording", *arguments]
+    command = [sys.executable, "-m", "mapping_lib.tools.recording", *arguments]
     return subprocess.run(command, cwd=path, capture_output=True, text=True, check=False)
 
 

@@ -1,8 +1,8 @@
 """Execute the notebooks and store what they print, for readers without a kernel.
 
-    python -m mapping_lib.recording                              # all notebooks, in order
-    python -m mapping_lib.recording notebooks/03_maml_code.ipynb
-    python -m mapping_lib.recording --check                      # execute nothing, report what is amiss
+    python -m mapping_lib.tools.recording                              # all notebooks, in order
+    python -m mapping_lib.tools.recording notebooks/03_maml_code.ipynb
+    python -m mapping_lib.tools.recording --check                      # execute nothing, report what is amiss
 
 Run it from the project's root. Recording twice changes no byte, except in cells tagged `nbval-ignore-output`.
 Cells tagged `skip-execution` keep what they hold; cells tagged `raises-exception` may fail.
@@ -240,7 +240,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 def main() -> None:
     """Record the notebooks named on the command line, or check them."""
-    parser = command("mapping_lib.recording", "Execute the notebooks and store what they print.")
+    parser = command("mapping_lib.tools.recording", "Execute the notebooks and store what they print.")
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: notebooks/*.ipynb")
     parser.add_argument("--check", action="store_true", help="execute nothing, report what is not recorded properly")
     options = parser.parse_args()

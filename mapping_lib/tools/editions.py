@@ -1,8 +1,8 @@
 """Two editions of the notebooks for a class: one for students, one for the teacher.
 
-    python -m mapping_lib.editions                     # writes student/ and teacher/ beside notebooks/
-    python -m mapping_lib.editions student             # one of them
-    python -m mapping_lib.editions student --to DIR    # elsewhere; the folder must be new or empty
+    python -m mapping_lib.tools.editions                     # writes student/ and teacher/ beside notebooks/
+    python -m mapping_lib.tools.editions student             # one of them
+    python -m mapping_lib.tools.editions student --to DIR    # elsewhere; the folder must be new or empty
 
 The student's has no teacher's notes, no solutions and no outputs: predictions are made before results are seen. The
 teacher's has the notes open and the exercises solved. Run it from the project's root.
@@ -18,7 +18,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from mapping_lib.console import command, refuse_unknown
-from mapping_lib.recording import NotebookError, read, serialised
+from mapping_lib.tools.recording import NotebookError, read, serialised
 
 SOLUTION = re.compile(r"<details>\s*<summary>Solution</summary>(.*?)</details>\s*", re.DOTALL)
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -161,7 +161,7 @@ def _tags(cell: NotebookNode) -> list[str]:
 
 def main() -> None:
     """Write the editions named on the command line."""
-    parser = command("mapping_lib.editions", "Two editions of the notebooks for a class.")
+    parser = command("mapping_lib.tools.editions", "Two editions of the notebooks for a class.")
     parser.add_argument("editions", nargs="*", metavar="edition", help=f"{' or '.join(EDITIONS)}; default: both")
     parser.add_argument("--to", type=Path, help="the folder for one edition; default: a folder of its name")
     options = parser.parse_args()
