@@ -11,8 +11,8 @@ from typing import Any
 import ipywidgets as widgets
 import pytest
 
-from mapping_lib.explorers.canvas import Canvas
-from mapping_lib.explorers.panel import Panel
+from mapping_lib.page.canvas import Canvas
+from mapping_lib.page.panel import Panel
 
 
 def states_draw(compute: Callable, canvas: Canvas, draw_state: Callable[[random.Random], Any], n: int = 1000) -> None:

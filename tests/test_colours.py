@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from mapping_lib import plots
 from mapping_lib.explorers import languages_canvas
-from mapping_lib.plots import automl, continual, few_shot, gains, language, navigation, personalisation
+from mapping_lib.page import plots
+from mapping_lib.page.plots import automl, continual, few_shot, gains, language, navigation, personalisation
 
 SIGHTS = {
     "normal": np.eye(3),

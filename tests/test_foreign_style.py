@@ -14,10 +14,10 @@ from house import EXPLORERS, part_of, short
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mapping_lib import plots
 from mapping_lib.evaluation import summarise
-from mapping_lib.explorers.canvas import Canvas, _stamp
-from mapping_lib.plots import suite_style, use_style
+from mapping_lib.page import plots
+from mapping_lib.page.canvas import Canvas, _stamp
+from mapping_lib.page.plots import suite_style, use_style
 
 STYLES = {
     "dark": mpl.style.library["dark_background"],

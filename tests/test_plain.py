@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from mapping_lib.applications import Row, Table, plain, read_about, read_table, save_table
 from mapping_lib.applications.gains import Gain, error_removed
 from mapping_lib.applications.plain import BUDGET, GROUPS, KINDS, LEARNED, PLAIN, TOLD, VERDICTS
-from mapping_lib.plots import COLOURS
+from mapping_lib.page.plots import COLOURS
 from mapping_lib.plots.gains import plot_grouped_gains
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from mapping_lib.exercises.checking import answered, check, need
+from mapping_lib.page.checking import answered, check, need
 
 
 @check("phi - c is (1 - alpha h)^m (theta - c); differentiate that by alpha, and multiply by h (phi - c_query).")

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import torch
 
 from mapping_lib.doctor import FAULTS, diagnose
-from mapping_lib.exercises.checking import answered, check, need
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.module import from_module
 from mapping_lib.networks import mlp
+from mapping_lib.page.checking import answered, check, need
 from mapping_lib.params import copied, difference, norm
 from mapping_lib.task import each
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mapping_lib.exercises.checking import answered, check, need
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.gradient import fomaml
 from mapping_lib.networks import mlp
+from mapping_lib.page.checking import answered, check, need
 
 _mse = torch.nn.functional.mse_loss
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from mapping_lib.exercises.checking import answered, check, need
+from mapping_lib.page.checking import answered, check, need
 
 
 @check("for every old task: the error in the last row, minus that on the diagonal. Then the mean of these.")

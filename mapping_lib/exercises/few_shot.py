@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mapping_lib.exercises.checking import answered, check, need
+from mapping_lib.page.checking import answered, check, need
 
 
 @check("the sum of the first k embeddings is k times their mean: add the new one, and divide by k + 1.")

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mapping_lib.exercises.checking import answered, check, need
 from mapping_lib.networks import functional, mlp
+from mapping_lib.page.checking import answered, check, need
 from mapping_lib.params import copied
 
 

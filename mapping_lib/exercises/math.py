@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mapping_lib.exercises.checking import answered, check, need
+from mapping_lib.page.checking import answered, check, need
 
 
 @check("phi lies (1 - alpha h)^m times as far from c as theta does, and d phi / d theta is that number again.")

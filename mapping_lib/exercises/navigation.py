@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mapping_lib.exercises.checking import answered, check, need
 from mapping_lib.learners.policies import rewards_to_go
+from mapping_lib.page.checking import answered, check, need
 
 
 @check("go from the last reward to the first: what is ahead is this reward plus the discount times what came after.")

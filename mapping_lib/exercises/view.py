@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from mapping_lib.exercises.checking import answered, check, need
+from mapping_lib.page.checking import answered, check, need
 
 
 @check("inside, define a function of D: it calls learn(D) once and returns a function of x that calls predict.")

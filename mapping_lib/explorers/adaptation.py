@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 
 from mapping_lib import batched_mlp
 from mapping_lib.curvature import largest_eigenvalue
-from mapping_lib.explorers.canvas import ALARM, Canvas
-from mapping_lib.explorers.panel import LOOK, Panel
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.gradient import ALPHA_PREFIX
-from mapping_lib.plots import COLOURS
+from mapping_lib.page.canvas import ALARM, Canvas
+from mapping_lib.page.panel import LOOK, Panel
+from mapping_lib.page.plots import COLOURS
 from mapping_lib.task import Batch, Params
 from mapping_lib.weights.recipes import RECIPES, shipped
 

@@ -9,7 +9,7 @@ from ipyevents import Event
 from mapping_lib.applications.automl.grid import INNER_STEPS, JUDGED_STEPS, SIDE
 from mapping_lib.explorers.alpha_beta_canvas import AlphaBetaCanvas, place_in_map
 from mapping_lib.explorers.alpha_beta_frame import MAX_SHOTS, State, best_cell, compute
-from mapping_lib.explorers.panel import LOOK, Panel
+from mapping_lib.page.panel import LOOK, Panel
 
 PRESETS = {
     "α too small": asdict(State(alpha=SIDE[0])),

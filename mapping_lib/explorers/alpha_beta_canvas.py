@@ -9,8 +9,8 @@ from matplotlib.patches import Rectangle
 
 from mapping_lib.applications.automl.grid import BLOCK, JUDGED_STEPS, SIDE
 from mapping_lib.explorers.alpha_beta_frame import GRID, Frame
-from mapping_lib.explorers.canvas import Canvas, number
-from mapping_lib.plots import COLOURS
+from mapping_lib.page.canvas import Canvas, number
+from mapping_lib.page.plots import COLOURS
 from mapping_lib.plots.automl import BAD, HIGHEST, LOWEST, colour_of, shade
 
 MAP = (82, 92, 364, 364)

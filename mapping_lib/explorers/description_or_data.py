@@ -6,7 +6,7 @@ import ipywidgets as widgets
 
 from mapping_lib.explorers.description_or_data_canvas import DescriptionOrDataCanvas
 from mapping_lib.explorers.description_or_data_frame import MAX_SHOTS, MAX_STEPS, WRITERS, State, compute
-from mapping_lib.explorers.panel import LOOK, Panel
+from mapping_lib.page.panel import LOOK, Panel
 
 PRESETS = {
     "exact description": asdict(State(blur=0.0)),

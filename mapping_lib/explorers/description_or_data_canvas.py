@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from mapping_lib.explorers.canvas import Canvas, number, palette
 from mapping_lib.explorers.description_or_data_frame import COLOURS, GRID, MAX_SHOTS, N_TASKS, NAMES, Frame
-from mapping_lib.plots import COLOURS as ROLES
+from mapping_lib.page.canvas import Canvas, number, palette
+from mapping_lib.page.plots import COLOURS as ROLES
 
 X = GRID[:, 0].numpy()
 FAR = 1e3

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from mapping_lib import batched_mlp
-from mapping_lib.explorers.canvas import number
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.plots import METHODS
+from mapping_lib.page.canvas import number
+from mapping_lib.page.plots import METHODS
 from mapping_lib.task import Batch, Task
 from mapping_lib.weights.recipes import shipped
 

@@ -22,7 +22,7 @@ from mapping_lib.explorers.few_shot_frame import (
     compute,
     score,
 )
-from mapping_lib.explorers.panel import LOOK, PlayingPanel
+from mapping_lib.page.panel import LOOK, PlayingPanel
 
 MAX_EPISODE = 50
 SLICE = 0.06

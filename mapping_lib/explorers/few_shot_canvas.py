@@ -7,9 +7,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mapping_lib.explorers.canvas import Canvas, palette
 from mapping_lib.explorers.few_shot_frame import ASK, LETTERS, MAX_WAY, SHOWN, Frame
-from mapping_lib.plots import COLOURS
+from mapping_lib.page.canvas import Canvas, palette
+from mapping_lib.page.plots import COLOURS
 
 RIGHT, WRONG, OTHER, LINE = COLOURS["after"], COLOURS["rival"], "#777777", "#C8C8C8"
 WIDTH, HEIGHT = 1060, 530

@@ -7,9 +7,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from mapping_lib.explorers.canvas import Canvas, number, palette
 from mapping_lib.explorers.five_mappings_frame import GRID, MAML_STEPS, MAPPINGS, WEIGHTS, Frame, tau
-from mapping_lib.plots import COLOURS
+from mapping_lib.page.canvas import Canvas, number, palette
+from mapping_lib.page.plots import COLOURS
 
 X = GRID[:, 0].numpy()
 FAR = 1e3

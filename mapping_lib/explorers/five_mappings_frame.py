@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mapping_lib.explorers.canvas import number
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.flow import flow_step
 from mapping_lib.inner_loop import mean_squared_error
 from mapping_lib.learners.amortised import BASE
 from mapping_lib.learners.flow import LOG_TAU
 from mapping_lib.networks import mlp
+from mapping_lib.page.canvas import number
+from mapping_lib.page.plots import METHODS
 from mapping_lib.params import difference, flat
-from mapping_lib.plots import METHODS
 from mapping_lib.task import Batch, Params
 from mapping_lib.weights.mappings import MAPPINGS as OTHERS
 from mapping_lib.weights.mappings import SIZES

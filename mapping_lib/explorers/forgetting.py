@@ -6,7 +6,7 @@ import ipywidgets as widgets
 
 from mapping_lib.explorers.forgetting_canvas import ForgettingCanvas
 from mapping_lib.explorers.forgetting_frame import MAX_MEMORY, MAX_STEPS, METHODS, N_TASKS, State, compute
-from mapping_lib.explorers.panel import LOOK, Panel
+from mapping_lib.page.panel import LOOK, Panel
 
 PRESETS = {
     "one after the other": asdict(State(method="sequential", now=4)),

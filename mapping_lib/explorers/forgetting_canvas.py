@@ -7,9 +7,9 @@ from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mapping_lib.explorers.canvas import Canvas
 from mapping_lib.explorers.forgetting_frame import GRID, N_TASKS, Frame, said
-from mapping_lib.plots import COLOURS
+from mapping_lib.page.canvas import Canvas
+from mapping_lib.page.plots import COLOURS
 
 X = GRID[:, 0].numpy()
 FAR = 1e3

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from mapping_lib import batched_mlp
-from mapping_lib.explorers.canvas import number
 from mapping_lib.families.sequence import WaveSequences, of_task
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.networks import functional, mlp
+from mapping_lib.page.canvas import number
 from mapping_lib.params import as_params, flat
 from mapping_lib.task import Batch, Params, Task
 from mapping_lib.weights.recipes import shipped

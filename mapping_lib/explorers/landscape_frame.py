@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from mapping_lib.explorers.canvas import number
 from mapping_lib.families.landscapes import (
     adapted_path,
     bowls,
@@ -17,6 +16,7 @@ from mapping_lib.families.landscapes import (
     meta_loss,
     sines,
 )
+from mapping_lib.page.canvas import number
 
 OUTER_STEPS = 60
 LANDSCAPES = {"bowls": bowls(), "sines": sines()}

@@ -7,8 +7,8 @@ import ipywidgets as widgets
 from mapping_lib.applications.language import METHODS
 from mapping_lib.explorers.languages_canvas import LanguagesCanvas
 from mapping_lib.explorers.languages_frame import MAX_SHOTS, State, compute
-from mapping_lib.explorers.panel import LOOK, Panel
 from mapping_lib.families.languages import PARTS
+from mapping_lib.page.panel import LOOK, Panel
 
 PRESETS = {
     "one name each": asdict(State()),

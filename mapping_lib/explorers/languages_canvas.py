@@ -7,8 +7,8 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from mapping_lib.applications.language import METHODS, N_WAY
-from mapping_lib.explorers.canvas import Canvas, palette
 from mapping_lib.explorers.languages_frame import Frame, characters
+from mapping_lib.page.canvas import Canvas, palette
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#8C6510")
 """One colour a language of the task, in the order drawn."""

@@ -11,11 +11,11 @@ import torch
 from matplotlib.figure import Figure
 
 from mapping_lib.evaluation import query_errors
-from mapping_lib.explorers.canvas import Canvas, apart
-from mapping_lib.explorers.panel import LOOK, PlayingPanel
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.meta_training import MetaTrainingDiverged, Progress, meta_train
-from mapping_lib.plots import COLOURS
+from mapping_lib.page.canvas import Canvas, apart
+from mapping_lib.page.panel import LOOK, PlayingPanel
+from mapping_lib.page.plots import COLOURS
 from mapping_lib.task import Batch, Params, Task
 from mapping_lib.weights.recipes import RECIPES
 

@@ -6,7 +6,7 @@ import ipywidgets as widgets
 
 from mapping_lib.explorers.navigation_canvas import NavigationCanvas
 from mapping_lib.explorers.navigation_frame import FAR, MAX_TRAJECTORIES, METHODS, State, compute
-from mapping_lib.explorers.panel import LOOK, Panel
+from mapping_lib.page.panel import LOOK, Panel
 
 PRESETS = {
     "near": asdict(State(x=0.1, y=-0.05)),

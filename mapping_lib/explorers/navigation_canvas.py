@@ -5,10 +5,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mapping_lib.explorers.canvas import Canvas
 from mapping_lib.explorers.navigation_frame import PAPER, Frame
 from mapping_lib.families.navigation import Navigation
-from mapping_lib.plots import COLOURS
+from mapping_lib.page.canvas import Canvas
+from mapping_lib.page.plots import COLOURS
 
 SIDE, GAP, LEFT = 240, 12, 58
 EDGE = 1.0

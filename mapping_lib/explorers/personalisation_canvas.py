@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mapping_lib.explorers.canvas import Canvas, number, palette
 from mapping_lib.explorers.personalisation_frame import MAX_SHOTS, NAMES, Frame
-from mapping_lib.plots import COLOURS as ROLES
+from mapping_lib.page.canvas import Canvas, number, palette
+from mapping_lib.page.plots import COLOURS as ROLES
 from mapping_lib.plots.personalisation import PEOPLE
 
 AXES = {

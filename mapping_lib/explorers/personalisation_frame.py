@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from mapping_lib.applications.personalisation import curves, customers
-from mapping_lib.explorers.canvas import number
 from mapping_lib.families.growth import Growth
 from mapping_lib.learners.gradient import ALPHA_PREFIX
 from mapping_lib.learners.prior import choice_slopes, covariance, newton_step
+from mapping_lib.page.canvas import number
 from mapping_lib.plots.personalisation import PEOPLE
 from mapping_lib.task import Batch, Params
 

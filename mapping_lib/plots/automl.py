@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
-from mapping_lib.plots import COLOURS, log_scale
+from mapping_lib.page.plots import COLOURS, log_scale
 
 LOWEST, HIGHEST, PALEST = 0.3, 5.0, 0.04
 """Errors of the darkest and the palest blue, and how much blue is left in the palest."""

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from torch import Tensor
 
-from mapping_lib.plots import COLOURS, METHODS
+from mapping_lib.page.plots import COLOURS, METHODS
 from mapping_lib.task import Batch
 
 SHADES = LinearSegmentedColormap.from_list("errors", ["white", "#E9A06A", COLOURS["rival"]])

@@ -7,7 +7,7 @@ from matplotlib.ticker import MultipleLocator, PercentFormatter
 
 from mapping_lib.applications import Row
 from mapping_lib.applications.gains import Gain
-from mapping_lib.plots import COLOURS
+from mapping_lib.page.plots import COLOURS
 
 LINES = (COLOURS["before"], COLOURS["rival"], COLOURS["after"], "#000000", COLOURS["support"])
 """In `plot_rows`: a task alone, other tasks put together, learning to learn, and what more there is."""

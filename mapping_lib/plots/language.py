@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from mapping_lib.plots import METHODS
+from mapping_lib.page.plots import METHODS
 
 LANGUAGE_METHODS = {
     "nearest centroid": "#CC79A7",

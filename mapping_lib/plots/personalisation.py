@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from mapping_lib.plots import COLOURS
+from mapping_lib.page.plots import COLOURS
 
 PEOPLE = {
     "population": "#808080",

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from PIL import Image
 
-from mapping_lib.plots import COLOURS, suite_style
+from mapping_lib.page.plots import COLOURS, suite_style
 
 DPI = 100
 ALARM = "#B00020"

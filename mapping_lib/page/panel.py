@@ -17,7 +17,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from mapping_lib.explorers.canvas import Canvas
+from mapping_lib.page.canvas import Canvas
 
 LOOK = {"style": {"description_width": "96px"}, "layout": {"width": "330px"}}
 """Keyword arguments shared by all controls, so that they stand in columns."""
