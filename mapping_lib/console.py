@@ -37,8 +37,8 @@ def command(module: str, about: str) -> argparse.ArgumentParser:
 
     ``about`` is written out, since ``python -OO`` takes docstrings away.
 
-    >>> command("mapping_lib.weights", "Rebuild every shipped theta.").prog
-    'python -m mapping_lib.weights'
+    >>> command("mapping_lib.study.train", "Rebuild every shipped theta.").prog
+    'python -m mapping_lib.study.train'
     """
     plain_streams()
     return argparse.ArgumentParser(prog=f"python -m {module}", description=about)

@@ -37,7 +37,7 @@ class Progress(NamedTuple):
     """What one outer step gave: its number (from 1), the meta-loss before it, and theta after it.
 
     ``state`` is what going on needs besides: a copy of the optimiser's state and of the generator's, for
-    ``meta_train(..., resume=progress)``. `mapping_lib.weights.progress` keeps the whole in a file.
+    ``meta_train(..., resume=progress)``. `mapping_lib.study.progress` keeps the whole in a file.
     """
 
     step: int

@@ -20,9 +20,10 @@ from test_automl import GRID_TOLERANCE, errors_of_cells
 from test_weights import BEST_STEP, MAPPING_BELOW, MEDIAN_BELOW, SEEDS, STEPS_OF, TRAINED, adapted, judged
 from torch import Tensor
 
-from mapping_lib import applications, weights
+from mapping_lib import study as applications
 from mapping_lib.applications.automl.grid import INNER_STEPS, read_grid
 from mapping_lib.evaluation import ErrorByStep
+from mapping_lib.study import theta as weights
 from mapping_lib.task import Task
 
 SIZE = 1e-6

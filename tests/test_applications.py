@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
-from mapping_lib import applications
-from mapping_lib.applications import Row, Table, measure, read_about, read_table, save_table
-from mapping_lib.weights import load_settings
+from mapping_lib import study as applications
+from mapping_lib.study import Row, Table, measure, read_about, read_table, save_table
+from mapping_lib.study.theta import load_settings
 
 TABLES = applications.tables()
 CELLS = [(name, m, s) for name, table in TABLES.items() for s in table.settings for m in table.methods]
@@ -29,7 +29,7 @@ def test_a_table_is_whole(name: str):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_the_means_that_one_can_read_are_those_of_the_scores(name: str):
-    lines = json.loads((applications.FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    lines = json.loads(applications.stored("tables")[name].with_suffix(".json").read_text(encoding="utf-8"))
     rows = read_table(name).values()
     for row, told in zip(rows, lines["method, setting, mean, low, high"], strict=True):
         assert told == [row.method, row.setting, *(pytest.approx(v, rel=1e-4) for v in (row.mean, row.low, row.high))]
@@ -48,8 +48,8 @@ def test_a_shipped_theta_was_made_by_the_settings_that_the_code_has(name: str):
 
 
 def test_every_stored_table_is_known():
-    for ending in ("json", "npz"):
-        assert {path.stem for path in applications.FOLDER.glob(f"*.{ending}")} == set(TABLES)
+    assert applications.stored("tables").keys() == set(TABLES)
+    assert {path.stem for path in applications.LIBRARY.rglob("tables/*.json")} == set(TABLES)
 
 
 # The machinery ----------------------------------------------------------------------------------------
@@ -70,9 +70,10 @@ def test_methods_meet_the_same_episodes_and_a_sample_is_their_beginning():
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(applications, "FOLDER", tmp_path)
+    monkeypatch.setattr(applications, "LIBRARY", tmp_path)
+    (tmp_path / "tables").mkdir()
     rows = [measure(TABLE, method, "x") for method in "ab"]
-    save_table("lots", TABLE, rows)
+    save_table(tmp_path / "tables", "lots", TABLE, rows)
     back = read_table("lots")
     assert all(torch.equal(back[row.method, row.setting].scores, row.scores) for row in rows)
     assert read_about("lots") == {
@@ -96,7 +97,7 @@ def test_the_interval_is_that_of_the_mean():
         (lambda: measure(TABLE, "c", "x"), "method is 'c'; allowed: 'a', 'b'"),
         (lambda: measure(TABLE, "a", "y"), "setting is 'y'; allowed: 'x'"),
         (lambda: measure(TABLE, "a", "x", n=0), "n is 0; allowed: a whole number, 1 or more"),
-        (lambda: read_table("nothing"), "no such table is stored"),
+        (lambda: read_table("nothing"), "nothing of this name is stored"),
     ],
 )
 def test_wrong_names_are_refused(call, message: str):

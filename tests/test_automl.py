@@ -12,7 +12,6 @@ from torch.func import grad, vmap
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
-from mapping_lib.applications import automl
 from mapping_lib.applications.automl import grid, problems, search
 from mapping_lib.applications.automl.many_settings import (
     meta_gradients,
@@ -28,6 +27,7 @@ from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.inner_loop import adapt
 from mapping_lib.learners.gradient import ALPHA_PREFIX, maml, meta_sgd
 from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
+from mapping_lib.study import automl
 
 FAMILY = Sinusoids(dtype=torch.float64)
 ALPHA = torch.tensor([0.001, 0.01, 0.1, 0.01, 1e120, 0.01], dtype=torch.float64)

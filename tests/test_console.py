@@ -17,8 +17,8 @@ ENCODINGS = ["ascii", "cp1252", "gbk", "utf-8"]
 COMMANDS = {
     "tools.recording": [],
     "tools.editions": ["student"],
-    "weights": ["maml"],
-    "applications": ["--train"],
+    "study.train": ["maml"],
+    "study": ["--train"],
     "applications.omniglot": ["--episodes"],
     "applications.continual_tuning": ["method"],
     "applications.few_shot_tuning": [],
@@ -132,7 +132,7 @@ def test_a_command_says_how_it_is_called_without_docstrings_on_any_console(name:
     assert ". " in said.partition("[-h]")[2], "what it does is not said"
 
 
-@pytest.mark.parametrize("name", ["weights", "applications", "applications.continual_tuning", "tools.editions"])
+@pytest.mark.parametrize("name", ["study.train", "study", "applications.continual_tuning", "tools.editions"])
 def test_a_command_names_what_it_allows(name: str):
     done = python("-m", f"mapping_lib.{name}", "内循环", encoding="cp1252")
     assert done.returncode == 2

@@ -22,8 +22,8 @@ LEARNING = [
     if name != "mapping_lib" and (FLOORS.get(room(name), 99) <= 4 or SCIENCE.match(name)) and room(name) != "tools"
 ]
 WITHOUT_EXAMPLES = {
-    "mapping_lib.weights.__main__",  # trains for minutes
-    "mapping_lib.applications.__main__",  # measures for minutes
+    "mapping_lib.study.train",  # trains for minutes
+    "mapping_lib.study.__main__",  # measures for minutes
     "mapping_lib.doctor.patient",  # the doctor's tools: `diagnose` shows them at work
     "mapping_lib.doctor.checks",
     "mapping_lib.doctor.slopes",

@@ -19,9 +19,9 @@ from mapping_lib.learners.baselines import from_scratch, joint, nearest_neighbou
 from mapping_lib.learners.gradient import anil, fomaml, maml, meta_sgd, reptile
 from mapping_lib.learners.module import from_module
 from mapping_lib.networks import mlp
+from mapping_lib.study.sinusoids import RECIPES as SHIPPED
+from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch, Task, each, map_tasks
-from mapping_lib.weights.recipes import RECIPES as SHIPPED
-from mapping_lib.weights.recipes import shipped
 
 SEEDS = {0: 2, 1: 4, 2: 2, 3: 2, 4: 3}
 """Seeds of the doctor's draws, with the number of tasks: what it finds must not hang on luck."""

@@ -19,8 +19,8 @@ from mapping_lib.explorers.landscape_frame import LANDSCAPES, OUTER_STEPS, START
 from mapping_lib.families import landscapes
 from mapping_lib.inner_loop import adapt, support_objective
 from mapping_lib.page.canvas import Label, apart
+from mapping_lib.study.sinusoids import RECIPES, shipped
 from mapping_lib.task import Batch
-from mapping_lib.weights.recipes import RECIPES, shipped
 
 METHODS = [name for name in RECIPES if name != "scratch"]
 

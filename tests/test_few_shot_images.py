@@ -10,7 +10,6 @@ from oracles import seeded
 from PIL import Image
 from torch.testing import assert_close
 
-from mapping_lib.applications import few_shot_methods, few_shot_tuning, omniglot
 from mapping_lib.applications.few_shot_images import accuracies, told_in_company
 from mapping_lib.applications.few_shot_methods import (
     GLYPHS,
@@ -28,6 +27,7 @@ from mapping_lib.exercises import few_shot as exercises
 from mapping_lib.families.glyphs import Glyphs
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.features import BODY, HEAD
+from mapping_lib.study import few_shot_methods, few_shot_tuning, omniglot
 from mapping_lib.task import each
 
 FIVE = {"n_way": 5, "k_shot": 2}

@@ -17,8 +17,8 @@ from mapping_lib.explorers.forgetting_frame import GRID, METHODS, N_POINTS, N_TA
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.continual import errors, sequence_model, train_in_sequence
 from mapping_lib.networks import functional, mlp
+from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch
-from mapping_lib.weights.recipes import shipped
 
 mse = torch.nn.functional.mse_loss
 

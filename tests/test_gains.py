@@ -8,8 +8,8 @@ import pytest
 import torch
 from oracles import seeded
 
-from mapping_lib.applications import Row
-from mapping_lib.applications.gains import error_removed, paired
+from mapping_lib.study import Row
+from mapping_lib.study.gains import error_removed, paired
 
 BASE = 1 + torch.rand(600, generator=seeded(0), dtype=torch.float64)
 BETTER = 0.6 * BASE + 0.1 * torch.rand(600, generator=seeded(1), dtype=torch.float64)

@@ -10,7 +10,6 @@ from explorer_checks import controls_matter, states_draw
 from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 
-from mapping_lib.applications import read_table
 from mapping_lib.applications.language import CHOSEN, METHODS
 from mapping_lib.explorers import languages as explorer
 from mapping_lib.explorers.languages_canvas import LanguagesCanvas, printable, shortened
@@ -25,6 +24,7 @@ from mapping_lib.explorers.languages_frame import (
     unreadable,
 )
 from mapping_lib.families.languages import PARTS, counts, features, languages
+from mapping_lib.study import read_table
 from mapping_lib.task import Batch
 
 

@@ -16,8 +16,8 @@ from mapping_lib.explorers import description_or_data_frame as shares
 from mapping_lib.explorers.five_mappings_canvas import PICTURE, picture_of
 from mapping_lib.explorers.five_mappings_frame import GRID, MAPPINGS, WEIGHTS, Frame
 from mapping_lib.families.sinusoid import Sinusoids
+from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch
-from mapping_lib.weights.recipes import shipped
 
 # Five mappings --------------------------------------------------------------------------------------------
 

@@ -20,9 +20,9 @@ from mapping_lib.learners.gradient import maml, meta_sgd, reptile
 from mapping_lib.learners.rule import learned_rule
 from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
 from mapping_lib.networks import mlp
+from mapping_lib.study.progress import load_progress, save_progress
+from mapping_lib.study.theta import save_theta
 from mapping_lib.task import Params, Task
-from mapping_lib.weights import save_theta
-from mapping_lib.weights.progress import load_progress, save_progress
 
 FAMILY = Sinusoids(dtype=torch.float64)
 NETWORK = float64_mlp(1, 6, 1)

@@ -4,7 +4,6 @@ import pytest
 import torch
 from answers import wrong_answers
 
-from mapping_lib.applications import navigation
 from mapping_lib.applications.navigation import (
     ALPHA,
     FAMILY,
@@ -27,6 +26,7 @@ from mapping_lib.applications.navigation import (
 from mapping_lib.exercises import navigation as exercises
 from mapping_lib.learners.many_tasks import one_each
 from mapping_lib.learners.reinforcement import rollouts, trials
+from mapping_lib.study import navigation
 from mapping_lib.task import Batch
 
 TABLE = TABLES["navigation"]

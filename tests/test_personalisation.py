@@ -5,9 +5,9 @@ import pytest
 import torch
 from oracles import seeded
 
-from mapping_lib.applications import read_table
 from mapping_lib.applications.personalisation import curves, customers, train_curves, train_customers
 from mapping_lib.learners.prior import legendre
+from mapping_lib.study import read_table
 from mapping_lib.task import Batch
 
 

@@ -8,11 +8,11 @@ import torch
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from mapping_lib.applications import Row, Table, plain, read_about, read_table, save_table
-from mapping_lib.applications.gains import Gain, error_removed
-from mapping_lib.applications.plain import BUDGET, GROUPS, KINDS, LEARNED, PLAIN, TOLD, VERDICTS
 from mapping_lib.page.plots import COLOURS
 from mapping_lib.plots.gains import plot_grouped_gains
+from mapping_lib.study import Row, Table, plain, read_about, read_table, save_table
+from mapping_lib.study.gains import Gain, error_removed
+from mapping_lib.study.plain import BUDGET, GROUPS, KINDS, LEARNED, PLAIN, TOLD, VERDICTS
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +65,17 @@ def test_examples_are_counted_for_each_class(cases):
 
 
 def test_who_is_given_more_competes_with_those_who_are_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("mapping_lib.applications.FOLDER", tmp_path)
+    monkeypatch.setattr("mapping_lib.study.LIBRARY", tmp_path)
+    (tmp_path / "tables").mkdir()
     monkeypatch.setattr(plain, "SOURCES", {"walks": plain.Source("walks", "return", 20, without=("0 updates",))})
     methods = ("MAML", "MAML, 40 trajectories", "pretrained", "pretrained, 40 trajectories")
     table = Table("return", methods, {"0 updates": {"updates": 0}, "1 update": {"updates": 1}}, score=None)
-    save_table("walks", table, [Row(m, setting, torch.ones(9)) for setting in table.settings for m in methods])
+    save_table(
+        tmp_path / "tables",
+        "walks",
+        table,
+        [Row(m, setting, torch.ones(9)) for setting in table.settings for m in methods],
+    )
     few, many = plain.cases()
     assert (few.label, few.examples) == ("walks, 1 update", 20)
     assert [row.method for row in few.rows] == ["MAML", "pretrained"]

@@ -4,10 +4,10 @@ import pytest
 import stability
 import torch
 
-from mapping_lib import applications
-from mapping_lib.applications import language, navigation
+from mapping_lib import study as applications
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.weights.recipes import shipped
+from mapping_lib.study import language, navigation
+from mapping_lib.study.sinusoids import shipped
 
 NUMBERS = stability.numbers()
 GROUPS = list(dict.fromkeys(number.group for number in NUMBERS))

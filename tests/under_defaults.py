@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from house import EXPLORERS, HOUSE, short
 
-from mapping_lib.applications import read_table
+from mapping_lib.study import read_table
 
 
 def told(value: Any) -> Iterator[bytes]:

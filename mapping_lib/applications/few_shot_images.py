@@ -10,7 +10,6 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.applications import Recipe, Table, Tolerance
 from mapping_lib.applications.few_shot_methods import (
     FILTERS,
     GLYPHS,
@@ -29,6 +28,7 @@ from mapping_lib.applications.few_shot_methods import (
 )
 from mapping_lib.families.glyphs import Glyphs
 from mapping_lib.learners import MetaLearner
+from mapping_lib.study import Recipe, Table, Tolerance
 from mapping_lib.task import Batch, Params, Task, each
 
 

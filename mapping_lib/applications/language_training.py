@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from mapping_lib.applications import Recipe
 from mapping_lib.families.languages import WIDTH, Languages, part_features
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
@@ -14,6 +13,7 @@ from mapping_lib.learners.naive_bayes import PRIOR
 from mapping_lib.learners.prototypes import prototypical
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import functional, mlp
+from mapping_lib.study import Recipe
 from mapping_lib.task import Params
 
 N_WAY, HIDDEN = 5, 64

@@ -16,7 +16,6 @@ from functools import cache
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.applications import Recipe, Table, Tolerance, shipped_theta
 from mapping_lib.families.navigation import Navigation
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights
@@ -26,6 +25,7 @@ from mapping_lib.learners.reinforcement import policy_maml, rollouts
 from mapping_lib.learners.trust_region import trust_region_maml
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import mlp
+from mapping_lib.study import Recipe, Table, Tolerance, shipped_theta
 from mapping_lib.task import Batch, Params, Task
 
 FAMILY = Navigation()

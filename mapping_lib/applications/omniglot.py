@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 
-from mapping_lib.applications import Row, Table, measure
 from mapping_lib.applications.few_shot_images import SETTINGS, table_of
 from mapping_lib.applications.few_shot_methods import TRAINING, Source, glyphs_theta
 from mapping_lib.console import command
 from mapping_lib.families.omniglot import Omniglot
+from mapping_lib.study import Row, Table, measure
 from mapping_lib.task import Params
 
 PART = {"train": "images_background", "held out": "images_evaluation"}

@@ -17,8 +17,8 @@ from mapping_lib.learners.gradient import ALPHA_PREFIX
 from mapping_lib.page.canvas import ALARM, Canvas
 from mapping_lib.page.panel import LOOK, Panel
 from mapping_lib.page.plots import COLOURS
+from mapping_lib.study.sinusoids import RECIPES, shipped
 from mapping_lib.task import Batch, Params
-from mapping_lib.weights.recipes import RECIPES, shipped
 
 MAX_STEPS, MAX_SHOTS = 20, 20
 PAPER_ALPHA = 0.01

@@ -15,8 +15,8 @@ from mapping_lib import batched_mlp
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.page.canvas import number
 from mapping_lib.page.plots import METHODS
+from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch, Task
-from mapping_lib.weights.recipes import shipped
 
 ALPHA, MAML_STEPS, MAX_SHOTS, MAX_STEPS = 0.01, 10, 20, 20
 N_TASKS, SEED = 100, 2024

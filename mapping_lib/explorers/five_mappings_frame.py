@@ -18,10 +18,10 @@ from mapping_lib.networks import mlp
 from mapping_lib.page.canvas import number
 from mapping_lib.page.plots import METHODS
 from mapping_lib.params import difference, flat
+from mapping_lib.study.mappings import MAPPINGS as OTHERS
+from mapping_lib.study.mappings import SIZES
+from mapping_lib.study.sinusoids import RECIPES, shipped
 from mapping_lib.task import Batch, Params
-from mapping_lib.weights.mappings import MAPPINGS as OTHERS
-from mapping_lib.weights.mappings import SIZES
-from mapping_lib.weights.recipes import RECIPES, shipped
 
 MAX_SHOTS, MAML_STEPS, FLOW_STEPS = 20, 5, 5
 SEEN = Sinusoids()

@@ -14,8 +14,8 @@ from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.networks import functional, mlp
 from mapping_lib.page.canvas import number
 from mapping_lib.params import as_params, flat
+from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch, Params, Task
-from mapping_lib.weights.recipes import shipped
 
 N_TASKS, N_POINTS, MAX_STEPS, MAX_MEMORY = 4, 20, 100, 20
 SEED = 10

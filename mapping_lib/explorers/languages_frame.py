@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mapping_lib.applications import read_table
 from mapping_lib.applications.language import CHOSEN, METHODS, SHOTS
 from mapping_lib.families.languages import PARTS, Language, counts, features, languages, ngrams, part_features, place
+from mapping_lib.study import read_table
 from mapping_lib.task import Batch
 
 MAX_SHOTS, N_OTHERS, MAX_LETTERS = 20, 20, 40

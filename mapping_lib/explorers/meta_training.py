@@ -16,8 +16,8 @@ from mapping_lib.meta_training import MetaTrainingDiverged, Progress, meta_train
 from mapping_lib.page.canvas import Canvas, apart
 from mapping_lib.page.panel import LOOK, PlayingPanel
 from mapping_lib.page.plots import COLOURS
+from mapping_lib.study.sinusoids import RECIPES
 from mapping_lib.task import Batch, Params, Task
-from mapping_lib.weights.recipes import RECIPES
 
 OUTER_STEPS = 1000
 SLICE = 0.04

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from mapping_lib.applications import Row
 from mapping_lib.page.plots import COLOURS, METHODS
+from mapping_lib.study import Row
 
 COLOUR_OF = {
     "pixel 1-NN": "#999999",

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
-from mapping_lib.applications import Row
-from mapping_lib.applications.gains import Gain
 from mapping_lib.page.plots import COLOURS
+from mapping_lib.study import Row
+from mapping_lib.study.gains import Gain
 
 LINES = (COLOURS["before"], COLOURS["rival"], COLOURS["after"], "#000000", COLOURS["support"])
 """In `plot_rows`: a task alone, other tasks put together, learning to learn, and what more there is."""

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from mapping_lib.applications import Row
 from mapping_lib.page.plots import COLOURS
+from mapping_lib.study import Row
 
 METHODS = {
     "MAML": "#0072B2",

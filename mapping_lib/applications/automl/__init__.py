@@ -11,10 +11,10 @@ from functools import cache, partial
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.applications import Recipe, Table, Tolerance, shipped_theta
 from mapping_lib.applications.automl.problems import JUDGED_STEPS, PROBLEMS, Problem, Setting
 from mapping_lib.applications.automl.search import METHODS, Found, Trial, errors_by_step, find
 from mapping_lib.checks import check_choice
+from mapping_lib.study import Recipe, Table, Tolerance, shipped_theta
 from mapping_lib.task import Params
 
 SEEDS = (0, 1, 2)

@@ -8,8 +8,8 @@ tuned on training individuals only. A score is one individual's mean squared err
 
 from torch import Generator, Tensor
 
-from mapping_lib.applications import Recipe, Table, Tolerance
 from mapping_lib.applications.personalisation import curves, customers, train_curves, train_customers
+from mapping_lib.study import Recipe, Table, Tolerance
 
 SHOTS = (1, 2, 3, 4, 5)
 CHOICE_SHOTS = (1, 2, 3, 4, 5, 6)

@@ -6,7 +6,6 @@ from functools import partial
 import torch
 from torch.nn.functional import cross_entropy
 
-from mapping_lib.applications import Recipe
 from mapping_lib.applications.personalisation.customers import FOLDS, INNER_STEPS, N_FEATURES, training
 from mapping_lib.applications.personalisation.train_curves import outer_loop
 from mapping_lib.families.choices import Choices
@@ -16,6 +15,7 @@ from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.prior import Utility, choice_prior, choice_slopes, newton_step
 from mapping_lib.learners.variance import fit_choices
 from mapping_lib.meta_training import MetaTrainingDiverged
+from mapping_lib.study import Recipe
 from mapping_lib.task import Batch, Params
 
 ALPHAS = (0.3, 1.0, 3.0)

@@ -17,8 +17,8 @@ from mapping_lib.learners.rule import learned_rule
 from mapping_lib.meta_training import Progress, meta_train
 from mapping_lib.networks import mlp
 from mapping_lib.set_networks import ContextTransformer, DeepSet
+from mapping_lib.study.theta import load_theta, shipped_path
 from mapping_lib.task import Params, TaskFamily
-from mapping_lib.weights import load_theta, shipped_path
 
 SIZES = (1, 40, 40, 1)
 """The network F that is adapted or written: that of Finn et al. 2017, section 5.1."""

@@ -1,19 +1,19 @@
-"""Rebuild every shipped theta: ``python -m mapping_lib.weights [name ...]``."""
+"""Rebuild every shipped theta: ``python -m mapping_lib.study.train [name ...]``."""
 
 import time
 
 import torch
 
 from mapping_lib.console import command, refuse_unknown
-from mapping_lib.weights import save_theta, shipped_path
-from mapping_lib.weights.mappings import MAPPINGS
-from mapping_lib.weights.recipes import RECIPES
+from mapping_lib.study.mappings import MAPPINGS
+from mapping_lib.study.sinusoids import RECIPES
+from mapping_lib.study.theta import save_theta, shipped_path
 
 
 def main() -> None:
     """On one thread, train the named recipes (all without names) with every seed, and store what comes out."""
     recipes = {**RECIPES, **MAPPINGS}
-    parser = command("mapping_lib.weights", "Rebuild every shipped theta.")
+    parser = command("mapping_lib.study.train", "Rebuild every shipped theta.")
     parser.add_argument("names", nargs="*", metavar="name", help=f"default: all; one of {', '.join(recipes)}")
     names = parser.parse_args().names
     refuse_unknown(parser, "name", names, recipes)

@@ -1,12 +1,12 @@
 """Floor 4: the applications of chapter 4. How each theta was made, and the table of what each method gains.
 
-One file an application. Its `RECIPES` train the theta that are shipped in `mapping_lib/weights`; its `TABLES`
+One file an application. Its `RECIPES` train the theta that are shipped; its `TABLES`
 say how every number of its chapter is measured. The numbers lie in `mapping_lib/data/tables`, with the settings
 and seeds that made them. One command makes them again:
 
-    python -m mapping_lib.applications                      # every table, with the shipped theta
-    python -m mapping_lib.applications few_shot_images      # those of one application
-    python -m mapping_lib.applications --train language     # its theta first, then its tables
+    python -m mapping_lib.study                      # every table, with the shipped theta
+    python -m mapping_lib.study few_shot_images      # those of one application
+    python -m mapping_lib.study --train language     # its theta first, then its tables
 """
 
 import json
@@ -20,13 +20,20 @@ import torch
 from torch import Generator, Tensor
 
 from mapping_lib.checks import check_choice, check_count
+from mapping_lib.study.theta import load_theta
 from mapping_lib.task import Params
-from mapping_lib.weights import load_theta
 
-FOLDER = Path(__file__).parent.parent / "data" / "tables"
+LIBRARY = Path(__file__).parent.parent
 
-APPLICATIONS: tuple[str, ...] = ("few_shot_images", "personalisation", "language", "navigation", "continual", "automl")
-"""The files of this folder, in the order of their chapters 4a to 4f."""
+APPLICATIONS: dict[str, str] = {
+    "few_shot_images": "mapping_lib.applications.few_shot_images",
+    "personalisation": "mapping_lib.applications.personalisation",
+    "language": "mapping_lib.applications.language",
+    "navigation": "mapping_lib.applications.navigation",
+    "continual": "mapping_lib.applications.continual",
+    "automl": "mapping_lib.applications.automl",
+}
+"""The modules whose recipes and tables these are, in the order of their chapters 4a to 4f."""
 
 
 class Recipe(NamedTuple):
@@ -155,8 +162,8 @@ def measure(table: Table, method: str, setting: str, *, n: int | None = None) ->
     return Row.of(method, setting, torch.cat(parts)[:n])
 
 
-def save_table(name: str, table: Table, rows: list[Row]) -> Path:
-    """Write a table to ``data/tables``; return the path of the .json file.
+def save_table(folder: Path, name: str, table: Table, rows: list[Row]) -> Path:
+    """Write a table to ``folder``; return the path of the .json file.
 
     ``<name>.json`` has what the numbers hang on, and each row's mean with its interval; ``<name>.npz`` the scores.
     """
@@ -165,7 +172,7 @@ def save_table(name: str, table: Table, rows: list[Row]) -> Path:
     ]
     lines = ",\n".join(json.dumps(line, ensure_ascii=False) for line in means)
     about = json.dumps(table.described(), ensure_ascii=False)
-    path = FOLDER / f"{name}.json"
+    path = folder / f"{name}.json"
     path.write_text(
         '{"about": ' + about + ',\n"method, setting, mean, low, high": [\n' + lines + "\n]}\n", encoding="utf-8"
     )
@@ -179,7 +186,7 @@ def read_table(name: str) -> dict[tuple[str, str], Row]:
     Raises FileNotFoundError, with the command that makes it, for a table that is not there.
     """
     keys = [(method, setting) for method, setting, *_ in _stored(name)["method, setting, mean, low, high"]]
-    with np.load(FOLDER / f"{name}.npz", allow_pickle=False) as file:
+    with np.load(_found("tables", name), allow_pickle=False) as file:
         scores = torch.from_numpy(file["scores"])
     return {key: Row(*key, row) for key, row in zip(keys, scores, strict=True)}
 
@@ -195,13 +202,23 @@ def tables() -> dict[str, Table]:
 
 
 def recipes() -> dict[str, Recipe]:
-    """The recipes of all shipped theta, by the name of their file in `mapping_lib/weights`."""
+    """The recipes of all shipped theta, by the name of their file."""
     return {name: recipe for part in APPLICATIONS for name, recipe in _module(part).RECIPES.items()}
+
+
+def stored(folder: str) -> dict[str, Path]:
+    """What the folders of a name, "tables" or "weights", hold all over the library: the paths of .npz files, by name."""
+    return {path.stem: path for path in sorted(LIBRARY.rglob(f"{folder}/*.npz"), key=lambda path: path.stem)}
+
+
+def folder_of(part: str) -> Path:
+    """The folder of an application; its tables and weights lie in it."""
+    return Path(_module(part).__file__).parent
 
 
 def theta_path(name: str) -> Path:
     """Where a shipped theta lies."""
-    return FOLDER.parent.parent / "weights" / f"{name}.npz"
+    return _found("weights", name)
 
 
 def shipped_theta(name: str) -> Params:
@@ -210,15 +227,18 @@ def shipped_theta(name: str) -> Params:
 
 
 def _module(part: str):
-    return import_module(f"mapping_lib.applications.{check_choice('application', part, APPLICATIONS)}")
+    return import_module(APPLICATIONS[check_choice("application", part, APPLICATIONS)])
 
 
 def _stored(name: str) -> dict:
-    path = FOLDER / f"{name}.json"
-    if not path.exists():
-        stored = ", ".join(sorted(p.stem for p in FOLDER.glob("*.json")))
+    return json.loads(_found("tables", name).with_suffix(".json").read_text(encoding="utf-8"))
+
+
+def _found(folder: str, name: str) -> Path:
+    paths = stored(folder)
+    if name not in paths:
         raise FileNotFoundError(
-            f"name is {name!r}, and no such table is stored; allowed: {stored}."
-            " They are made by: python -m mapping_lib.applications"
+            f"name is {name!r}, and nothing of this name is stored; allowed: {', '.join(paths)}."
+            " Tables and trained theta are made by: python -m mapping_lib.study"
         )
-    return json.loads(path.read_text(encoding="utf-8"))
+    return paths[name]

@@ -12,9 +12,9 @@ from mapping_lib.learners.baselines import from_scratch, joint
 from mapping_lib.learners.gradient import anil, fomaml, maml, meta_sgd, reptile
 from mapping_lib.meta_training import Progress, meta_train
 from mapping_lib.networks import mlp
+from mapping_lib.study.mappings import MAPPINGS, SIZES
+from mapping_lib.study.theta import load_theta, shipped_path
 from mapping_lib.task import Params
-from mapping_lib.weights import load_theta, shipped_path
-from mapping_lib.weights.mappings import MAPPINGS, SIZES
 
 SEEDS = (0, 1, 2)
 """Fixed before any result was seen."""

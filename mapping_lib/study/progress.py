@@ -6,8 +6,8 @@ from typing import Any
 from torch import Tensor
 
 from mapping_lib.meta_training import Progress
+from mapping_lib.study.theta import load_settings, load_theta, save_theta
 from mapping_lib.task import Params
-from mapping_lib.weights import load_settings, load_theta, save_theta
 
 TENSOR, ITEMS = "tensor", "items"
 """What stands in the file's JSON text for a tensor (its name), and for a dict (its pairs: a key may be a number)."""

@@ -1,6 +1,6 @@
 """Floor 4: small trained theta, with the settings that made each, stored without pickle.
 
-`python -m mapping_lib.weights` trains them all again (30 to 60 minutes on one core).
+`python -m mapping_lib.study.train` trains them all again (30 to 60 minutes on one core).
 `README.md` beside this file says what each is.
 """
 
@@ -73,7 +73,7 @@ def shipped_path(name: str, seed: int = 0) -> Path:
     'sinusoid_maml_1.npz'
     """
     family = "" if name.startswith("lines_") else "sinusoid_"
-    return Path(__file__).parent / f"{family}{name}_{seed}.npz"
+    return Path(__file__).parent / "weights" / f"{family}{name}_{seed}.npz"
 
 
 def _as_path(path: str | Path) -> Path:
@@ -150,7 +150,7 @@ def _opened(path: str | Path) -> Iterator[Mapping[str, np.ndarray]]:
     if not path.exists():
         raise FileNotFoundError(
             f"path is {str(path)!r}, and no file is there; allowed: a file that save_theta wrote."
-            " The shipped ones are made by: python -m mapping_lib.weights"
+            " The shipped ones are made by: python -m mapping_lib.study.train"
         )
     try:
         with zipfile.ZipFile(path) as file:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import torch
 
-from mapping_lib.applications import Row, read_about, read_table
-from mapping_lib.applications.gains import ERRORS, Gain, error_removed
 from mapping_lib.checks import check_choice
+from mapping_lib.study import Row, read_about, read_table
+from mapping_lib.study.gains import ERRORS, Gain, error_removed
 
 LEARNED, TOLD = "trained to learn", "told more"
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -131,7 +131,7 @@ def group_of(method: str) -> str:
 
 
 def best(rows: Iterable[Row], measure: str) -> Row:
-    """The row with the smallest mean error (`mapping_lib.applications.gains.ERRORS`).
+    """The row with the smallest mean error (`mapping_lib.study.gains.ERRORS`).
 
     Raises ValueError for no rows.
 

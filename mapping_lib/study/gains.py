@@ -5,8 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.applications import Row
 from mapping_lib.checks import check_choice, check_count, check_generator
+from mapping_lib.study import Row
 
 ERRORS = {
     "accuracy": lambda scores: 1 - scores,

@@ -1,17 +1,17 @@
-"""Make the tables of chapter 4: ``python -m mapping_lib.applications [--train] [application ...]``."""
+"""Make the tables of chapter 4: ``python -m mapping_lib.study [--train] [application ...]``."""
 
 import time
 
 import torch
 
-from mapping_lib.applications import APPLICATIONS, _module, measure, save_table, theta_path
 from mapping_lib.console import command, refuse_unknown
-from mapping_lib.weights import save_theta
+from mapping_lib.study import APPLICATIONS, _module, folder_of, measure, save_table
+from mapping_lib.study.theta import save_theta
 
 
 def main() -> None:
     """On one thread, measure every cell of the named applications' tables (all without names), and store them."""
-    parser = command("mapping_lib.applications", "Make the tables of chapter 4.")
+    parser = command("mapping_lib.study", "Make the tables of chapter 4.")
     parser.add_argument("applications", nargs="*", metavar="application", help=f"one of {', '.join(APPLICATIONS)}")
     parser.add_argument("--train", action="store_true", help="train the shipped theta anew first")
     arguments = parser.parse_args()
@@ -27,7 +27,7 @@ def train(part: str) -> None:
     """Train and store every theta of one application."""
     for name, recipe in _module(part).RECIPES.items():
         began = time.perf_counter()
-        save_theta(theta_path(name), recipe.train(), **recipe.settings)
+        save_theta(folder_of(part) / "weights" / f"{name}.npz", recipe.train(), **recipe.settings)
         print(f"{name}: {time.perf_counter() - began:.0f} s")
 
 
@@ -43,7 +43,7 @@ def tabulate(part: str) -> None:
                 print(
                     f"{name} {setting:>20} {method:>20}: {row.mean:.4g} ± {row.half:.2g} ({seconds:.0f} s)", flush=True
                 )
-        print(save_table(name, table, rows))
+        print(save_table(folder_of(part) / "tables", name, table, rows))
 
 
 if __name__ == "__main__":
