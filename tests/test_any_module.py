@@ -10,7 +10,6 @@ from torch.nn.functional import cross_entropy, dropout, gaussian_nll_loss, l1_lo
 from torch.testing import assert_close
 
 from mapping_lib.evaluation import evaluate_by_step
-from mapping_lib.families.navigation import Navigation
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners import baselines
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
@@ -25,6 +24,7 @@ from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import functional, mlp
 from mapping_lib.set_networks import DeepSet
 from mapping_lib.task import Batch, Task, each, map_tasks
+from mapping_lib.worlds.goals import Navigation
 
 TASKS = random_tasks()
 

@@ -22,12 +22,12 @@ from mapping_lib.applications.automl.problems import Setting, digits, sines
 from mapping_lib.applications.automl.search import METHODS, Trial, best, find
 from mapping_lib.evaluation import query_errors
 from mapping_lib.exercises import automl as exercises
-from mapping_lib.families.digits import load
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.inner_loop import adapt
 from mapping_lib.learners.gradient import ALPHA_PREFIX, maml, meta_sgd
 from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
 from mapping_lib.study import automl
+from mapping_lib.worlds.digits import load
 
 FAMILY = Sinusoids(dtype=torch.float64)
 ALPHA = torch.tensor([0.001, 0.01, 0.1, 0.01, 1e120, 0.01], dtype=torch.float64)

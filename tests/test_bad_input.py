@@ -10,9 +10,7 @@ from torch.nn.functional import mse_loss
 
 from mapping_lib.doctor import diagnose
 from mapping_lib.evaluation import evaluate_by_shots, evaluate_by_step
-from mapping_lib.families import choices, growth, individuals, pictures
-from mapping_lib.families.derived import Mixed, NoisyDescriptions
-from mapping_lib.families.navigation import Navigation
+from mapping_lib.families import choices, growth, individuals
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.flow import flow_to_tolerance
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
@@ -29,6 +27,9 @@ from mapping_lib.networks import functional, mlp
 from mapping_lib.params import as_params, flat
 from mapping_lib.set_networks import ContextTransformer, DeepSet
 from mapping_lib.task import Batch, Task
+from mapping_lib.worlds import pictures
+from mapping_lib.worlds.derived import Mixed, NoisyDescriptions
+from mapping_lib.worlds.goals import Navigation
 
 NETWORK = mlp((1, 4, 1))
 THETA = maml(NETWORK, mse_loss).init(generator=seeded(0))

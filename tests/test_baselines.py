@@ -20,12 +20,12 @@ from torch.testing import assert_close
 
 from mapping_lib.doctor import diagnose
 from mapping_lib.evaluation import evaluate_by_step
-from mapping_lib.families.linear import LinearFunctions
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.baselines import bayes_ridge, from_scratch, joint, joint_adam
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import mlp
 from mapping_lib.task import Batch, Task
+from mapping_lib.worlds.linear import LinearFunctions
 
 NETWORK = float64_mlp(1, 5, 1)
 PATHS = pytest.mark.parametrize("loss", [mse_loss, general_mse], ids=["fast path", "general path"])

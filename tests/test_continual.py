@@ -10,7 +10,6 @@ from torch import nn
 
 from mapping_lib.applications.continual import neighbours
 from mapping_lib.exercises import continual as exercises
-from mapping_lib.families.digits import FIRST_HELD_OUT, load
 from mapping_lib.families.sequence import FIRST_TUNING, FORMS, DigitSequences, WaveSequences, of_task
 from mapping_lib.learners.continual import (
     Anchor,
@@ -34,6 +33,7 @@ from mapping_lib.learners.online_meta import (
 )
 from mapping_lib.networks import mlp
 from mapping_lib.task import Batch, Task
+from mapping_lib.worlds.digits import FIRST_HELD_OUT, load
 
 PLACE = {tuple(image): i for i, image in enumerate(load()[0].tolist())}
 cross_entropy = nn.functional.cross_entropy

@@ -9,12 +9,12 @@ from oracles import copied, seeded
 from torch import Tensor
 
 from mapping_lib.evaluation import evaluate_by_step
-from mapping_lib.families.digits import FILE, FIRST_HELD_OUT, Digits, load
 from mapping_lib.learners.baselines import nearest_neighbour
 from mapping_lib.learners.gradient import maml
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import mlp
 from mapping_lib.task import Batch, Task
+from mapping_lib.worlds.digits import FILE, FIRST_HELD_OUT, Digits, load
 
 PLACE = {tuple(image): i for i, image in enumerate(load()[0].tolist())}
 """Where each image lies in the file: no two are equal."""

@@ -12,7 +12,6 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy, mse_loss
 
 from mapping_lib.doctor import FAULTS, Diagnosis, diagnose
-from mapping_lib.families.digits import Digits
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.baselines import from_scratch, joint, nearest_neighbour
@@ -22,6 +21,7 @@ from mapping_lib.networks import mlp
 from mapping_lib.study.sinusoids import RECIPES as SHIPPED
 from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch, Task, each, map_tasks
+from mapping_lib.worlds.digits import Digits
 
 SEEDS = {0: 2, 1: 4, 2: 2, 3: 2, 4: 3}
 """Seeds of the doctor's draws, with the number of tasks: what it finds must not hang on luck."""

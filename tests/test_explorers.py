@@ -16,11 +16,11 @@ from PIL import Image
 from mapping_lib.explorers import adaptation, description_or_data, five_mappings, landscape, meta_training
 from mapping_lib.explorers.landscape_canvas import LandscapeCanvas, _rings
 from mapping_lib.explorers.landscape_frame import LANDSCAPES, OUTER_STEPS, STARTS, Trail, end, start, surface, walk
-from mapping_lib.families import landscapes
 from mapping_lib.inner_loop import adapt, support_objective
 from mapping_lib.page.canvas import Label, apart
 from mapping_lib.study.sinusoids import RECIPES, shipped
 from mapping_lib.task import Batch
+from mapping_lib.worlds import landscapes
 
 METHODS = [name for name in RECIPES if name != "scratch"]
 

@@ -20,9 +20,9 @@ from mapping_lib.explorers import few_shot_frame as shown
 from mapping_lib.explorers.few_shot_canvas import FewShotCanvas, row_height
 from mapping_lib.explorers.few_shot_drawing import EXAMPLES, as_drawing, image_of
 from mapping_lib.explorers.few_shot_frame import ASK, FIXED, State, compute, score
-from mapping_lib.families.glyphs import FACES, Glyphs, glyph
-from mapping_lib.families.pictures import jittered
 from mapping_lib.task import Batch
+from mapping_lib.worlds.letters import FACES, Glyphs, glyph
+from mapping_lib.worlds.pictures import jittered
 
 NOTHING = ((),) * (ASK + 1)
 CORNER = as_drawing([[(0.2, 0.2), (0.2, 0.8), (0.8, 0.8)]])

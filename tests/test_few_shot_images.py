@@ -24,11 +24,11 @@ from mapping_lib.applications.few_shot_methods import (
     theta_of,
 )
 from mapping_lib.exercises import few_shot as exercises
-from mapping_lib.families.glyphs import Glyphs
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.features import BODY, HEAD
 from mapping_lib.study import few_shot_methods, few_shot_tuning, omniglot
 from mapping_lib.task import each
+from mapping_lib.worlds.letters import Glyphs
 
 FIVE = {"n_way": 5, "k_shot": 2}
 

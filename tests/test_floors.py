@@ -47,7 +47,7 @@ BESIDE = {"recording", "editions", "tools"}
 ONLY_FOR = {
     "ipywidgets": {"explorers", "page", "chapters"},
     "anywidget": {"explorers", "chapters"},
-    "matplotlib": {"plots", "explorers", "families.glyphs", "page", "chapters"},  # glyphs are drawn with its fonts
+    "matplotlib": {"plots", "explorers", "worlds.letters", "page", "chapters"},  # letters are drawn with its fonts
 }
 """Packages that only these rooms, or these files of a room, may import."""
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from oracles import seeded
 
-from mapping_lib.families import glyphs
-from mapping_lib.families.glyphs import FACES, PARTS, Glyphs, alphabets, distances, glyph
-from mapping_lib.families.pictures import jittered, standardised
 from mapping_lib.learners.baselines import nearest_neighbour
 from mapping_lib.task import each
+from mapping_lib.worlds import letters as glyphs
+from mapping_lib.worlds.letters import FACES, PARTS, Glyphs, alphabets, distances, glyph
+from mapping_lib.worlds.pictures import jittered, standardised
 
 
 @pytest.fixture

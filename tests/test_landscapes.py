@@ -5,7 +5,7 @@ import pytest
 import torch
 from oracles import FLOAT64
 
-from mapping_lib.families.landscapes import (
+from mapping_lib.worlds.landscapes import (
     METHODS,
     adapted,
     adapted_path,

@@ -7,8 +7,8 @@ import torch
 from oracles import seeded
 from torch.testing import assert_close
 
-from mapping_lib.families.linear import LinearFunctions
 from mapping_lib.task import Task
+from mapping_lib.worlds.linear import LinearFunctions
 
 
 def tensors(task: Task) -> list[torch.Tensor]:

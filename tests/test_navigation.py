@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch.func import grad, vmap
 
-from mapping_lib.families.navigation import Navigation
 from mapping_lib.inner_loop import inner_step
 from mapping_lib.learners.many_tasks import one_each
 from mapping_lib.learners.policies import (
@@ -25,6 +24,7 @@ from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import functional
 from mapping_lib.params import as_params, flat
 from mapping_lib.task import Batch
+from mapping_lib.worlds.goals import Navigation
 
 SHORT = Navigation(horizon=12)
 POLICY = GaussianPolicy((2, 8, 2))

@@ -7,7 +7,6 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.func import grad, hessian, jacrev
 
-from mapping_lib.families.navigation import Navigation
 from mapping_lib.inner_loop import inner_step
 from mapping_lib.learners import trust_region
 from mapping_lib.learners.many_tasks import one_each
@@ -23,6 +22,7 @@ from mapping_lib.learners.trust_region import (
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import functional
 from mapping_lib.params import as_params, flat
+from mapping_lib.worlds.goals import Navigation
 
 SHORT, POLICY = Navigation(horizon=6), GaussianPolicy((2, 6, 2))
 MODEL = functional(POLICY)

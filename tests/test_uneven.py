@@ -10,8 +10,6 @@ from torch.nn.functional import cross_entropy, mse_loss
 from torch.testing import assert_close
 
 from mapping_lib.evaluation import evaluate_by_step
-from mapping_lib.families.derived import Pool
-from mapping_lib.families.digits import Digits
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
 from mapping_lib.learners.baselines import joint, joint_adam, nearest_neighbour
@@ -23,6 +21,8 @@ from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
 from mapping_lib.networks import mlp
 from mapping_lib.set_networks import DeepSet
 from mapping_lib.task import Batch, Task, by_size, each, map_tasks
+from mapping_lib.worlds.derived import Pool
+from mapping_lib.worlds.digits import Digits
 
 FAMILY = Sinusoids(dtype=torch.float64)
 NETWORK = float64_mlp(1, 6, 1)

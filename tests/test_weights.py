@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from mapping_lib.evaluation import evaluate_by_step
-from mapping_lib.families.derived import VaryingShots
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.baselines import bayes_ridge
 from mapping_lib.study.mappings import MAPPINGS
 from mapping_lib.study.sinusoids import RECIPES, SEEDS, shipped
 from mapping_lib.study.theta import load_settings, load_theta, save_theta, shipped_path
+from mapping_lib.worlds.derived import VaryingShots
 
 TRAINED = [name for name, recipe in RECIPES.items() if recipe.outer_steps]
 THETA = {"0.weight": torch.tensor([[1.5, -2.0]]), "0.bias": torch.tensor([0.25])}

@@ -57,9 +57,11 @@ def families() -> Iterator[tuple[str, Any]]:
     from mapping_lib.applications.few_shot_methods import GLYPHS
     from mapping_lib.applications.personalisation.curves import study
     from mapping_lib.applications.personalisation.customers import everyone
-    from mapping_lib.families import derived, digits, episodes, languages, linear, navigation, sensors, sequence
+    from mapping_lib.families import episodes, languages, sensors, sequence
     from mapping_lib.families.growth import Growth
     from mapping_lib.families.sinusoid import Sinusoids
+    from mapping_lib.worlds import derived, digits, linear
+    from mapping_lib.worlds import goals as navigation
 
     waves, found = Sinusoids(), study("chicks")
     x = torch.arange(60, dtype=torch.float32)[:, None]

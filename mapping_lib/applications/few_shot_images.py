@@ -26,10 +26,10 @@ from mapping_lib.applications.few_shot_methods import (
     learner_of,
     theta_of,
 )
-from mapping_lib.families.glyphs import Glyphs
 from mapping_lib.learners import MetaLearner
 from mapping_lib.study import Recipe, Table, Tolerance
 from mapping_lib.task import Batch, Params, Task, each
+from mapping_lib.worlds.letters import Glyphs
 
 
 def _settings(name: str) -> dict:

@@ -16,7 +16,6 @@ from functools import cache
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.families.navigation import Navigation
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights
 from mapping_lib.learners.many_tasks import one_each
@@ -27,6 +26,7 @@ from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import mlp
 from mapping_lib.study import Recipe, Table, Tolerance, shipped_theta
 from mapping_lib.task import Batch, Params, Task
+from mapping_lib.worlds.goals import Navigation
 
 FAMILY = Navigation()
 TOLD = Navigation(show_goal=True)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from mapping_lib.families.pictures import INK, standardised
+from mapping_lib.worlds.pictures import INK, standardised
 
 Stroke = tuple[tuple[float, float], ...]
 """The points (x, y) of one stroke, 0 ... 1 from the upper left corner."""

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from mapping_lib.applications.few_shot_methods import JUDGED_WAYS, ready
 from mapping_lib.explorers.few_shot_drawing import EXAMPLES, Drawing, image_of
-from mapping_lib.families.glyphs import Glyphs
-from mapping_lib.families.pictures import jittered
 from mapping_lib.learners import MetaLearner
 from mapping_lib.task import Batch, Params
+from mapping_lib.worlds.letters import Glyphs
+from mapping_lib.worlds.pictures import jittered
 
 MAX_WAY, MAX_SHOT, N_QUERY = 20, 5, 5
 SHOWN, JUDGED = 10, 20

@@ -18,8 +18,8 @@ from mapping_lib.explorers.landscape_frame import (
     start,
     walk,
 )
-from mapping_lib.families.landscapes import METHODS
 from mapping_lib.page.panel import LOOK, PlayingPanel
+from mapping_lib.worlds.landscapes import METHODS
 
 MAX_STEPS, MAX_ALPHA = 20, 0.7
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from mapping_lib.families.landscapes import (
+from mapping_lib.page.canvas import number
+from mapping_lib.worlds.landscapes import (
     adapted_path,
     bowls,
     curvatures,
@@ -16,7 +17,6 @@ from mapping_lib.families.landscapes import (
     meta_loss,
     sines,
 )
-from mapping_lib.page.canvas import number
 
 OUTER_STEPS = 60
 LANDSCAPES = {"bowls": bowls(), "sines": sines()}

@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mapping_lib.explorers.navigation_frame import PAPER, Frame
-from mapping_lib.families.navigation import Navigation
 from mapping_lib.page.canvas import Canvas
 from mapping_lib.page.plots import COLOURS
+from mapping_lib.worlds.goals import Navigation
 
 SIDE, GAP, LEFT = 240, 12, 58
 EDGE = 1.0

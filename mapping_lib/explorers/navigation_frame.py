@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.func import grad
 
 from mapping_lib.applications.navigation import FAMILY, UPDATES, policy_of, theta_of, written
-from mapping_lib.families.navigation import Act, Rollouts
 from mapping_lib.inner_loop import inner_step
 from mapping_lib.learners.policies import experience, surrogate
 from mapping_lib.networks import functional
 from mapping_lib.task import Params
+from mapping_lib.worlds.goals import Act, Rollouts
 
 PAPER = (-40.41, -11.68, -3.33, -3.23)
 """Finn et al. 2017, section 5.3: MAML's return after 0 to 3 updates, a mean over goals."""

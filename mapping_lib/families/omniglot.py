@@ -8,7 +8,7 @@ distributed: as folders ``alphabet/character01/0001_01.png``, or as ``images_bac
     from mapping_lib.families.omniglot import Omniglot
     family = Omniglot("my/omniglot", "images_evaluation", n_way=5)
 
-An image has the form of `mapping_lib.families.glyphs`: ``(1, 28, 28)``, float32, 1 is ink.
+An image has the form of `mapping_lib.worlds.letters`: ``(1, 28, 28)``, float32, 1 is ink.
 """
 
 import zipfile
@@ -25,8 +25,8 @@ from torch import Generator, Tensor
 
 from mapping_lib.checks import check_choice, check_count
 from mapping_lib.families.episodes import Episodes
-from mapping_lib.families.pictures import SIDE
 from mapping_lib.task import Task
+from mapping_lib.worlds.pictures import SIDE
 
 PARTS = ("images_background", "images_evaluation")
 """The two parts of Omniglot as distributed. They have no alphabet in common."""
@@ -67,7 +67,7 @@ class Omniglot:
     def sample(self, n_tasks: int, k_shot: int, n_query: int, *, generator: Generator) -> Task:
         """Draw tasks; ``k_shot`` and ``n_query`` count the examples *of each character*, each by another hand.
 
-        Shapes as for `mapping_lib.families.glyphs.Glyphs`. Raises ValueError where a character has fewer images than
+        Shapes as for `mapping_lib.worlds.letters.Glyphs`. Raises ValueError where a character has fewer images than
         k_shot + n_query.
         """
         return self._episodes.sample(n_tasks, k_shot, n_query, generator=generator)

@@ -11,10 +11,10 @@ import torch
 from torch import Generator, Tensor
 
 from mapping_lib.checks import check_choice, check_count, check_generator
-from mapping_lib.families.digits import FIRST_HELD_OUT, load
 from mapping_lib.families.episodes import Episodes
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.task import Batch, Task, map_tasks
+from mapping_lib.worlds.digits import FIRST_HELD_OUT, load
 
 KINDS = ("pairs", "relabelled")
 """What `DigitSequences` can be made of: tasks that agree with one another, and tasks that contradict one another."""

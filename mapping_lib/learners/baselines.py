@@ -112,7 +112,7 @@ def bayes_ridge(*, weight: float, intercept: float, noise: float) -> MetaLearner
     """Bayes' rule for y = w · x + b + noise: no learner has a smaller expected squared error on such tasks.
 
     With w_j ~ N(0, weight²), b ~ N(0, intercept²) and Gaussian noise of standard deviation ``noise``, all three
-    as given to `mapping_lib.families.linear.LinearFunctions`, phi is the posterior mean of (w, b),
+    as given to `mapping_lib.worlds.linear.LinearFunctions`, phi is the posterior mean of (w, b),
 
         (X'X + noise² L⁻¹)⁻¹ X'y,  L = diag(weight², ..., weight², intercept²),  X with a last column of ones
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from mapping_lib.checks import check_count, check_number
-from mapping_lib.families.navigation import Rollouts
 from mapping_lib.task import Batch
+from mapping_lib.worlds.goals import Rollouts
 
 RIDGE = 1e-5
 """How much the least squares of the baseline are held back, as in the released code of Finn et al. 2017."""
@@ -94,7 +94,7 @@ def advantages(rollouts: Rollouts, *, discount: float = 0.99) -> Tensor:
     and 1 (t in hundreds of steps), as in the released code of Finn et al. 2017; then scaled to mean 0 and standard
     deviation 1 over the task's actions. 0 where the episode is over. ``discount`` is above 0 and at most 1.
 
-    >>> from mapping_lib.families.navigation import Navigation
+    >>> from mapping_lib.worlds.goals import Navigation
     >>> still = lambda seen: torch.cat([torch.zeros_like(seen), torch.full_like(seen, -30.0)], -1)
     >>> task = Navigation().sample(2, 5, 0, generator=torch.Generator().manual_seed(0))
     >>> advantages(Navigation().rollouts(still, task.support)).shape

@@ -14,7 +14,6 @@ from torch.func import vjp, vmap
 
 from mapping_lib import inner_loop
 from mapping_lib.checks import check_number, check_theta
-from mapping_lib.families.navigation import Navigation
 from mapping_lib.inner_loop import support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.policies import experience, log_probability, surrogate_with_score
@@ -23,6 +22,7 @@ from mapping_lib.networks import functional
 from mapping_lib.params import as_params, flat
 from mapping_lib.task import Batch, Params, Task
 from mapping_lib.twice import check_norms
+from mapping_lib.worlds.goals import Navigation
 
 DAMPING, CG_STEPS = 1e-5, 10
 SHRINK, TRIES = 0.8, 15

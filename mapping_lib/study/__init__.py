@@ -207,7 +207,7 @@ def recipes() -> dict[str, Recipe]:
 
 
 def stored(folder: str) -> dict[str, Path]:
-    """What the folders of a name, "tables" or "weights", hold all over the library: the paths of .npz files, by name."""
+    """The .npz files in all of the library's folders of this name, "tables" or "weights": their paths, by name."""
     return {path.stem: path for path in sorted(LIBRARY.rglob(f"{folder}/*.npz"), key=lambda path: path.stem)}
 
 

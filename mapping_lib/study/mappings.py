@@ -6,8 +6,6 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from mapping_lib.families.derived import NoisyDescriptions, VaryingShots
-from mapping_lib.families.linear import LinearFunctions
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
@@ -19,6 +17,8 @@ from mapping_lib.networks import mlp
 from mapping_lib.set_networks import ContextTransformer, DeepSet
 from mapping_lib.study.theta import load_theta, shipped_path
 from mapping_lib.task import Params, TaskFamily
+from mapping_lib.worlds.derived import NoisyDescriptions, VaryingShots
+from mapping_lib.worlds.linear import LinearFunctions
 
 SIZES = (1, 40, 40, 1)
 """The network F that is adapted or written: that of Finn et al. 2017, section 5.1."""

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mapping_lib.families.digits import FIRST_HELD_OUT, load
 from mapping_lib.families.episodes import Episodes
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.inner_loop import mean_squared_error
@@ -14,6 +13,7 @@ from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml, meta_sgd
 from mapping_lib.networks import mlp
 from mapping_lib.task import Task, TaskFamily
+from mapping_lib.worlds.digits import FIRST_HELD_OUT, load
 
 JUDGED_STEPS = 5
 """Whatever number of inner steps a setting is meta-trained with, it may take so many at test time, at most."""

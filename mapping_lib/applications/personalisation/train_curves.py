@@ -13,7 +13,6 @@ from mapping_lib.applications.personalisation.curves import (
     training,
     units,
 )
-from mapping_lib.families.derived import VaryingShots
 from mapping_lib.families.growth import Growth
 from mapping_lib.families.individuals import folds
 from mapping_lib.inner_loop import mean_squared_error
@@ -22,6 +21,7 @@ from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.variance import fit_curves
 from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
 from mapping_lib.task import Params, TaskFamily
+from mapping_lib.worlds.derived import VaryingShots
 
 ALPHAS = (0.01, 0.03, 0.1, 0.3)
 SETTINGS = {

@@ -102,7 +102,7 @@ class Mixed:
     Their examples must have the same shapes and dtypes. Raises TypeError or ValueError for anything but a
     tuple of at least two families.
 
-    >>> from mapping_lib.families.linear import LinearFunctions
+    >>> from mapping_lib.worlds.linear import LinearFunctions
     >>> from mapping_lib.families.sinusoid import Sinusoids
     >>> family = Mixed((Sinusoids(), LinearFunctions()))
     >>> family.sample(25, 10, 5, generator=torch.Generator().manual_seed(0)).description.shape

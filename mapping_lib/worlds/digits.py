@@ -1,6 +1,6 @@
 """Real handwritten digits, relabelled in every task: the MNIST example of a seed article, on 8x8 images.
 
-`mapping_lib/data/README.md` says where the images come from.
+`mapping_lib/worlds/data/README.md` says where the images come from.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from mapping_lib.checks import check_choice, check_count
 from mapping_lib.families.episodes import Episodes
 from mapping_lib.task import Task
 
-FILE = Path(__file__).parent.parent / "data" / "digits.npz"
+FILE = Path(__file__).with_name("data") / "digits.npz"
 
 FIRST_HELD_OUT = 1157
 """The images come form after form, each written by one hand; the tenth of fourteen forms begins here."""

@@ -3,7 +3,7 @@
 A class is a letter, an example of it is that letter in one typeface ("face"), slightly bent ("jitter"). Nothing is
 downloaded, and no picture is stored: the letters are drawn from the fonts inside the matplotlib package, and kept in
 memory. Outlines differ a little between releases of matplotlib; never rely on exact pixels.
-`mapping_lib/data/README.md` says which letters there are, and why.
+`mapping_lib/worlds/data/README.md` says which letters there are, and why.
 
 An image is ``(1, 28, 28)``, float32 from 0 (paper) to 1 (ink). The longest side of the ink is 20 pixels, as in MNIST,
 and it stands in the middle: `pictures.standardised` does the same for a reader's drawing.
@@ -22,10 +22,10 @@ from matplotlib.ft2font import FT2Font, LoadFlags
 from torch import Generator, Tensor
 
 from mapping_lib.checks import check_choice, check_count, check_generator, check_number
-from mapping_lib.families.pictures import INK, SIDE, centred, jittered
 from mapping_lib.task import Batch, Task
+from mapping_lib.worlds.pictures import INK, SIDE, centred, jittered
 
-FILE = Path(__file__).parent.parent / "data" / "glyphs.json"
+FILE = Path(__file__).with_name("data") / "glyphs.json"
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 
 PARTS = {"train": ("Latin", "Cyrillic"), "validation": ("Greek",), "held out": ("Armenian", "Georgian")}
@@ -161,7 +161,7 @@ def glyph(character: str, face: str = "DejaVuSans") -> Tensor:
 def distances(letters: Sequence[str]) -> Tensor:
     """How far apart any two letters look, ``(letter, letter)``: the distance of their images over their mean length.
 
-    The mean over the twelve faces that all letters have. `mapping_lib/data/README.md` uses it to leave letters out.
+    The mean over the twelve faces that all letters have. `mapping_lib/worlds/data/README.md` uses it to leave letters out.
 
     >>> far = distances("AΑB")  # Latin A, Greek Alpha, B
     >>> bool(far[0, 1] < 0.01), bool(far[0, 2] > 0.5)
