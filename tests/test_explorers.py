@@ -13,7 +13,8 @@ import torch
 from explorer_checks import states_draw, values_on_steps
 from PIL import Image
 
-from mapping_lib.explorers import adaptation, description_or_data, five_mappings, landscape, meta_training
+from mapping_lib.chapters.mapping_view import explorer as five_mappings
+from mapping_lib.explorers import adaptation, description_or_data, landscape, meta_training
 from mapping_lib.explorers.landscape_canvas import LandscapeCanvas, _rings
 from mapping_lib.explorers.landscape_frame import LANDSCAPES, OUTER_STEPS, STARTS, Trail, end, start, surface, walk
 from mapping_lib.inner_loop import adapt, support_objective

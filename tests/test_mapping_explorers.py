@@ -11,10 +11,11 @@ import torch
 from explorer_checks import controls_matter
 from PIL import Image
 
-from mapping_lib.explorers import description_or_data, five_mappings
+from mapping_lib.chapters.mapping_view import explorer as five_mappings
+from mapping_lib.chapters.mapping_view.explorer_canvas import PICTURE, picture_of
+from mapping_lib.chapters.mapping_view.explorer_frame import GRID, MAPPINGS, WEIGHTS, Frame
+from mapping_lib.explorers import description_or_data
 from mapping_lib.explorers import description_or_data_frame as shares
-from mapping_lib.explorers.five_mappings_canvas import PICTURE, picture_of
-from mapping_lib.explorers.five_mappings_frame import GRID, MAPPINGS, WEIGHTS, Frame
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch

@@ -2,7 +2,7 @@
 
 from answers import wrong_answers
 
-from mapping_lib.exercises import view as exercises
+from mapping_lib.chapters.mapping_view import exercises
 
 test_a_wrong_answer_is_told_what_is_wrong = wrong_answers(
     (exercises.check_trained, lambda learn, predict: learn, "should be a function of x"),
