@@ -13,10 +13,20 @@ import torch
 from explorer_checks import states_draw, values_on_steps
 from PIL import Image
 
+from mapping_lib.chapters.maml_math import explorer as landscape
+from mapping_lib.chapters.maml_math.explorer_canvas import LandscapeCanvas, _rings
+from mapping_lib.chapters.maml_math.explorer_frame import (
+    LANDSCAPES,
+    OUTER_STEPS,
+    STARTS,
+    Trail,
+    end,
+    start,
+    surface,
+    walk,
+)
 from mapping_lib.chapters.mapping_view import explorer as five_mappings
-from mapping_lib.explorers import adaptation, description_or_data, landscape, meta_training
-from mapping_lib.explorers.landscape_canvas import LandscapeCanvas, _rings
-from mapping_lib.explorers.landscape_frame import LANDSCAPES, OUTER_STEPS, STARTS, Trail, end, start, surface, walk
+from mapping_lib.explorers import adaptation, description_or_data, meta_training
 from mapping_lib.inner_loop import adapt, support_objective
 from mapping_lib.page.canvas import Label, apart
 from mapping_lib.study.sinusoids import RECIPES, shipped

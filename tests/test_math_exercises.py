@@ -3,7 +3,7 @@
 import torch
 from answers import wrong_answers
 
-from mapping_lib.exercises import math as exercises
+from mapping_lib.chapters.maml_math import exercises
 
 
 def first_order_formula(theta, h, c, alpha, m):

@@ -5,8 +5,8 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from mapping_lib.explorers.landscape_canvas import LandscapeCanvas
-from mapping_lib.explorers.landscape_frame import (
+from mapping_lib.chapters.maml_math.explorer_canvas import LandscapeCanvas
+from mapping_lib.chapters.maml_math.explorer_frame import (
     BACKGROUNDS,
     LANDSCAPES,
     STARTS,
