@@ -8,8 +8,9 @@ import torch
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
+from mapping_lib.chapters.maml_code import explorer_adaptation as adaptation
+from mapping_lib.chapters.maml_code import explorer_meta_training as meta_training
 from mapping_lib.console import plain_streams
-from mapping_lib.explorers import adaptation, meta_training
 
 WIDTH, COLOURS = 880, 48
 ADAPTING, TRAINING = 0.592, 0.53

@@ -4,7 +4,7 @@ import nbformat
 import torch
 from answers import CHAPTERS, exercises_of, wrong_answers
 
-from mapping_lib.exercises import code as exercises
+from mapping_lib.chapters.maml_code import exercises
 
 
 def ascend(theta, alpha, steps):

@@ -13,6 +13,8 @@ import torch
 from explorer_checks import states_draw, values_on_steps
 from PIL import Image
 
+from mapping_lib.chapters.maml_code import explorer_adaptation as adaptation
+from mapping_lib.chapters.maml_code import explorer_meta_training as meta_training
 from mapping_lib.chapters.maml_math import explorer as landscape
 from mapping_lib.chapters.maml_math.explorer_canvas import LandscapeCanvas, _rings
 from mapping_lib.chapters.maml_math.explorer_frame import (
@@ -26,7 +28,7 @@ from mapping_lib.chapters.maml_math.explorer_frame import (
     walk,
 )
 from mapping_lib.chapters.mapping_view import explorer as five_mappings
-from mapping_lib.explorers import adaptation, description_or_data, meta_training
+from mapping_lib.explorers import description_or_data
 from mapping_lib.inner_loop import adapt, support_objective
 from mapping_lib.page.canvas import Label, apart
 from mapping_lib.study.sinusoids import RECIPES, shipped
