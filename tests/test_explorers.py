@@ -28,7 +28,7 @@ from mapping_lib.chapters.maml_math.explorer_frame import (
     walk,
 )
 from mapping_lib.chapters.mapping_view import explorer as five_mappings
-from mapping_lib.explorers import description_or_data
+from mapping_lib.chapters.other_mappings import explorer as description_or_data
 from mapping_lib.inner_loop import adapt, support_objective
 from mapping_lib.page.canvas import Label, apart
 from mapping_lib.study.sinusoids import RECIPES, shipped

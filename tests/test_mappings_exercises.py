@@ -3,7 +3,7 @@
 import torch
 from answers import wrong_answers
 
-from mapping_lib.exercises import mappings as exercises
+from mapping_lib.chapters.other_mappings import exercises
 
 
 def first_hidden_layer(phi, order):

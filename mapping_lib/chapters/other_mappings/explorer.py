@@ -4,8 +4,8 @@ from dataclasses import asdict
 
 import ipywidgets as widgets
 
-from mapping_lib.explorers.description_or_data_canvas import DescriptionOrDataCanvas
-from mapping_lib.explorers.description_or_data_frame import MAX_SHOTS, MAX_STEPS, WRITERS, State, compute
+from mapping_lib.chapters.other_mappings.explorer_canvas import DescriptionOrDataCanvas
+from mapping_lib.chapters.other_mappings.explorer_frame import MAX_SHOTS, MAX_STEPS, WRITERS, State, compute
 from mapping_lib.page.panel import LOOK, Panel
 
 PRESETS = {

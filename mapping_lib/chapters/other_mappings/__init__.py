@@ -1,0 +1,1 @@
+"""Chapter 3b: the other mappings."""
