@@ -3,7 +3,7 @@
 import torch
 from answers import wrong_answers
 
-from mapping_lib.exercises import clinic as exercises
+from mapping_lib.chapters.clinic import exercises
 from mapping_lib.task import each
 
 
