@@ -4,7 +4,7 @@ import math
 
 from answers import wrong_answers
 
-from mapping_lib.exercises import applications as exercises
+from mapping_lib.chapters.applications import exercises
 
 
 def two_samples(a, b):

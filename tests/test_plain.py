@@ -8,8 +8,8 @@ import torch
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from mapping_lib.chapters.applications.figures import plot_grouped_gains
 from mapping_lib.page.plots import COLOURS
-from mapping_lib.plots.gains import plot_grouped_gains
 from mapping_lib.study import Row, Table, plain, read_about, read_table, save_table
 from mapping_lib.study.gains import Gain, error_removed
 from mapping_lib.study.plain import BUDGET, GROUPS, KINDS, LEARNED, PLAIN, TOLD, VERDICTS
