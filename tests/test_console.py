@@ -19,9 +19,9 @@ COMMANDS = {
     "tools.editions": ["student"],
     "study.train": ["maml"],
     "study": ["--train"],
-    "applications.omniglot": ["--episodes"],
+    "chapters.few_shot_images.study_omniglot": ["--episodes"],
     "applications.continual_tuning": ["method"],
-    "applications.few_shot_tuning": [],
+    "chapters.few_shot_images.study_tuning": [],
 }
 """Every command of the library, with a word that its help must have."""
 

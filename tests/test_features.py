@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
 
+from mapping_lib.chapters.few_shot_images.methods_features import on_features
 from mapping_lib.families.episodes import Episodes
-from mapping_lib.learners.features import on_features
 from mapping_lib.learners.gradient import anil, maml
 from mapping_lib.learners.prototypes import prototypical
 from mapping_lib.task import Task, each

@@ -10,8 +10,8 @@ from oracles import seeded
 from PIL import Image
 from torch.testing import assert_close
 
-from mapping_lib.applications.few_shot_images import accuracies, told_in_company
-from mapping_lib.applications.few_shot_methods import (
+from mapping_lib.chapters.few_shot_images import exercises
+from mapping_lib.chapters.few_shot_images.methods import (
     GLYPHS,
     METHODS,
     TRAINING,
@@ -23,9 +23,9 @@ from mapping_lib.applications.few_shot_methods import (
     ready,
     theta_of,
 )
-from mapping_lib.exercises import few_shot as exercises
+from mapping_lib.chapters.few_shot_images.methods_features import BODY, HEAD
+from mapping_lib.chapters.few_shot_images.study import accuracies, told_in_company
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.features import BODY, HEAD
 from mapping_lib.study import few_shot_methods, few_shot_tuning, omniglot
 from mapping_lib.task import each
 from mapping_lib.worlds.letters import Glyphs

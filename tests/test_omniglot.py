@@ -11,7 +11,7 @@ import torch
 from oracles import seeded
 from PIL import Image
 
-from mapping_lib.families.omniglot import PARTS, Omniglot, load
+from mapping_lib.chapters.few_shot_images.family_omniglot import PARTS, Omniglot, load
 
 ALPHABETS = {"images_background": ("Balinese", "Greek"), "images_evaluation": ("Tibetan",)}
 CHARACTERS, HANDS = 3, 6

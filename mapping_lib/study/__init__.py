@@ -26,7 +26,7 @@ from mapping_lib.task import Params
 LIBRARY = Path(__file__).parent.parent
 
 APPLICATIONS: dict[str, str] = {
-    "few_shot_images": "mapping_lib.applications.few_shot_images",
+    "few_shot_images": "mapping_lib.chapters.few_shot_images.study",
     "personalisation": "mapping_lib.applications.personalisation",
     "language": "mapping_lib.applications.language",
     "navigation": "mapping_lib.applications.navigation",

@@ -161,7 +161,7 @@ def glyph(character: str, face: str = "DejaVuSans") -> Tensor:
 def distances(letters: Sequence[str]) -> Tensor:
     """How far apart any two letters look, ``(letter, letter)``: the distance of their images over their mean length.
 
-    The mean over the twelve faces that all letters have. `mapping_lib/worlds/data/README.md` uses it to leave letters out.
+    The mean over the twelve faces that all letters have. `worlds/data/README.md` uses it to leave letters out.
 
     >>> far = distances("AΑB")  # Latin A, Greek Alpha, B
     >>> bool(far[0, 1] < 0.01), bool(far[0, 2] > 0.5)

@@ -1,9 +1,9 @@
 """How the step sizes of chapter 4a were chosen: by accuracy on the validation alphabet, Greek.
 
-    python -m mapping_lib.applications.few_shot_tuning
+    python -m mapping_lib.chapters.few_shot_images.study_tuning
 
 prints, for every method that takes steps and for one and five examples, the accuracy of every pair (alpha, steps) on
-`N_TASKS` 5-way tasks, and the best pair. Those stand in `few_shot_methods.TUNED`. Joint training, whose steps are
+`N_TASKS` 5-way tasks, and the best pair. Those stand in `methods.TUNED`. Joint training, whose steps are
 cheap, has a choice for 20 ways of its own; the other methods take there what was chosen for 5. The alpha of MAML and
 ANIL in *training* was chosen before, among `TRAINED_WITH`, by runs of 300 outer steps of MAML judged on the same
 alphabet; what is chosen here are the steps that they take afterwards.
@@ -13,8 +13,8 @@ from collections.abc import Mapping
 
 import torch
 
-from mapping_lib.applications.few_shot_images import accuracies
-from mapping_lib.applications.few_shot_methods import GLYPHS, TUNED, Tuned
+from mapping_lib.chapters.few_shot_images.methods import GLYPHS, TUNED, Tuned
+from mapping_lib.chapters.few_shot_images.study import accuracies
 from mapping_lib.console import command
 
 N_TASKS = 50
@@ -47,7 +47,7 @@ def tried(method: str, n_way: int, k_shot: int, *, n_tasks: int = N_TASKS) -> di
 
 def main() -> None:
     """Print every pair's accuracy, and the best. On one thread of torch's."""
-    command("mapping_lib.applications.few_shot_tuning", "Try the step sizes of chapter 4a.").parse_args()
+    command("mapping_lib.chapters.few_shot_images.study_tuning", "Try the step sizes of chapter 4a.").parse_args()
     torch.set_num_threads(1)
     for method, n_way, k_shot in TUNED:
         found = tried(method, n_way, k_shot)

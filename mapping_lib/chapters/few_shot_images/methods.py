@@ -2,7 +2,7 @@
 
 All methods have the same convolutional body (three layers of `FILTERS`), or none. They are trained on Latin and
 Cyrillic and judged on Armenian and Georgian. Step sizes and
-numbers of steps were chosen on Greek, for all methods in the same way (`TUNED`; `few_shot_tuning` chooses them).
+numbers of steps were chosen on Greek, for all methods in the same way (`TUNED`; `study_tuning` chooses them).
 
 method            theta                                       adapts
 pixel 1-NN        none                                        nothing
@@ -22,9 +22,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from mapping_lib.chapters.few_shot_images.methods_features import BODY, HEAD, on_features
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.baselines import joint, joint_adam, nearest_neighbour
-from mapping_lib.learners.features import BODY, HEAD, on_features
 from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.prototypes import prototypical
 from mapping_lib.meta_training import meta_train
@@ -76,7 +76,7 @@ TUNED: dict[tuple[str, int, int], Tuned] = {
 """The steps chosen for (method, N, K). What is not chosen for 20 ways is that of 5 ways."""
 
 INNER = Tuned(0.3, 3)
-"""The inner steps of MAML and ANIL in training, chosen before on the validation alphabet (`few_shot_tuning`)."""
+"""The inner steps of MAML and ANIL in training, chosen before on the validation alphabet (`study_tuning`)."""
 
 
 def body() -> nn.Sequential:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mapping_lib.applications.few_shot_methods import JUDGED_WAYS, ready
-from mapping_lib.explorers.few_shot_drawing import EXAMPLES, Drawing, image_of
+from mapping_lib.chapters.few_shot_images.explorer_drawing import EXAMPLES, Drawing, image_of
+from mapping_lib.chapters.few_shot_images.methods import JUDGED_WAYS, ready
 from mapping_lib.learners import MetaLearner
 from mapping_lib.task import Batch, Params
 from mapping_lib.worlds.letters import Glyphs

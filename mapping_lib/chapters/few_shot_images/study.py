@@ -1,6 +1,6 @@
 """Few-shot images (chapter 4a): letters of unseen alphabets from one or five examples of each, measured.
 
-`few_shot_methods` has the methods and their training, `few_shot_tuning` how their step sizes were chosen, `omniglot`
+`methods` has the methods and their training, `study_tuning` how their step sizes were chosen, `study_omniglot`
 the same table for a reader's own Omniglot. Two tables: the accuracy of all methods; and the accuracy of prototypical
 networks with and without normalisation, when the same queries are judged in different company.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.applications.few_shot_methods import (
+from mapping_lib.chapters.few_shot_images.methods import (
     FILTERS,
     GLYPHS,
     INNER,

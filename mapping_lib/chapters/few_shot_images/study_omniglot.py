@@ -1,9 +1,9 @@
 """The table of chapter 4a on a reader's own Omniglot: the same methods, networks and settings, other characters.
 
-    python -m mapping_lib.applications.omniglot FOLDER            # theta as shipped, trained on printed letters
-    python -m mapping_lib.applications.omniglot FOLDER --train    # theta trained on images_background: 10 minutes
+    python -m mapping_lib.chapters.few_shot_images.study_omniglot FOLDER            # theta as shipped, trained on printed letters
+    python -m mapping_lib.chapters.few_shot_images.study_omniglot FOLDER --train    # theta trained on images_background: 10 minutes
 
-FOLDER is what `mapping_lib.families.omniglot` describes; tasks are drawn from its images_evaluation.
+FOLDER is what `family_omniglot` describes; tasks are drawn from its images_evaluation.
 """
 
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
-from mapping_lib.applications.few_shot_images import SETTINGS, table_of
-from mapping_lib.applications.few_shot_methods import TRAINING, Source, glyphs_theta
+from mapping_lib.chapters.few_shot_images.family_omniglot import Omniglot
+from mapping_lib.chapters.few_shot_images.methods import TRAINING, Source, glyphs_theta
+from mapping_lib.chapters.few_shot_images.study import SETTINGS, table_of
 from mapping_lib.console import command
-from mapping_lib.families.omniglot import Omniglot
 from mapping_lib.study import Row, Table, measure
 from mapping_lib.task import Params
 
@@ -35,8 +35,8 @@ def source(folder: str | Path) -> Source:
 def omniglot_table(folder: str | Path, *, trained: dict[str, Params] | None = None, n: int = 600) -> Table:
     """The table of chapter 4a on ``folder``, for `applications.measure`; only settings with jitter 1, here without.
 
-    ``trained`` are theta by their names in `few_shot_methods.TRAINING`; None takes the shipped ones. Raises what
-    `families.omniglot.Omniglot` raises.
+    ``trained`` are theta by their names in `methods.TRAINING`; None takes the shipped ones. Raises what
+    `family_omniglot.Omniglot` raises.
 
     >>> omniglot_table("nowhere")
     Traceback (most recent call last):
@@ -69,7 +69,9 @@ def rows_of(table: Table) -> Iterator[Row]:
 
 def main() -> None:
     """Print the table, a line a cell. On one thread of torch's."""
-    parser = command("mapping_lib.applications.omniglot", "The table of chapter 4a on a reader's own Omniglot.")
+    parser = command(
+        "mapping_lib.chapters.few_shot_images.study_omniglot", "The table of chapter 4a on a reader's own Omniglot."
+    )
     parser.add_argument("folder", help="holds images_background and images_evaluation, as folders or as zip files")
     parser.add_argument("--train", action="store_true", help="train on images_background first")
     parser.add_argument("--episodes", type=int, default=600, metavar="N", help="episodes a cell (600)")

@@ -6,11 +6,9 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from mapping_lib.applications.few_shot_methods import METHODS
-from mapping_lib.explorers.drawing_pad import DrawingPad
-from mapping_lib.explorers.few_shot_canvas import FewShotCanvas
-from mapping_lib.explorers.few_shot_drawing import EXAMPLES, as_drawing
-from mapping_lib.explorers.few_shot_frame import (
+from mapping_lib.chapters.few_shot_images.explorer_canvas import FewShotCanvas
+from mapping_lib.chapters.few_shot_images.explorer_drawing import EXAMPLES, as_drawing
+from mapping_lib.chapters.few_shot_images.explorer_frame import (
     ASK,
     JUDGED,
     LABELS,
@@ -22,6 +20,8 @@ from mapping_lib.explorers.few_shot_frame import (
     compute,
     score,
 )
+from mapping_lib.chapters.few_shot_images.explorer_pad import DrawingPad
+from mapping_lib.chapters.few_shot_images.methods import METHODS
 from mapping_lib.page.panel import LOOK, PlayingPanel
 
 MAX_EPISODE = 50

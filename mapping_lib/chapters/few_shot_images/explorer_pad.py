@@ -3,7 +3,7 @@
 Strokes are drawn in the browser and sent when they end. That is why this is a small widget of our own on anywidget,
 and not ipycanvas: there every move of the mouse travels to the kernel and back before it leaves ink. Measured in
 JupyterLab: 75 ms until a move is seen against 12 ms here, and a stroke that ended outside of the canvas was lost.
-`drawing_pad.js` is sent by the kernel: nothing comes from the network.
+`explorer_pad.js` is sent by the kernel: nothing comes from the network.
 """
 
 from pathlib import Path

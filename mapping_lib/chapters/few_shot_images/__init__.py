@@ -1,0 +1,1 @@
+"""Chapter 4a: few-shot images."""
