@@ -5,9 +5,12 @@ import pytest
 import torch
 from oracles import seeded
 
-from mapping_lib.applications.personalisation import curves, customers
-from mapping_lib.families import choices, growth, sensors
-from mapping_lib.families.individuals import deal, draw, folds
+from mapping_lib.chapters.personalisation import family_choices as choices
+from mapping_lib.chapters.personalisation import family_growth as growth
+from mapping_lib.chapters.personalisation import family_sensors as sensors
+from mapping_lib.chapters.personalisation import methods_curves as curves
+from mapping_lib.chapters.personalisation import methods_customers as customers
+from mapping_lib.chapters.personalisation.family_individuals import deal, draw, folds
 
 CHICKS, COUNTRIES = growth.load("chicks"), growth.load("countries")
 

@@ -5,8 +5,10 @@ import pytest
 import torch
 from oracles import seeded
 
-from mapping_lib.applications.personalisation import curves, customers, train_curves, train_customers
-from mapping_lib.learners.prior import legendre
+from mapping_lib.chapters.personalisation import methods_curves as curves
+from mapping_lib.chapters.personalisation import methods_customers as customers
+from mapping_lib.chapters.personalisation import study_curves, study_customers
+from mapping_lib.chapters.personalisation.methods_prior import legendre
 from mapping_lib.study import read_table
 from mapping_lib.task import Batch
 
@@ -76,7 +78,7 @@ def test_errors_are_means_over_observed_days_and_supports():
 @pytest.mark.parametrize("data", curves.REPEAT)
 def test_shipped_variance_components_are_those_of_their_recipe(data: str):
     shipped, part = curves.theta_of("mixed effects", data, "spread"), curves.study(data).n_parts - 1
-    again = train_curves.mixed_effects(data, "all", part)
+    again = study_curves.mixed_effects(data, "all", part)
     for name, p in again.items():
         assert torch.allclose(shipped[name][part], p, rtol=1e-3, atol=1e-4)
 
@@ -86,13 +88,13 @@ def test_maml_has_one_tuned_alpha_for_all_weights_of_a_part(data: str, order: st
     theta = curves.theta_of("MAML", data, order)
     alphas = torch.stack([p.flatten(1).amax(1) for name, p in theta.items() if name.startswith("alpha.")])
     assert torch.equal(alphas, alphas[:1].expand_as(alphas))
-    allowed = torch.tensor(train_curves.ALPHAS)
+    allowed = torch.tensor(study_curves.ALPHAS)
     assert all(float((allowed - a).abs().min()) < 1e-6 for a in alphas[0])
 
 
 def test_the_pooled_logit_expects_what_was_chosen():
     """Where the likelihood is highest, chosen features and expected features agree on average (McFadden 1974)."""
-    weight = train_customers.pooled(2)["weight"]
+    weight = study_customers.pooled(2)["weight"]
     assert torch.allclose(weight, customers.theta_of("population")["weight"][2], atol=1e-3)
     family = customers.training(2)
     seen = family.choices >= 0

@@ -3,7 +3,7 @@
 import torch
 from answers import wrong_answers
 
-from mapping_lib.exercises import personalisation as exercises
+from mapping_lib.chapters.personalisation import exercises
 
 
 def by_rows(person, n_parts):

@@ -13,11 +13,12 @@ from explorer_checks import controls_matter, states_draw
 from oracles import seeded
 from PIL import Image
 
-from mapping_lib.applications.personalisation import curves, customers
-from mapping_lib.explorers import personalisation
-from mapping_lib.explorers import personalisation_frame as frames
-from mapping_lib.explorers.personalisation_canvas import PersonalisationCanvas
-from mapping_lib.families.growth import Growth
+from mapping_lib.chapters.personalisation import explorer as personalisation
+from mapping_lib.chapters.personalisation import explorer_frame as frames
+from mapping_lib.chapters.personalisation import methods_curves as curves
+from mapping_lib.chapters.personalisation import methods_customers as customers
+from mapping_lib.chapters.personalisation.explorer_canvas import PersonalisationCanvas
+from mapping_lib.chapters.personalisation.family_growth import Growth
 from mapping_lib.task import Batch, Task
 
 State = personalisation.State

@@ -5,9 +5,16 @@ import pytest
 import torch
 from oracles import FLOAT64, seeded
 
-from mapping_lib.families.individuals import folds
-from mapping_lib.learners.prior import Polynomial, Utility, choice_logits, choice_prior, gaussian_prior, legendre
-from mapping_lib.learners.variance import fit_choices, fit_curves
+from mapping_lib.chapters.personalisation.family_individuals import folds
+from mapping_lib.chapters.personalisation.methods_prior import (
+    Polynomial,
+    Utility,
+    choice_logits,
+    choice_prior,
+    gaussian_prior,
+    legendre,
+)
+from mapping_lib.chapters.personalisation.methods_variance import fit_choices, fit_curves
 from mapping_lib.task import Batch, Task
 
 
@@ -130,7 +137,7 @@ def test_at_the_solution_the_gradient_of_the_posterior_is_zero(k: int):
 
 
 def test_real_customers_arrive_at_their_highest_point():
-    from mapping_lib.applications.personalisation import customers
+    from mapping_lib.chapters.personalisation import methods_customers as customers
 
     task, theta = customers.judged("first", 6, generator=seeded(0)), customers.theta_of("mixed effects")
     part = customers.everyone()[1]

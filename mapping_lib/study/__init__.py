@@ -27,7 +27,7 @@ LIBRARY = Path(__file__).parent.parent
 
 APPLICATIONS: dict[str, str] = {
     "few_shot_images": "mapping_lib.chapters.few_shot_images.study",
-    "personalisation": "mapping_lib.applications.personalisation",
+    "personalisation": "mapping_lib.chapters.personalisation.study",
     "language": "mapping_lib.applications.language",
     "navigation": "mapping_lib.applications.navigation",
     "continual": "mapping_lib.applications.continual",

@@ -1,9 +1,10 @@
 """The table of chapter 4a on a reader's own Omniglot: the same methods, networks and settings, other characters.
 
-    python -m mapping_lib.chapters.few_shot_images.study_omniglot FOLDER            # theta as shipped, trained on printed letters
-    python -m mapping_lib.chapters.few_shot_images.study_omniglot FOLDER --train    # theta trained on images_background: 10 minutes
+    python -m mapping_lib.chapters.few_shot_images.study_omniglot FOLDER            # theta as shipped
+    python -m mapping_lib.chapters.few_shot_images.study_omniglot FOLDER --train    # 10 minutes more
 
-FOLDER is what `family_omniglot` describes; tasks are drawn from its images_evaluation.
+Shipped theta were trained on printed letters, with --train they are trained on images_background. FOLDER is what
+`family_omniglot` describes; tasks are drawn from its images_evaluation.
 """
 
 from collections.abc import Iterator

@@ -4,8 +4,8 @@ from dataclasses import asdict
 
 import ipywidgets as widgets
 
-from mapping_lib.explorers.personalisation_canvas import PersonalisationCanvas
-from mapping_lib.explorers.personalisation_frame import DATA, MAX_SHOTS, N_DRAWS, N_WHO, State, compute
+from mapping_lib.chapters.personalisation.explorer_canvas import PersonalisationCanvas
+from mapping_lib.chapters.personalisation.explorer_frame import DATA, MAX_SHOTS, N_DRAWS, N_WHO, State, compute
 from mapping_lib.page.panel import LOOK, Panel
 
 PRESETS = {

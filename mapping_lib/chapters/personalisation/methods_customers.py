@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.func import vmap
 from torch.nn.functional import cross_entropy
 
+from mapping_lib.chapters.personalisation.family_choices import FEATURES, Choices, load
+from mapping_lib.chapters.personalisation.family_individuals import folds
+from mapping_lib.chapters.personalisation.methods_prior import Utility, choice_prior
 from mapping_lib.checks import check_choice
-from mapping_lib.families.choices import FEATURES, Choices, load
-from mapping_lib.families.individuals import folds
 from mapping_lib.learners.gradient import meta_sgd
-from mapping_lib.learners.prior import Utility, choice_prior
 from mapping_lib.study import shipped_theta
 from mapping_lib.task import Params, Task
 

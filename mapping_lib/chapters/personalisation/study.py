@@ -8,7 +8,9 @@ tuned on training individuals only. A score is one individual's mean squared err
 
 from torch import Generator, Tensor
 
-from mapping_lib.applications.personalisation import curves, customers, train_curves, train_customers
+from mapping_lib.chapters.personalisation import methods_curves as curves
+from mapping_lib.chapters.personalisation import methods_customers as customers
+from mapping_lib.chapters.personalisation import study_curves, study_customers
 from mapping_lib.study import Recipe, Table, Tolerance
 
 SHOTS = (1, 2, 3, 4, 5)
@@ -18,14 +20,14 @@ CHOICE_SHOTS = (1, 2, 3, 4, 5, 6)
 def _curve_recipes() -> dict[str, Recipe]:
     found = {}
     for data in curves.REPEAT:
-        for method, train in train_curves.TRAINERS.items():
+        for method, train in study_curves.TRAINERS.items():
             orders = ("all",) if method == "mixed effects" else ("spread", "first")
             for order in orders if data != "sensors" else orders[:1]:
                 name = f"{data}_{method.replace(' ', '_').lower()}_{order}"
-                settings = {"learner": method, "data": data, "order": order, **train_curves.SETTINGS[method]}
+                settings = {"learner": method, "data": data, "order": order, **study_curves.SETTINGS[method]}
                 if method != "mixed effects":
-                    settings |= train_curves.COMMON
-                found[name] = Recipe(lambda t=train, d=data, o=order: train_curves.stacked(t, d, o), settings)
+                    settings |= study_curves.COMMON
+                found[name] = Recipe(lambda t=train, d=data, o=order: study_curves.stacked(t, d, o), settings)
     return found
 
 
@@ -61,5 +63,5 @@ TOLERANCE = {
     "sensors": Tolerance(1e-4),  # 1.3e-5, MAML from one reading; errors are 0.15 and more
     "customers": Tolerance(1e-3),  # 1.8e-4: one forecast of one customer
 }
-RECIPES: dict[str, Recipe] = _curve_recipes() | train_customers.RECIPES
+RECIPES: dict[str, Recipe] = _curve_recipes() | study_customers.RECIPES
 TABLES: dict[str, Table] = {data: _curve_table(data) for data in curves.REPEAT} | {"customers": _choice_table()}

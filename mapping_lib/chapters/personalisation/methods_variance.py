@@ -1,13 +1,13 @@
 """Variance components: the prior that makes the training individuals' data most probable, by EM.
 
-The statistician's way to a prior of `mapping_lib.learners.prior`. It needs no split into support and query.
+The statistician's way to a prior of `mapping_lib.chapters.personalisation.methods_prior`. It needs no split into support and query.
 """
 
 import torch
 from torch import Tensor
 
+from mapping_lib.chapters.personalisation.methods_prior import choice_slopes, covariance, newton_step, wide_prior
 from mapping_lib.checks import check_count
-from mapping_lib.learners.prior import choice_slopes, covariance, newton_step, wide_prior
 from mapping_lib.task import Batch, Params
 
 FLOOR = 1e-6

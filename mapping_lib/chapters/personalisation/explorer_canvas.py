@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mapping_lib.explorers.personalisation_frame import MAX_SHOTS, NAMES, Frame
+from mapping_lib.chapters.personalisation.explorer_frame import MAX_SHOTS, NAMES, Frame
+from mapping_lib.chapters.personalisation.figures import PEOPLE
 from mapping_lib.page.canvas import Canvas, number, palette
 from mapping_lib.page.plots import COLOURS as ROLES
-from mapping_lib.plots.personalisation import PEOPLE
 
 AXES = {
     "chicks": ((-1, 22), (0, 400), "day", "weight (g)", (0, 120), "error on the other days (g)"),

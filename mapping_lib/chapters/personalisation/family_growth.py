@@ -1,6 +1,6 @@
 """Curves of individuals: chicks that grow, countries whose birth rate falls. A task is an individual.
 
-`mapping_lib/data/README.md` says where the numbers come from.
+`data/README.md` says where the numbers come from.
 """
 
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from mapping_lib.chapters.personalisation.family_individuals import ORDERS, deal, draw
 from mapping_lib.checks import check_choice, check_count, check_tensor
 from mapping_lib.families.drawing import check_draw
-from mapping_lib.families.individuals import ORDERS, deal, draw
 from mapping_lib.task import Batch, Task
 
-FOLDER = Path(__file__).parent.parent / "data"
+FOLDER = Path(__file__).with_name("data")
 
 
 class Curves(NamedTuple):

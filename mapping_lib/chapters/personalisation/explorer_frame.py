@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mapping_lib.applications.personalisation import curves, customers
-from mapping_lib.families.growth import Growth
+from mapping_lib.chapters.personalisation import methods_curves as curves
+from mapping_lib.chapters.personalisation import methods_customers as customers
+from mapping_lib.chapters.personalisation.family_growth import Growth
+from mapping_lib.chapters.personalisation.figures import PEOPLE
+from mapping_lib.chapters.personalisation.methods_prior import choice_slopes, covariance, newton_step
 from mapping_lib.learners.gradient import ALPHA_PREFIX
-from mapping_lib.learners.prior import choice_slopes, covariance, newton_step
 from mapping_lib.page.canvas import number
-from mapping_lib.plots.personalisation import PEOPLE
 from mapping_lib.task import Batch, Params
 
 DATA = {"chicks": "chick", "countries": "country", "customers": "customer", "sensors": "thermometer"}

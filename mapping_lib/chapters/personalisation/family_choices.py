@@ -1,6 +1,6 @@
 """Choices of real customers: which of four electricity suppliers would you take? A task is a customer.
 
-`mapping_lib/data/README.md` says where the choices come from.
+`data/README.md` says where the choices come from.
 """
 
 from dataclasses import dataclass, field
@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from mapping_lib.chapters.personalisation.family_individuals import ORDERS, deal, draw
 from mapping_lib.checks import check_choice, check_count, check_tensor
 from mapping_lib.families.drawing import check_draw
-from mapping_lib.families.individuals import ORDERS, deal, draw
 from mapping_lib.task import Batch, Task
 
-FILE = Path(__file__).parent.parent / "data" / "electricity.npz"
+FILE = Path(__file__).with_name("data") / "electricity.npz"
 FEATURES = ("price", "contract", "local", "well known", "time of day", "seasonal")
 """Price in ten cents per kWh (0 where a tariff of fixed rates is offered), contract in five years, then yes or no."""
 

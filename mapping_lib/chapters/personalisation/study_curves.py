@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import torch
 
-from mapping_lib.applications.personalisation.curves import (
+from mapping_lib.chapters.personalisation.family_growth import Growth
+from mapping_lib.chapters.personalisation.family_individuals import folds
+from mapping_lib.chapters.personalisation.methods_curves import (
     FEATURES,
     INNER_STEPS,
     NETWORK,
@@ -13,12 +15,10 @@ from mapping_lib.applications.personalisation.curves import (
     training,
     units,
 )
-from mapping_lib.families.growth import Growth
-from mapping_lib.families.individuals import folds
+from mapping_lib.chapters.personalisation.methods_variance import fit_curves
 from mapping_lib.inner_loop import mean_squared_error
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
-from mapping_lib.learners.variance import fit_curves
 from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
 from mapping_lib.task import Params, TaskFamily
 from mapping_lib.worlds.derived import VaryingShots

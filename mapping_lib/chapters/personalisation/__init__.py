@@ -1,0 +1,1 @@
+"""Chapter 4b: a new chick, country, thermometer or customer."""
