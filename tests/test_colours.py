@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from mapping_lib.explorers import languages_canvas
+from mapping_lib.chapters.language import explorer_canvas as languages_canvas
 from mapping_lib.page import plots
 from mapping_lib.page.plots import automl, continual, few_shot, gains, language, navigation, personalisation
 

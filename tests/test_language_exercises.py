@@ -4,7 +4,7 @@ from collections import Counter
 
 from answers import wrong_answers
 
-from mapping_lib.exercises import language as exercises
+from mapping_lib.chapters.language import exercises
 
 
 def without_blanks(name):

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 import torch
 
-from mapping_lib.families.languages import (
+from mapping_lib.chapters.language.family import (
     PARTS,
     WIDTH,
     Languages,

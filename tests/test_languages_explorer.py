@@ -10,10 +10,9 @@ from explorer_checks import controls_matter, states_draw
 from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 
-from mapping_lib.applications.language import CHOSEN, METHODS
-from mapping_lib.explorers import languages as explorer
-from mapping_lib.explorers.languages_canvas import LanguagesCanvas, printable, shortened
-from mapping_lib.explorers.languages_frame import (
+from mapping_lib.chapters.language import explorer
+from mapping_lib.chapters.language.explorer_canvas import LanguagesCanvas, printable, shortened
+from mapping_lib.chapters.language.explorer_frame import (
     SHARPNESS,
     Frame,
     State,
@@ -23,7 +22,8 @@ from mapping_lib.explorers.languages_frame import (
     draw,
     unreadable,
 )
-from mapping_lib.families.languages import PARTS, counts, features, languages
+from mapping_lib.chapters.language.family import PARTS, counts, features, languages
+from mapping_lib.chapters.language.study import CHOSEN, METHODS
 from mapping_lib.study import read_table
 from mapping_lib.task import Batch
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from mapping_lib.learners.naive_bayes import LOG_P, PRIOR, naive_bayes
+from mapping_lib.chapters.language.methods import LOG_P, PRIOR, naive_bayes
 from mapping_lib.task import Batch, Task, each
 
 N_WAY, WIDTH = 3, 4

@@ -28,7 +28,7 @@ LIBRARY = Path(__file__).parent.parent
 APPLICATIONS: dict[str, str] = {
     "few_shot_images": "mapping_lib.chapters.few_shot_images.study",
     "personalisation": "mapping_lib.chapters.personalisation.study",
-    "language": "mapping_lib.applications.language",
+    "language": "mapping_lib.chapters.language.study",
     "navigation": "mapping_lib.applications.navigation",
     "continual": "mapping_lib.applications.continual",
     "automl": "mapping_lib.applications.automl",

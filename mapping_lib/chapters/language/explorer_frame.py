@@ -10,8 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mapping_lib.applications.language import CHOSEN, METHODS, SHOTS
-from mapping_lib.families.languages import PARTS, Language, counts, features, languages, ngrams, part_features, place
+from mapping_lib.chapters.language.family import (
+    PARTS,
+    Language,
+    counts,
+    features,
+    languages,
+    ngrams,
+    part_features,
+    place,
+)
+from mapping_lib.chapters.language.study import CHOSEN, METHODS, SHOTS
 from mapping_lib.study import read_table
 from mapping_lib.task import Batch
 

@@ -4,10 +4,10 @@ from dataclasses import asdict
 
 import ipywidgets as widgets
 
-from mapping_lib.applications.language import METHODS
-from mapping_lib.explorers.languages_canvas import LanguagesCanvas
-from mapping_lib.explorers.languages_frame import MAX_SHOTS, State, compute
-from mapping_lib.families.languages import PARTS
+from mapping_lib.chapters.language.explorer_canvas import LanguagesCanvas
+from mapping_lib.chapters.language.explorer_frame import MAX_SHOTS, State, compute
+from mapping_lib.chapters.language.family import PARTS
+from mapping_lib.chapters.language.study import METHODS
 from mapping_lib.page.panel import LOOK, Panel
 
 PRESETS = {

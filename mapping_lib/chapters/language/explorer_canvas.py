@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from mapping_lib.applications.language import METHODS, N_WAY
-from mapping_lib.explorers.languages_frame import Frame, characters
+from mapping_lib.chapters.language.explorer_frame import Frame, characters
+from mapping_lib.chapters.language.study import METHODS, N_WAY
 from mapping_lib.page.canvas import Canvas, palette
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#8C6510")

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from mapping_lib.families.languages import WIDTH, Languages, part_features
+from mapping_lib.chapters.language.family import WIDTH, Languages, part_features
+from mapping_lib.chapters.language.methods import PRIOR
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
-from mapping_lib.learners.naive_bayes import PRIOR
 from mapping_lib.learners.prototypes import prototypical
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import functional, mlp

@@ -13,13 +13,13 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from mapping_lib.applications.language_training import HIDDEN, N_WAY, RECIPES, Mixture, Weights, classifier, embedding
+from mapping_lib.chapters.language.family import WIDTH, Languages
+from mapping_lib.chapters.language.methods import PRIOR, naive_bayes
+from mapping_lib.chapters.language.study_training import HIDDEN, N_WAY, RECIPES, Mixture, Weights, classifier, embedding
 from mapping_lib.checks import check_choice
-from mapping_lib.families.languages import WIDTH, Languages
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.baselines import from_scratch
 from mapping_lib.learners.gradient import maml
-from mapping_lib.learners.naive_bayes import PRIOR, naive_bayes
 from mapping_lib.learners.prototypes import prototypical
 from mapping_lib.study import Table, Tolerance, shipped_theta
 from mapping_lib.task import Batch, Params, Task

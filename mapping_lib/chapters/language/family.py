@@ -1,6 +1,6 @@
 """Names of countries, languages, scripts and currencies in 142 languages: which language is this name from?
 
-`mapping_lib/data/README.md` says where the names come from. A network cannot read a name; it reads how often each
+`data/README.md` says where the names come from. A network cannot read a name; it reads how often each
 *n-gram* occurs in it: each run of one, two or three letters.
 """
 
@@ -20,7 +20,7 @@ from mapping_lib.checks import check_choice, check_count
 from mapping_lib.families.episodes import Episodes
 from mapping_lib.task import Task
 
-FILE = Path(__file__).parent.parent / "data" / "language_names.txt.xz"
+FILE = Path(__file__).with_name("data") / "language_names.txt.xz"
 
 PARTS = ("train", "validation", "held out")
 """Every language is in one part, and so are its relatives (`Language.relatives`)."""

@@ -1,0 +1,1 @@
+"""Chapter 4c: names of languages."""
