@@ -124,7 +124,7 @@ def test_where_the_suite_s_style_is_set_nothing_is_written(monkeypatch: pytest.M
 
 
 def test_threads_that_draw_leave_the_reader_s_style():
-    kind, frame = parts("mapping_lib.explorers.navigation")
+    kind, frame = parts("mapping_lib.chapters.reinforcement_learning.explorer")
     canvases = [kind() for _ in range(4)]
     with mpl.rc_context(STYLES["dark"]):
         before = dict(mpl.rcParams)

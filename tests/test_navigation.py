@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch.func import grad, vmap
 
-from mapping_lib.inner_loop import inner_step
-from mapping_lib.learners.many_tasks import one_each
-from mapping_lib.learners.policies import (
+from mapping_lib.chapters.reinforcement_learning.methods import policy_maml, rollouts, trials
+from mapping_lib.chapters.reinforcement_learning.methods_policies import (
     GaussianPolicy,
     advantages,
     experience,
@@ -19,7 +18,8 @@ from mapping_lib.learners.policies import (
     surrogate,
     surrogate_with_score,
 )
-from mapping_lib.learners.reinforcement import policy_maml, rollouts, trials
+from mapping_lib.inner_loop import inner_step
+from mapping_lib.learners.many_tasks import one_each
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import functional
 from mapping_lib.params import as_params, flat

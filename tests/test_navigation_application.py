@@ -4,7 +4,9 @@ import pytest
 import torch
 from answers import wrong_answers
 
-from mapping_lib.applications.navigation import (
+from mapping_lib.chapters.reinforcement_learning import exercises
+from mapping_lib.chapters.reinforcement_learning.methods import rollouts, trials
+from mapping_lib.chapters.reinforcement_learning.study import (
     ALPHA,
     FAMILY,
     FILES,
@@ -23,9 +25,7 @@ from mapping_lib.applications.navigation import (
     theta_of,
     written,
 )
-from mapping_lib.exercises import navigation as exercises
 from mapping_lib.learners.many_tasks import one_each
-from mapping_lib.learners.reinforcement import rollouts, trials
 from mapping_lib.study import navigation
 from mapping_lib.task import Batch
 

@@ -8,12 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from mapping_lib.applications.navigation import FAMILY, UPDATES, policy_of, theta_of
-from mapping_lib.explorers import navigation
-from mapping_lib.explorers.navigation_canvas import NavigationCanvas
-from mapping_lib.explorers.navigation_frame import FAR, MAX_TRAJECTORIES, METHODS, State, compute, doing
+from mapping_lib.chapters.reinforcement_learning import explorer as navigation
+from mapping_lib.chapters.reinforcement_learning.explorer_canvas import NavigationCanvas
+from mapping_lib.chapters.reinforcement_learning.explorer_frame import (
+    FAR,
+    MAX_TRAJECTORIES,
+    METHODS,
+    State,
+    compute,
+    doing,
+)
+from mapping_lib.chapters.reinforcement_learning.methods import policy_maml, rollouts, trials
+from mapping_lib.chapters.reinforcement_learning.study import FAMILY, UPDATES, policy_of, theta_of
 from mapping_lib.learners.many_tasks import one_each
-from mapping_lib.learners.reinforcement import policy_maml, rollouts, trials
 from mapping_lib.task import Batch
 
 

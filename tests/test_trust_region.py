@@ -7,18 +7,22 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.func import grad, hessian, jacrev
 
-from mapping_lib.inner_loop import inner_step
-from mapping_lib.learners import trust_region
-from mapping_lib.learners.many_tasks import one_each
-from mapping_lib.learners.policies import GaussianPolicy, experience, surrogate_with_score
-from mapping_lib.learners.reinforcement import policy_maml, rollouts
-from mapping_lib.learners.trust_region import (
+from mapping_lib.chapters.reinforcement_learning import methods_trust_region as trust_region
+from mapping_lib.chapters.reinforcement_learning.methods import policy_maml, rollouts
+from mapping_lib.chapters.reinforcement_learning.methods_policies import (
+    GaussianPolicy,
+    experience,
+    surrogate_with_score,
+)
+from mapping_lib.chapters.reinforcement_learning.methods_trust_region import (
     _fisher,
     conjugate_gradients,
     divergence,
     gauss_newton,
     trust_region_maml,
 )
+from mapping_lib.inner_loop import inner_step
+from mapping_lib.learners.many_tasks import one_each
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import functional
 from mapping_lib.params import as_params, flat

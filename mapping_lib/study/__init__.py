@@ -29,7 +29,7 @@ APPLICATIONS: dict[str, str] = {
     "few_shot_images": "mapping_lib.chapters.few_shot_images.study",
     "personalisation": "mapping_lib.chapters.personalisation.study",
     "language": "mapping_lib.chapters.language.study",
-    "navigation": "mapping_lib.applications.navigation",
+    "reinforcement_learning": "mapping_lib.chapters.reinforcement_learning.study",
     "continual": "mapping_lib.applications.continual",
     "automl": "mapping_lib.applications.automl",
 }

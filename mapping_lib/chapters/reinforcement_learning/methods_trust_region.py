@@ -13,11 +13,15 @@ from torch import Tensor, nn
 from torch.func import vjp, vmap
 
 from mapping_lib import inner_loop
+from mapping_lib.chapters.reinforcement_learning.methods import Alphas, live, policy_maml, rollouts
+from mapping_lib.chapters.reinforcement_learning.methods_policies import (
+    experience,
+    log_probability,
+    surrogate_with_score,
+)
 from mapping_lib.checks import check_number, check_theta
 from mapping_lib.inner_loop import support_objective
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.policies import experience, log_probability, surrogate_with_score
-from mapping_lib.learners.reinforcement import Alphas, live, policy_maml, rollouts
 from mapping_lib.networks import functional
 from mapping_lib.params import as_params, flat
 from mapping_lib.task import Batch, Params, Task
@@ -43,7 +47,7 @@ def trust_region_maml(
     it with ``optimiser="sgd", beta=1``. ``alpha`` is as for `policy_maml`; training takes the first step alone. Raises
     ValueError for numbers out of range.
 
-    >>> from mapping_lib.learners.policies import GaussianPolicy
+    >>> from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy
     >>> from mapping_lib.meta_training import meta_train
     >>> learner = trust_region_maml(GaussianPolicy((2, 8, 2)), Navigation(horizon=5))
     >>> told = {"tasks_per_step": 2, "k_shot": 4, "n_query": 4, "generator": torch.Generator().manual_seed(0)}

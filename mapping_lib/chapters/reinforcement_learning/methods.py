@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from mapping_lib import inner_loop
+from mapping_lib.chapters.reinforcement_learning.methods_policies import experience, surrogate, surrogate_with_score
 from mapping_lib.checks import check_count, check_number, check_theta
 from mapping_lib.inner_loop import support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.many_tasks import one_each, through_adaptation
-from mapping_lib.learners.policies import experience, surrogate, surrogate_with_score
 from mapping_lib.networks import FunctionalNetwork, functional
 from mapping_lib.task import Batch, Params, Task
 from mapping_lib.worlds.goals import Navigation, Rollouts
@@ -38,7 +38,7 @@ def policy_maml(
     `policies.surrogate_with_score`). ``alpha`` is one size for all steps, or one each, the last of which then holds
     on. With ``steps=0`` this is joint training. Raises ValueError for numbers out of range.
 
-    >>> from mapping_lib.learners.policies import GaussianPolicy
+    >>> from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy
     >>> family = Navigation(horizon=5)
     >>> learner = policy_maml(GaussianPolicy((2, 8, 2)), family, alpha=(0.1, 0.05))
     >>> theta = learner.init(generator=torch.Generator().manual_seed(0))
@@ -83,7 +83,7 @@ def policy_maml(
 def rollouts(policy: nn.Module | FunctionalNetwork, family: Navigation, phi: Params, luck: Batch) -> Rollouts:
     """Let every task's policy act: tensors of ``phi`` lead with the task dimension, ``luck`` as in `Navigation`.
 
-    >>> from mapping_lib.learners.policies import GaussianPolicy
+    >>> from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy
     >>> family, policy = Navigation(horizon=5), GaussianPolicy((2, 8, 2))
     >>> phi = one_each(functional(policy).init(generator=torch.Generator().manual_seed(0)), 3)
     >>> tasks = family.sample(3, 4, 0, generator=torch.Generator().manual_seed(1))
@@ -98,7 +98,7 @@ def rollouts(policy: nn.Module | FunctionalNetwork, family: Navigation, phi: Par
 def trials(policy: nn.Module, family: Navigation, luck: Batch) -> Support:
     """One task's support as a function: try phi with this ``luck (trajectory, horizon, 2)``, and tell what happened.
 
-    >>> from mapping_lib.learners.policies import GaussianPolicy
+    >>> from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy
     >>> family, policy = Navigation(horizon=5), GaussianPolicy((2, 8, 2))
     >>> phi = functional(policy).init(generator=torch.Generator().manual_seed(0))
     >>> task = family.sample(1, 4, 0, generator=torch.Generator().manual_seed(1))
@@ -146,7 +146,7 @@ def live(
     ``rule`` has the sizes of the steps, ``luck`` is shared out to them evenly. Nothing is differentiated. Raises
     ValueError where the trajectories cannot be shared out.
 
-    >>> from mapping_lib.learners.policies import GaussianPolicy
+    >>> from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy
     >>> family, model = Navigation(horizon=5), functional(GaussianPolicy((2, 8, 2)))
     >>> luck = family.sample(3, 4, 0, generator=torch.Generator().manual_seed(1)).support
     >>> theta = model.init(generator=torch.Generator().manual_seed(0))

@@ -8,7 +8,7 @@ return after three updates on `VALIDATION` goals, drawn by a seed that neither t
 trained by trust region steps, as the paper's; of its theta, looked at every `LOOK` outer steps, the one is kept that is
 best after three updates on the same goals. This does the tuning again:
 
-    python -c "from mapping_lib.applications.navigation import tuned; print(tuned())"
+    python -c "from mapping_lib.chapters.reinforcement_learning.study import tuned; print(tuned())"
 """
 
 from functools import cache
@@ -16,12 +16,12 @@ from functools import cache
 import torch
 from torch import Generator, Tensor
 
+from mapping_lib.chapters.reinforcement_learning.methods import policy_maml, rollouts
+from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy, experience, surrogate
+from mapping_lib.chapters.reinforcement_learning.methods_trust_region import trust_region_maml
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights
 from mapping_lib.learners.many_tasks import one_each
-from mapping_lib.learners.policies import GaussianPolicy, experience, surrogate
-from mapping_lib.learners.reinforcement import policy_maml, rollouts
-from mapping_lib.learners.trust_region import trust_region_maml
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import mlp
 from mapping_lib.study import Recipe, Table, Tolerance, shipped_theta

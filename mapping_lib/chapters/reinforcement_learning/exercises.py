@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mapping_lib.learners.policies import rewards_to_go
+from mapping_lib.chapters.reinforcement_learning.methods_policies import rewards_to_go
 from mapping_lib.page.checking import answered, check, need
 
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad
 
-from mapping_lib.applications.navigation import FAMILY, UPDATES, policy_of, theta_of, written
+from mapping_lib.chapters.reinforcement_learning.methods_policies import experience, surrogate
+from mapping_lib.chapters.reinforcement_learning.study import FAMILY, UPDATES, policy_of, theta_of, written
 from mapping_lib.inner_loop import inner_step
-from mapping_lib.learners.policies import experience, surrogate
 from mapping_lib.networks import functional
 from mapping_lib.task import Params
 from mapping_lib.worlds.goals import Act, Rollouts

@@ -1,0 +1,1 @@
+"""Chapter 4d: walks to a hidden goal."""
