@@ -10,12 +10,12 @@ from torch.nn.functional import cross_entropy, dropout, gaussian_nll_loss, l1_lo
 from torch.testing import assert_close
 
 from mapping_lib.chapters.few_shot_images.methods_features import on_features
+from mapping_lib.chapters.multitask_and_continual.methods import sequence_model
 from mapping_lib.chapters.reinforcement_learning.methods_trust_region import trust_region_maml
 from mapping_lib.evaluation import evaluate_by_step
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners import baselines
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
-from mapping_lib.learners.continual import sequence_model
 from mapping_lib.learners.flow import gradient_flow
 from mapping_lib.learners.gradient import anil, fomaml, maml, meta_sgd, reptile
 from mapping_lib.learners.module import from_module

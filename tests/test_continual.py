@@ -8,10 +8,15 @@ from answers import wrong_answers
 from oracles import seeded
 from torch import nn
 
-from mapping_lib.applications.continual import neighbours
-from mapping_lib.exercises import continual as exercises
-from mapping_lib.families.sequence import FIRST_TUNING, FORMS, DigitSequences, WaveSequences, of_task
-from mapping_lib.learners.continual import (
+from mapping_lib.chapters.multitask_and_continual import exercises
+from mapping_lib.chapters.multitask_and_continual.family import (
+    FIRST_TUNING,
+    FORMS,
+    DigitSequences,
+    WaveSequences,
+    of_task,
+)
+from mapping_lib.chapters.multitask_and_continual.methods import (
     Anchor,
     Model,
     errors,
@@ -23,7 +28,7 @@ from mapping_lib.learners.continual import (
     train_in_sequence,
     train_jointly,
 )
-from mapping_lib.learners.online_meta import (
+from mapping_lib.chapters.multitask_and_continual.methods_online import (
     Inner,
     episode,
     errors_after,
@@ -31,6 +36,7 @@ from mapping_lib.learners.online_meta import (
     mean_loss_after,
     meta_train_each,
 )
+from mapping_lib.chapters.multitask_and_continual.study import neighbours
 from mapping_lib.networks import mlp
 from mapping_lib.task import Batch, Task
 from mapping_lib.worlds.digits import FIRST_HELD_OUT, load

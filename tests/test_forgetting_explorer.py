@@ -11,11 +11,20 @@ from explorer_checks import controls_matter, states_draw
 from oracles import seeded
 from PIL import Image
 
-from mapping_lib.explorers import forgetting
-from mapping_lib.explorers.forgetting_canvas import ForgettingCanvas
-from mapping_lib.explorers.forgetting_frame import GRID, METHODS, N_POINTS, N_TASKS, SEED, State, compute, draw
+from mapping_lib.chapters.multitask_and_continual import explorer as forgetting
+from mapping_lib.chapters.multitask_and_continual.explorer_canvas import ForgettingCanvas
+from mapping_lib.chapters.multitask_and_continual.explorer_frame import (
+    GRID,
+    METHODS,
+    N_POINTS,
+    N_TASKS,
+    SEED,
+    State,
+    compute,
+    draw,
+)
+from mapping_lib.chapters.multitask_and_continual.methods import errors, sequence_model, train_in_sequence
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.learners.continual import errors, sequence_model, train_in_sequence
 from mapping_lib.networks import functional, mlp
 from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch

@@ -56,11 +56,12 @@ def families() -> Iterator[tuple[str, Any]]:
     """Tasks of every family that can be made here: what reads a reader's own files is left out."""
     from mapping_lib.chapters.few_shot_images.methods import GLYPHS
     from mapping_lib.chapters.language import family as languages
+    from mapping_lib.chapters.multitask_and_continual import family as sequence
     from mapping_lib.chapters.personalisation import family_sensors as sensors
     from mapping_lib.chapters.personalisation.family_growth import Growth
     from mapping_lib.chapters.personalisation.methods_curves import study
     from mapping_lib.chapters.personalisation.methods_customers import everyone
-    from mapping_lib.families import episodes, sequence
+    from mapping_lib.families import episodes
     from mapping_lib.families.sinusoid import Sinusoids
     from mapping_lib.worlds import derived, digits, linear
     from mapping_lib.worlds import goals as navigation

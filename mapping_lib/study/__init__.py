@@ -30,7 +30,7 @@ APPLICATIONS: dict[str, str] = {
     "personalisation": "mapping_lib.chapters.personalisation.study",
     "language": "mapping_lib.chapters.language.study",
     "reinforcement_learning": "mapping_lib.chapters.reinforcement_learning.study",
-    "continual": "mapping_lib.applications.continual",
+    "multitask_and_continual": "mapping_lib.chapters.multitask_and_continual.study",
     "automl": "mapping_lib.applications.automl",
 }
 """The modules whose recipes and tables these are, in the order of their chapters 4a to 4f."""

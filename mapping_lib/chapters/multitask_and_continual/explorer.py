@@ -4,8 +4,15 @@ from dataclasses import asdict
 
 import ipywidgets as widgets
 
-from mapping_lib.explorers.forgetting_canvas import ForgettingCanvas
-from mapping_lib.explorers.forgetting_frame import MAX_MEMORY, MAX_STEPS, METHODS, N_TASKS, State, compute
+from mapping_lib.chapters.multitask_and_continual.explorer_canvas import ForgettingCanvas
+from mapping_lib.chapters.multitask_and_continual.explorer_frame import (
+    MAX_MEMORY,
+    MAX_STEPS,
+    METHODS,
+    N_TASKS,
+    State,
+    compute,
+)
 from mapping_lib.page.panel import LOOK, Panel
 
 PRESETS = {

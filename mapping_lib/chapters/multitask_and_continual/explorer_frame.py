@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mapping_lib import batched_mlp
-from mapping_lib.families.sequence import WaveSequences, of_task
+from mapping_lib.chapters.multitask_and_continual.family import WaveSequences, of_task
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.networks import functional, mlp
 from mapping_lib.page.canvas import number

@@ -17,9 +17,20 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy
 
-from mapping_lib.families.sequence import DigitSequences, of_task
-from mapping_lib.learners.continual import Model, errors, sequence_model, train_in_sequence, train_jointly
-from mapping_lib.learners.online_meta import Inner, errors_after, follow_the_meta_leader, meta_train_each
+from mapping_lib.chapters.multitask_and_continual.family import DigitSequences, of_task
+from mapping_lib.chapters.multitask_and_continual.methods import (
+    Model,
+    errors,
+    sequence_model,
+    train_in_sequence,
+    train_jointly,
+)
+from mapping_lib.chapters.multitask_and_continual.methods_online import (
+    Inner,
+    errors_after,
+    follow_the_meta_leader,
+    meta_train_each,
+)
 from mapping_lib.networks import mlp
 from mapping_lib.study import Recipe, Table, Tolerance
 from mapping_lib.task import Batch, Params, Task

@@ -1,4 +1,4 @@
-"""How chapter 4e's settings were chosen: ``python -m mapping_lib.applications.continual_tuning [method ...]``.
+"""How chapter 4e's settings were chosen: ``python -m mapping_lib.chapters.multitask_and_continual.study_tuning [method ...]``.
 
 Each method's own grid, on 30 sequences that are judged on other forms than the tables'. A method is chosen by what it
 is for: the error on all four tasks at the end, for MAML after adaptation. The step sizes of adaptation are then chosen
@@ -9,7 +9,8 @@ from itertools import chain, product
 
 import torch
 
-from mapping_lib.applications.continual import (
+from mapping_lib.chapters.multitask_and_continual.family import KINDS
+from mapping_lib.chapters.multitask_and_continual.study import (
     METHODS_OF,
     SETTINGS,
     Chosen,
@@ -20,7 +21,6 @@ from mapping_lib.applications.continual import (
     wrong,
 )
 from mapping_lib.console import command, refuse_unknown
-from mapping_lib.families.sequence import KINDS
 
 N, SEED = 30, 4096
 ALPHAS = (0.0, 0.03, 0.1, 0.3, 0.5, 0.8)
@@ -63,7 +63,9 @@ def choose(kind: str, method: str) -> Chosen:
 
 def main() -> None:
     """Print what was tried and what was chosen, kind by kind. On one thread of torch's."""
-    parser = command("mapping_lib.applications.continual_tuning", "Choose what chapter 4e's methods are run with.")
+    parser = command(
+        "mapping_lib.chapters.multitask_and_continual.study_tuning", "Choose what chapter 4e's methods are run with."
+    )
     parser.add_argument("methods", nargs="*", metavar="method", help="all without names")
     methods = parser.parse_args().methods
     chosen = {kind: METHODS_OF[kind][:-1] for kind in KINDS}  # neighbours have nothing to choose

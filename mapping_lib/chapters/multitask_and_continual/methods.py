@@ -21,8 +21,8 @@ from torch import Generator, Tensor, nn
 from torch.func import grad, vmap
 
 from mapping_lib import inner_loop
+from mapping_lib.chapters.multitask_and_continual.family import of_task
 from mapping_lib.checks import check_count, check_number
-from mapping_lib.families.sequence import of_task
 from mapping_lib.networks import functional
 from mapping_lib.task import Batch, Params
 from mapping_lib.twice import check_norms

@@ -1,0 +1,1 @@
+"""Chapter 4e: one task after the other."""
