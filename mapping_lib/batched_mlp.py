@@ -1,4 +1,4 @@
-"""Floor 1: the fast path, MAML's gradient for a ReLU network with mean squared error, derived by hand.
+"""The fast path, MAML's gradient for a ReLU network with mean squared error, derived by hand.
 
 All tasks are computed at once: activations are ``(task, example, unit)`` and adapted weights carry a
 leading task dimension. Parameters are a flat list ``[W_1, b_1, W_2, b_2, ...]`` with W of shape

@@ -1,4 +1,4 @@
-"""Floor 0: checks of arguments, made once at the public boundary.
+"""Checks of arguments, made once at the public boundary.
 
 Every message names the argument, the value it had and what is allowed. Shapes and dtypes can be
 checked anywhere; *values* of tensors are never checked inside `torch.func.vmap`, which cannot branch

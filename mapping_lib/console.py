@@ -1,4 +1,4 @@
-"""Floor 0: words for consoles and files that cannot carry every letter, as on a Windows of cp1252 or GBK.
+"""Words for consoles and files that cannot carry every letter, as on a Windows of cp1252 or GBK.
 
 Importing it registers an error handler for encoders, under the name in `PLAIN`: Greek letters and the marks of
 reports are then spelled, not refused.

@@ -1,4 +1,4 @@
-"""Floor 1: the Hessian of a loss, asked one direction at a time.
+"""The Hessian of a loss, asked one direction at a time.
 
 A gradient step of size alpha on a quadratic with largest curvature lambda_max shrinks the error only
 while alpha < 2 / lambda_max. That is the number to hold an inner step size against.

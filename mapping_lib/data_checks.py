@@ -1,4 +1,4 @@
-"""Floor 0: what in the data can spoil training. Asked once something is not finite: it costs nothing before."""
+"""What in the data can spoil training. Asked once something is not finite: it costs nothing before."""
 
 from collections.abc import Iterator, Sequence
 

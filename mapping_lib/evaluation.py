@@ -1,4 +1,4 @@
-"""Floor 4: how good is a learner? Error by inner step, over many tasks, with intervals."""
+"""How good is a learner? Error by inner step, over many tasks, with intervals."""
 
 import warnings
 from collections.abc import Callable, Sequence

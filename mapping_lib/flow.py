@@ -1,4 +1,4 @@
-"""Floor 1: adaptation in continuous time. Gradient flow d phi / d tau = - grad L(phi), phi(0) = theta.
+"""Adaptation in continuous time. Gradient flow d phi / d tau = - grad L(phi), phi(0) = theta.
 
 An inner step with step size alpha is one Euler step of length alpha. Here the flow itself is followed, by
 the classical Runge-Kutta method of order 4.

@@ -1,4 +1,4 @@
-"""Floor 1: the inner loop, a mapping from (parameters, evidence) to adapted parameters.
+"""The inner loop, a mapping from (parameters, evidence) to adapted parameters.
 
 This is the general path: any network, any loss, differentiable and vmappable. `batched_mlp` computes
 the same for one kind of network, faster.

@@ -1,4 +1,4 @@
-"""Floor 4: the outer loop, as a generator of progress."""
+"""The outer loop, as a generator of progress."""
 
 import math
 import warnings

@@ -1,4 +1,4 @@
-"""Floor 1: what a module must be to serve as a pure function, and where its parameters come from."""
+"""What a module must be to serve as a pure function, and where its parameters come from."""
 
 import copy
 import threading

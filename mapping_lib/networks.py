@@ -1,4 +1,4 @@
-"""Floor 1: networks as pure functions, (params, x) -> y_hat."""
+"""Networks as pure functions, (params, x) -> y_hat."""
 
 import copy
 import itertools

@@ -1,4 +1,4 @@
-"""Floor 0: one function of one task, made a function of many."""
+"""One function of one task, made a function of many."""
 
 from collections.abc import Callable
 from functools import partial

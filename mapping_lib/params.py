@@ -1,4 +1,4 @@
-"""Floor 0: arithmetic with parameters, and parameters as one vector."""
+"""Arithmetic with parameters, and parameters as one vector."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Floor 1: modules that read a set of examples, in any order and number."""
+"""Modules that read a set of examples, in any order and number."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Floor 0: the four types that everything else is written in.
+"""The four types that everything else is written in.
 
 Shapes are named by their dimensions, in this order: ``task, example, feature``. A function that works
 on one task sees ``(example, feature)``; `torch.func.vmap` adds the leading ``task`` dimension.

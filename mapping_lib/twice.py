@@ -1,4 +1,4 @@
-"""Floor 1: PyTorch's functions whose second derivative is wrong or missing, computed from functions that have one.
+"""PyTorch's functions whose second derivative is wrong or missing, computed from functions that have one.
 
 A fused kernel brings its own backward pass, and nobody may have written the derivative of *that*. MAML asks for it.
 """

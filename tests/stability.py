@@ -21,7 +21,7 @@ from test_weights import BEST_STEP, MAPPING_BELOW, MEDIAN_BELOW, SEEDS, STEPS_OF
 from torch import Tensor
 
 from mapping_lib import study as applications
-from mapping_lib.applications.automl.grid import INNER_STEPS, read_grid
+from mapping_lib.chapters.automl.study_grid import INNER_STEPS, read_grid
 from mapping_lib.evaluation import ErrorByStep
 from mapping_lib.study import theta as weights
 from mapping_lib.task import Task

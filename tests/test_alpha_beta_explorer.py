@@ -11,16 +11,16 @@ from explorer_checks import controls_matter, states_draw
 from PIL import Image
 from torch.nn.functional import mse_loss
 
-from mapping_lib.applications.automl.grid import SIDE, SIZES, cell_of, read_grid
+from mapping_lib.chapters.automl import explorer as alpha_beta
+from mapping_lib.chapters.automl import explorer_frame as frames
+from mapping_lib.chapters.automl.explorer import PRESETS, State, compute
+from mapping_lib.chapters.automl.explorer_canvas import MAP, AlphaBetaCanvas, place_in_map
+from mapping_lib.chapters.automl.figures import colour_of
+from mapping_lib.chapters.automl.study_grid import SIDE, SIZES, cell_of, read_grid
 from mapping_lib.curvature import largest_curvature
-from mapping_lib.explorers import alpha_beta
-from mapping_lib.explorers import alpha_beta_frame as frames
-from mapping_lib.explorers.alpha_beta import PRESETS, State, compute
-from mapping_lib.explorers.alpha_beta_canvas import MAP, AlphaBetaCanvas, place_in_map
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.gradient import maml
 from mapping_lib.networks import mlp
-from mapping_lib.plots.automl import colour_of
 from mapping_lib.task import Batch
 
 

@@ -12,16 +12,18 @@ from torch.func import grad, vmap
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
-from mapping_lib.applications.automl import grid, problems, search
-from mapping_lib.applications.automl.many_settings import (
+from mapping_lib.chapters.automl import exercises
+from mapping_lib.chapters.automl import family as problems
+from mapping_lib.chapters.automl import methods as search
+from mapping_lib.chapters.automl import study_grid as grid
+from mapping_lib.chapters.automl.family import Setting, digits, sines
+from mapping_lib.chapters.automl.methods import METHODS, Trial, best, find
+from mapping_lib.chapters.automl.methods_many_settings import (
     meta_gradients,
     meta_train_settings,
     query_errors_of_settings,
 )
-from mapping_lib.applications.automl.problems import Setting, digits, sines
-from mapping_lib.applications.automl.search import METHODS, Trial, best, find
 from mapping_lib.evaluation import query_errors
-from mapping_lib.exercises import automl as exercises
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.inner_loop import adapt
 from mapping_lib.learners.gradient import ALPHA_PREFIX, maml, meta_sgd

@@ -15,7 +15,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from mapping_lib.explorers.alpha_beta_canvas import MAP
+from mapping_lib.chapters.automl.explorer_canvas import MAP
 from mapping_lib.tools import editions
 
 ROOT = Path(__file__).parent.parent

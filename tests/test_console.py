@@ -132,9 +132,7 @@ def test_a_command_says_how_it_is_called_without_docstrings_on_any_console(name:
     assert ". " in said.partition("[-h]")[2], "what it does is not said"
 
 
-@pytest.mark.parametrize(
-    "name", ["study.train", "study", "chapters.multitask_and_continual.study_tuning", "tools.editions"]
-)
+@pytest.mark.parametrize("name", ["study.train", "study", "tools.editions"])
 def test_a_command_names_what_it_allows(name: str):
     done = python("-m", f"mapping_lib.{name}", "内循环", encoding="cp1252")
     assert done.returncode == 2

@@ -28,26 +28,21 @@ FLOORS = {
     "learners": 3,
     "meta_training": 4,
     "evaluation": 4,
-    "weights": 4,
-    "doctor": 4,
-    "applications": 4,
-    "plots": 5,
-    "explorers": 6,
-    "exercises": 6,
-    "worlds": 2,
-    "study": 4,
-    "page": 5,
-    "chapters": 7,
+    "doctor": 5,
+    "worlds": 5,
+    "study": 6,
+    "page": 7,
+    "chapters": 8,
 }
 """The floor of every room, by the first name after ``mapping_lib``."""
 
-BESIDE = {"recording", "editions", "tools"}
+BESIDE = {"tools"}
 """Rooms beside the house: they import nothing of it but the console, and nothing of it imports them."""
 
 ONLY_FOR = {
-    "ipywidgets": {"explorers", "page", "chapters"},
-    "anywidget": {"explorers", "chapters"},
-    "matplotlib": {"plots", "explorers", "worlds.letters", "page", "chapters"},  # letters are drawn with its fonts
+    "ipywidgets": {"page", "chapters"},
+    "anywidget": {"chapters"},
+    "matplotlib": {"page", "chapters", "worlds.letters"},  # letters are drawn with its fonts
 }
 """Packages that only these rooms, or these files of a room, may import."""
 

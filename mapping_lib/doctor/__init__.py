@@ -1,4 +1,4 @@
-"""Floor 4: is it really MAML? Checks of a learner by experiment, without reading its code.
+"""Is it really MAML? Checks of a learner by experiment, without reading its code.
 
 Every check asks the learner for numbers, changes one thing, and asks again. It is judged by what it
 *claims* ("exact", "first order", "no gradient"): a first-order direction is a fault only in a learner that

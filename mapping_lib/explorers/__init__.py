@@ -1,1 +1,1 @@
-"""Floor 6: panels with sliders, one file an explorer."""
+"""Panels with sliders, one file an explorer."""

@@ -1,4 +1,4 @@
-"""Floor 3: learners, each a mapping from (theta, evidence) to phi, under one contract.
+"""Learners, each a mapping from (theta, evidence) to phi, under one contract.
 
 learner                            theta                         the mapping it is
 maml, fomaml, anil, reptile        initial weights               (theta, S) -> phi

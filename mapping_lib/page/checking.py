@@ -1,4 +1,4 @@
-"""Floor 6: what all checks share. A check says "Right." or what is missing, and never raises."""
+"""What all checks share. A check says "Right." or what is missing, and never raises."""
 
 from collections.abc import Callable
 from functools import wraps

@@ -1,4 +1,4 @@
-"""Floor 5: pictures. ``plot_*(ax, data) -> ax`` draws what it is given and never computes.
+"""Pictures. ``plot_*(ax, data) -> ax`` draws what it is given and never computes.
 
 One colour for one role everywhere, from the palette of Okabe and Ito (2008), which colour-blind
 readers can tell apart.

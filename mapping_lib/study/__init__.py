@@ -1,4 +1,4 @@
-"""Floor 4: the applications of chapter 4. How each theta was made, and the table of what each method gains.
+"""The applications of chapter 4. How each theta was made, and the table of what each method gains.
 
 One file an application. Its `RECIPES` train the theta that are shipped; its `TABLES`
 say how every number of its chapter is measured. The numbers lie in `mapping_lib/data/tables`, with the settings
@@ -31,7 +31,7 @@ APPLICATIONS: dict[str, str] = {
     "language": "mapping_lib.chapters.language.study",
     "reinforcement_learning": "mapping_lib.chapters.reinforcement_learning.study",
     "multitask_and_continual": "mapping_lib.chapters.multitask_and_continual.study",
-    "automl": "mapping_lib.applications.automl",
+    "automl": "mapping_lib.chapters.automl.study",
 }
 """The modules whose recipes and tables these are, in the order of their chapters 4a to 4f."""
 

@@ -1,4 +1,4 @@
-"""Floor 4: small trained theta, with the settings that made each, stored without pickle.
+"""Small trained theta, with the settings that made each, stored without pickle.
 
 `python -m mapping_lib.study.train` trains them all again (30 to 60 minutes on one core).
 `README.md` beside this file says what each is.

@@ -1,4 +1,4 @@
-"""Floor 6: the exercises of chapter 4, the map of applications."""
+"""The exercises of chapter 4, the map of applications."""
 
 import math
 from collections.abc import Callable

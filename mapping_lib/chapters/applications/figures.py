@@ -1,4 +1,4 @@
-"""Floor 5: pictures of what meta-learning gains, one row an application or one curve over the examples."""
+"""Pictures of what meta-learning gains, one row an application or one curve over the examples."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Floor 6: the exercises of chapter 3c, the clinic."""
+"""The exercises of chapter 3c, the clinic."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Floor 6: the exercises of chapter 4a."""
+"""The exercises of chapter 4a."""
 
 from collections.abc import Callable
 

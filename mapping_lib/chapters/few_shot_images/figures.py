@@ -1,4 +1,4 @@
-"""Floor 5: pictures of chapter 4a."""
+"""Pictures of chapter 4a."""
 
 from collections.abc import Mapping, Sequence
 

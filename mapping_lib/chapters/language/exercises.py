@@ -1,4 +1,4 @@
-"""Floor 6: the exercises of chapter 4c."""
+"""The exercises of chapter 4c."""
 
 import itertools
 from collections import Counter

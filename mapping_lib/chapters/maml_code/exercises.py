@@ -1,4 +1,4 @@
-"""Floor 6: the exercises of chapter 3."""
+"""The exercises of chapter 3."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Floor 6: the exercises of chapter 2."""
+"""The exercises of chapter 2."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Floor 6: the exercises of chapter 1."""
+"""The exercises of chapter 1."""
 
 from collections.abc import Callable
 

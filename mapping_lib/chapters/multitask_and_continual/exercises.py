@@ -1,4 +1,4 @@
-"""Floor 6: the exercises of chapter 4e."""
+"""The exercises of chapter 4e."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,6 @@
-"""How chapter 4e's settings were chosen: ``python -m mapping_lib.chapters.multitask_and_continual.study_tuning [method ...]``.
+"""How chapter 4e's settings were chosen.
+
+    python -m mapping_lib.chapters.multitask_and_continual.study_tuning [method ...]
 
 Each method's own grid, on 30 sequences that are judged on other forms than the tables'. A method is chosen by what it
 is for: the error on all four tasks at the end, for MAML after adaptation. The step sizes of adaptation are then chosen

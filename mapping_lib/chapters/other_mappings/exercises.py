@@ -1,4 +1,4 @@
-"""Floor 6: the exercises of chapter 3b."""
+"""The exercises of chapter 3b."""
 
 from collections.abc import Callable
 

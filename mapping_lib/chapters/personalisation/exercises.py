@@ -1,4 +1,4 @@
-"""Floor 6: the exercises of chapter 4b."""
+"""The exercises of chapter 4b."""
 
 from collections.abc import Callable, Sequence
 

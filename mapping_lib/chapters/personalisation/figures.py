@@ -1,4 +1,4 @@
-"""Floor 5: pictures of chapter 4b, new individuals."""
+"""Pictures of chapter 4b, new individuals."""
 
 from collections.abc import Mapping, Sequence
 

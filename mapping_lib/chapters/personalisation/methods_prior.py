@@ -2,7 +2,7 @@
 
 theta is the distribution, phi ~ N(mean, C) with C = factor factor', and for curves the noise of an observation.
 Adapting is Bayes' rule: in closed form for curves, where it is the mixed-effects model of statistics; by Newton's
-method for choices. `mapping_lib.chapters.personalisation.methods_variance` fits theta by maximum likelihood; the outer loop fits it to
+method for choices. `methods_variance` fits theta by maximum likelihood; the outer loop fits it to
 forecasts.
 """
 

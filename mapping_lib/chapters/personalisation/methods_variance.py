@@ -1,6 +1,6 @@
 """Variance components: the prior that makes the training individuals' data most probable, by EM.
 
-The statistician's way to a prior of `mapping_lib.chapters.personalisation.methods_prior`. It needs no split into support and query.
+The statistician's way to a prior of `methods_prior`. It needs no split into support and query.
 """
 
 import torch

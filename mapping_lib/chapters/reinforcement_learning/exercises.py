@@ -1,4 +1,4 @@
-"""Floor 6: the exercises of chapter 4d."""
+"""The exercises of chapter 4d."""
 
 from collections.abc import Callable
 

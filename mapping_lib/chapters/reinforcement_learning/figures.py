@@ -1,4 +1,4 @@
-"""Floor 5: pictures of trajectories in the plane, and of returns by number of updates."""
+"""Pictures of trajectories in the plane, and of returns by number of updates."""
 
 from collections.abc import Mapping, Sequence
 

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mapping_lib.applications.automl.many_settings import meta_train_settings, query_errors_of_settings
+from mapping_lib.chapters.automl.methods_many_settings import meta_train_settings, query_errors_of_settings
 from mapping_lib.checks import check_choice
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.networks import functional, mlp
 from mapping_lib.task import Params, Task
 
-FILE = Path(__file__).parent.parent.parent / "data" / "automl_grid.npz"
+FILE = Path(__file__).with_name("data") / "automl_grid.npz"
 
 SIZES = (1, 20, 20, 1)
 """Half as wide as the paper's network: the theta of all cells are shipped, at half precision."""

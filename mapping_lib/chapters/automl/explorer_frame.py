@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mapping_lib import batched_mlp
-from mapping_lib.applications.automl.grid import JUDGED_STEPS, SIDE, Grid, cell_of, read_grid
+from mapping_lib.chapters.automl.study_grid import JUDGED_STEPS, SIDE, Grid, cell_of, read_grid
 from mapping_lib.curvature import largest_eigenvalue
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.page.canvas import number

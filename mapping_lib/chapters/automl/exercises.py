@@ -1,4 +1,4 @@
-"""Floor 6: the exercises of chapter 4f."""
+"""The exercises of chapter 4f."""
 
 from collections.abc import Callable, Sequence
 

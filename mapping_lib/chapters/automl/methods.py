@@ -17,7 +17,7 @@ from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from torch import Tensor
 
-from mapping_lib.applications.automl.problems import JUDGED_STEPS, Problem, Setting
+from mapping_lib.chapters.automl.family import JUDGED_STEPS, Problem, Setting
 from mapping_lib.checks import check_choice, check_count
 from mapping_lib.evaluation import adaptation_path, query_errors
 from mapping_lib.learners import MetaLearner

@@ -1,8 +1,8 @@
 """Chapter 4f: who chooses alpha? Searches and Meta-SGD at one price, on sine waves and on handwritten digits.
 
 What a search finds is stored as one theta file a method: for each search seed the weights that it ends with (half
-precision), the setting it chose and all its trials, as tensors. `grid` holds the grid of alpha x beta that the
-chapter draws. The searches are in `search`, what is searched over in `problems`.
+precision), the setting it chose and all its trials, as tensors. `study_grid` holds the grid of alpha x beta that the
+chapter draws. The searches are in `methods`, what is searched over in `family`.
 """
 
 import re
@@ -11,8 +11,8 @@ from functools import cache, partial
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.applications.automl.problems import JUDGED_STEPS, PROBLEMS, Problem, Setting
-from mapping_lib.applications.automl.search import METHODS, Found, Trial, errors_by_step, find
+from mapping_lib.chapters.automl.family import JUDGED_STEPS, PROBLEMS, Problem, Setting
+from mapping_lib.chapters.automl.methods import METHODS, Found, Trial, errors_by_step, find
 from mapping_lib.checks import check_choice
 from mapping_lib.study import Recipe, Table, Tolerance, shipped_theta
 from mapping_lib.task import Params

@@ -1,4 +1,4 @@
-"""Floor 5: pictures of chapter 4f, the map of alpha and beta and what searches find."""
+"""Pictures of chapter 4f, the map of alpha and beta and what searches find."""
 
 from collections.abc import Mapping, Sequence
 
