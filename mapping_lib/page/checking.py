@@ -1,4 +1,9 @@
-"""What all checks share. A check says "Right." or what is missing, and never raises."""
+"""What the checks of a reader's answers share.
+
+A check never raises: it prints "Right." with what was shown, or what is missing with a hint. An exercise that is not
+begun yet (it returns ``...``) gets its hint, so that Run All reaches the end. Numbers are given in torch's default
+dtype, which is read, since the reader's own tensors are in it.
+"""
 
 from collections.abc import Callable
 from functools import wraps

@@ -1,1 +1,0 @@
-"""Panels with sliders, one file an explorer."""
