@@ -17,6 +17,33 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+FLOORS = {
+    "task": 0,
+    "checks": 0,
+    "data_checks": 0,
+    "params": 0,
+    "console": 0,
+    "over_tasks": 0,
+    "modules": 1,
+    "twice": 1,
+    "networks": 1,
+    "set_networks": 1,
+    "inner_loop": 1,
+    "flow": 1,
+    "curvature": 1,
+    "batched_mlp": 1,
+    "families": 2,
+    "learners": 3,
+    "meta_training": 4,
+    "evaluation": 4,
+    "doctor": 5,
+    "worlds": 5,
+    "study": 6,
+    "page": 7,
+    "chapters": 8,
+}
+"""The floor of every room, by the first name after ``mapping_lib``."""
+
 MODULES = {module_name(path): path for path in sorted(LIBRARY.rglob("*.py"))}
 HOUSE = [name for name in MODULES if name != "mapping_lib"]
 

@@ -16,14 +16,24 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from test_automl import GRID_TOLERANCE, errors_of_cells
-from test_weights import BEST_STEP, MAPPING_BELOW, MEDIAN_BELOW, SEEDS, STEPS_OF, TRAINED, adapted, judged
+from stored import (
+    BEST_STEP,
+    GRID_TOLERANCE,
+    MAPPING_BELOW,
+    MEDIAN_BELOW,
+    STEPS_OF,
+    TRAINED,
+    adapted,
+    errors_of_cells,
+    judged,
+)
 from torch import Tensor
 
 from mapping_lib import study as applications
 from mapping_lib.chapters.automl.study_grid import INNER_STEPS, read_grid
 from mapping_lib.evaluation import ErrorByStep
 from mapping_lib.study import theta as weights
+from mapping_lib.study.sinusoids import SEEDS
 from mapping_lib.task import Task
 
 SIZE = 1e-6

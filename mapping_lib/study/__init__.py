@@ -1,7 +1,7 @@
 """The applications of chapter 4. How each theta was made, and the table of what each method gains.
 
 One file an application. Its `RECIPES` train the theta that are shipped; its `TABLES`
-say how every number of its chapter is measured. The numbers lie in `mapping_lib/data/tables`, with the settings
+say how every number of its chapter is measured. The numbers lie in the `tables/` of its wing, with the settings
 and seeds that made them. One command makes them again:
 
     python -m mapping_lib.study                      # every table, with the shipped theta

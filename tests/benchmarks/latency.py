@@ -29,15 +29,29 @@ slider.observe(lambda change: setattr(image, "value", pictures[change["new"] % 2
 floor = w.VBox([slider, image]); floor.add_class("explorer-floor")
 floor
 """
-TITLES = ["five-mappings", "description-or-data", "landscape", "adaptation", "few-shot", "personalisation"]
-TITLES += ["languages", "navigation", "forgetting", "alpha-beta"]
+EXPLORERS = {
+    "five-mappings": "mapping_view.explorer",
+    "description-or-data": "other_mappings.explorer",
+    "landscape": "maml_math.explorer",
+    "adaptation": "maml_code.explorer_adaptation",
+    "few-shot": "few_shot_images.explorer",
+    "personalisation": "personalisation.explorer",
+    "languages": "language.explorer",
+    "navigation": "reinforcement_learning.explorer",
+    "forgetting": "multitask_and_continual.explorer",
+    "alpha-beta": "automl.explorer",
+    "meta-training": "maml_code.explorer_meta_training",
+}
+"""Where each panel comes from, by its title."""
+
+TITLES = [title for title in EXPLORERS if title != "meta-training"]
 """The explorers whose sliders are moved; meta-training's beta is timed by itself."""
 
 OPEN = """
 import torch; torch.set_num_threads(1)
-from mapping_lib.explorers import {module}; {module}.explorer()
+from mapping_lib.chapters.{module} import explorer; explorer()
 """
-CELLS = [BLANK, *(OPEN.format(module=title.replace("-", "_")) for title in [*TITLES, "meta-training"])]
+CELLS = [BLANK, *(OPEN.format(module=module) for module in EXPLORERS.values())]
 
 WATCH = """(title) => {
     const img = document.querySelector(`.explorer-${title} img`);

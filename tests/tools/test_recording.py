@@ -15,13 +15,13 @@ import nbconvert
 import nbformat
 import numpy as np
 import pytest
+from house import ROOT
 from ipykernel.ipkernel import IPythonKernel
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mapping_lib.tools import recording
 
-ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 
 # --- The notebooks themselves: another recording gives the same again ---

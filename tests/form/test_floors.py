@@ -5,36 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from house import HOUSE, MODULES, ROOT, imports, imports_of, inside, room
+from house import FLOORS, HOUSE, MODULES, ROOT, imports, imports_of, inside, room
 
 import mapping_lib
-
-FLOORS = {
-    "task": 0,
-    "checks": 0,
-    "data_checks": 0,
-    "params": 0,
-    "console": 0,
-    "over_tasks": 0,
-    "modules": 1,
-    "twice": 1,
-    "networks": 1,
-    "set_networks": 1,
-    "inner_loop": 1,
-    "flow": 1,
-    "curvature": 1,
-    "batched_mlp": 1,
-    "families": 2,
-    "learners": 3,
-    "meta_training": 4,
-    "evaluation": 4,
-    "doctor": 5,
-    "worlds": 5,
-    "study": 6,
-    "page": 7,
-    "chapters": 8,
-}
-"""The floor of every room, by the first name after ``mapping_lib``."""
 
 BESIDE = {"tools"}
 """Rooms beside the house: they import nothing of it but the console, and nothing of it imports them."""

@@ -8,8 +8,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from house import ROOT
 
-ROOT = Path(__file__).parent.parent
 TOP = {"README.md", "requirements.txt", "pyproject.toml", "LICENSE", "notebooks", "mapping_lib", "tests", "figures"}
 MODULES = sorted((ROOT / "mapping_lib").rglob("*.py"))
 FORBIDDEN_IMPORTS = {"pickle", "cloudpickle", "dill", "joblib", "urllib", "requests", "socket", "http", "ftplib"}

@@ -8,9 +8,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from mapping_lib.chapters.applications import figures as gains
 from mapping_lib.evaluation import summarise
 from mapping_lib.page import plots
-from mapping_lib.page.plots import gains
 from mapping_lib.study import Row
 from mapping_lib.study.gains import Gain
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from house import ROOT
 from PIL import Image, ImageSequence
 
-ROOT = Path(__file__).parent.parent
 FIGURES = ROOT / "figures"
 MAKER = runpy.run_path(str(FIGURES / "make.py"))
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from mapping_lib.chapters.language import study
 from mapping_lib.chapters.language.family import WIDTH, Languages, counts, languages
 from mapping_lib.chapters.language.methods import PRIOR
-from mapping_lib.study import language as study
 from mapping_lib.study import read_about, read_table, shipped_theta
 from mapping_lib.task import Batch
 

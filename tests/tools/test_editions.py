@@ -7,13 +7,13 @@ from pathlib import Path
 import nbformat
 import pytest
 from answers import CHAPTERS, exercises_of
+from house import ROOT
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from test_notebooks import links_resolve, load
+from pages import links_resolve, load
 
 from mapping_lib.tools import editions
 
-ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 
 

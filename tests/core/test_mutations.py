@@ -13,11 +13,9 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 import pytest
+from house import LIBRARY, ROOT
 
-import mapping_lib
-
-LIBRARY, TESTS = Path(mapping_lib.__file__).parent, Path(__file__).parent
-RUN_BY_MUTANTS = ["oracles.py", "test_gradient_learners.py"]
+RUN_BY_MUTANTS = [ROOT / "tests/oracles.py", Path(__file__).with_name("test_gradient_learners.py")]
 
 CONFTEST = """
 from pathlib import Path
@@ -110,8 +108,8 @@ def copy_library(folder: Path) -> None:
     """Put the library and the tests that the mutants run into ``folder``."""
     shutil.copytree(LIBRARY, folder / "mapping_lib", ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
     (folder / "tests").mkdir()
-    for name in RUN_BY_MUTANTS:
-        shutil.copy(TESTS / name, folder / "tests")
+    for path in RUN_BY_MUTANTS:
+        shutil.copy(path, folder / "tests")
     (folder / "tests" / "conftest.py").write_text(CONFTEST)
     (folder / "tests" / "pytest.ini").write_text("[pytest]\n")
 

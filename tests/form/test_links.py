@@ -5,8 +5,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from house import ROOT
 
-ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"), key=lambda path: (path.stem[:2], path.stem.split("_")[0]))
 CHAPTERS = [path for path in NOTEBOOKS if not path.stem.startswith("05")]
 

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from house import ROOT
 
 from mapping_lib.console import PLAIN, SPELLED, printable
 from mapping_lib.doctor import FAULTS, Diagnosis, Finding
 
-ROOT = Path(__file__).parent.parent
 ENCODINGS = ["ascii", "cp1252", "gbk", "utf-8"]
 COMMANDS = {
     "tools.recording": [],

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from stored import BEST_STEP, MAPPING_BELOW, MEDIAN_BELOW, STEPS_OF, TRAINED, adapted, judged
 from torch import nn
 
 from mapping_lib.evaluation import evaluate_by_step
@@ -14,9 +15,7 @@ from mapping_lib.learners.baselines import bayes_ridge
 from mapping_lib.study.mappings import MAPPINGS
 from mapping_lib.study.sinusoids import RECIPES, SEEDS, shipped
 from mapping_lib.study.theta import load_settings, load_theta, save_theta, shipped_path
-from mapping_lib.worlds.derived import VaryingShots
 
-TRAINED = [name for name, recipe in RECIPES.items() if recipe.outer_steps]
 THETA = {"0.weight": torch.tensor([[1.5, -2.0]]), "0.bias": torch.tensor([0.25])}
 
 
@@ -225,17 +224,6 @@ def test_every_shipped_theta_was_made_by_its_recipe(name, seed):
     assert load_settings(shipped_path(name, seed)) == {"seed": seed, **RECIPES[name].settings()}
 
 
-BEST_STEP = {"maml": 10, "fomaml": 1, "reptile": 10, "anil": 1, "meta_sgd": 1, "joint": 10}
-MEDIAN_BELOW = {"maml": 0.2, "fomaml": 0.85, "reptile": 0.4, "anil": 0.8, "meta_sgd": 0.3, "joint": 1.4}
-"""Of the median: a few diverging tasks of one θ or another rule the mean, as chapter 3 shows."""
-
-
-def adapted(name: str, seed: int):
-    """Errors by step of one of chapter 3's theta on 300 fresh tasks."""
-    settings = {"k_shot": 5, "n_tasks": 300, "generator": torch.Generator().manual_seed(11)}
-    return evaluate_by_step(*shipped(name, seed), Sinusoids(), steps=BEST_STEP[name], **settings)
-
-
 @pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_shipped_theta_adapts(name, seed):
@@ -262,30 +250,6 @@ def test_as_many_files_are_shipped_as_there_are_seeds(name):
     path = shipped_path(name)
     found = {file.name for file in path.parent.glob(path.name.replace("_0.", "_[0-9]."))}
     assert found == {shipped_path(name, seed).name for seed in MAPPINGS[name].seeds}
-
-
-def judged(name: str, k_shot: int, learner=None, theta=None, n_tasks: int = 300):
-    """Errors by step of a shipped mapping, or of another learner, on fresh tasks of the mapping's family."""
-    if learner is None:
-        learner, theta = shipped(name)
-    family = MAPPINGS[name].family
-    family = family.family if isinstance(family, VaryingShots) else family
-    settings = {"steps": STEPS_OF.get(name, 0), "n_tasks": n_tasks, "generator": torch.Generator().manual_seed(11)}
-    return evaluate_by_step(learner, theta, family, k_shot=k_shot, **settings)
-
-
-STEPS_OF = {"rule": 5, "rule_alone": 5, "flow": 5, "hypernetwork_tuned": 1}
-MAPPING_BELOW = {
-    "hypernetwork": {5: 0.003, 10: 0.003},
-    "hypernetwork_tuned": {5: 0.12, 10: 0.09},
-    "set_network": {5: 0.04, 10: 0.03},
-    "rule": {5: 0.15, 10: 0.06},
-    "rule_alone": {5: 1.4, 10: 1.05},
-    "flow": {5: 0.3, 10: 0.15},
-    "in_context": {5: 0.035, 10: 0.02},
-    "lines_in_context": {5: 0.39, 10: 0.33},
-}
-"""Of the median error, by K: about twice what was measured, less where the error is large."""
 
 
 @pytest.mark.parametrize("k_shot", [5, 10])

@@ -13,12 +13,12 @@ import house
 import lab
 import nbformat
 import pytest
+from house import ROOT
 from nbformat import NotebookNode
 
 from mapping_lib.chapters.automl.explorer_canvas import MAP
 from mapping_lib.tools import editions
 
-ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.browser
 
 

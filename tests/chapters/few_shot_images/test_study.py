@@ -11,6 +11,9 @@ from PIL import Image
 from torch.testing import assert_close
 
 from mapping_lib.chapters.few_shot_images import exercises
+from mapping_lib.chapters.few_shot_images import methods as few_shot_methods
+from mapping_lib.chapters.few_shot_images import study_omniglot as omniglot
+from mapping_lib.chapters.few_shot_images import study_tuning as few_shot_tuning
 from mapping_lib.chapters.few_shot_images.methods import (
     GLYPHS,
     METHODS,
@@ -26,7 +29,6 @@ from mapping_lib.chapters.few_shot_images.methods import (
 from mapping_lib.chapters.few_shot_images.methods_features import BODY, HEAD
 from mapping_lib.chapters.few_shot_images.study import accuracies, told_in_company
 from mapping_lib.learners import MetaLearner
-from mapping_lib.study import few_shot_methods, few_shot_tuning, omniglot
 from mapping_lib.task import each
 from mapping_lib.worlds.letters import Glyphs
 

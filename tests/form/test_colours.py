@@ -12,9 +12,15 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+from mapping_lib.chapters.applications import figures as gains
+from mapping_lib.chapters.automl import figures as automl
+from mapping_lib.chapters.few_shot_images import figures as few_shot
 from mapping_lib.chapters.language import explorer_canvas as languages_canvas
+from mapping_lib.chapters.language import figures as language
+from mapping_lib.chapters.multitask_and_continual import figures as continual
+from mapping_lib.chapters.personalisation import figures as personalisation
+from mapping_lib.chapters.reinforcement_learning import figures as navigation
 from mapping_lib.page import plots
-from mapping_lib.page.plots import automl, continual, few_shot, gains, language, navigation, personalisation
 
 SIGHTS = {
     "normal": np.eye(3),

@@ -5,8 +5,9 @@ import stability
 import torch
 
 from mapping_lib import study as applications
+from mapping_lib.chapters.language import study as language
+from mapping_lib.chapters.reinforcement_learning import study as navigation
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.study import language, navigation
 from mapping_lib.study.sinusoids import shipped
 
 NUMBERS = stability.numbers()

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from house import ROOT
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = ROOT / "notebooks"
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 NOT_USED = re.compile(r"not used here; we say [^*]*\*\*(.+)\*\*")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from answers import wrong_answers
 from oracles import FLOAT64, float64_mlp, random_tasks, random_theta, seeded
+from stored import GRID_TOLERANCE, errors_of_cells
 from torch.func import grad, vmap
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
@@ -15,6 +16,7 @@ from torch.testing import assert_close
 from mapping_lib.chapters.automl import exercises
 from mapping_lib.chapters.automl import family as problems
 from mapping_lib.chapters.automl import methods as search
+from mapping_lib.chapters.automl import study as automl
 from mapping_lib.chapters.automl import study_grid as grid
 from mapping_lib.chapters.automl.family import Setting, digits, sines
 from mapping_lib.chapters.automl.methods import METHODS, Trial, best, find
@@ -28,7 +30,6 @@ from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.inner_loop import adapt
 from mapping_lib.learners.gradient import ALPHA_PREFIX, maml, meta_sgd
 from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
-from mapping_lib.study import automl
 from mapping_lib.worlds.digits import load
 
 FAMILY = Sinusoids(dtype=torch.float64)
@@ -337,15 +338,6 @@ def test_the_stored_errors_are_those_of_the_stored_theta(inner_steps: int):
     assert fine[:, 0].all()
     assert errors[fine] == pytest.approx(stored.errors[0][cells][fine], rel=GRID_TOLERANCE)
     assert (stored.errors[0][cells][~fine] >= 50).all()
-
-
-GRID_TOLERANCE = 1e-4
-"""Relative; moved by 1e-6 (`stability`), the errors move by 1.6e-5."""
-
-
-def errors_of_cells(theta: dict, cells: torch.Tensor) -> torch.Tensor:
-    alpha, _ = grid.all_settings()
-    return query_errors_of_settings(theta, alpha[cells], grid.held_out(), 5).mean(1)
 
 
 RETRAINED = 1e-3

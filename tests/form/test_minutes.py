@@ -5,8 +5,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from house import ROOT
 
-ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 CHAPTERS = [path for path in NOTEBOOKS if not path.stem.startswith("05")]
 WORDS_A_MINUTE, RUN, STEP = 200, 1, 5

@@ -7,8 +7,7 @@ import re
 from types import ModuleType
 
 import pytest
-from house import MODULES, room
-from test_floors import FLOORS
+from house import FLOORS, MODULES, room
 
 SHOWN = re.compile(r"mapping_lib\.(page\.(canvas|panel)$|chapters\.\w+\.explorer)")
 """What is tried by moving it: explorers, and what all of them share."""

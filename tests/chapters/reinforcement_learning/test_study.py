@@ -5,6 +5,7 @@ import torch
 from answers import wrong_answers
 
 from mapping_lib.chapters.reinforcement_learning import exercises
+from mapping_lib.chapters.reinforcement_learning import study as navigation
 from mapping_lib.chapters.reinforcement_learning.methods import rollouts, trials
 from mapping_lib.chapters.reinforcement_learning.study import (
     ALPHA,
@@ -26,7 +27,6 @@ from mapping_lib.chapters.reinforcement_learning.study import (
     written,
 )
 from mapping_lib.learners.many_tasks import one_each
-from mapping_lib.study import navigation
 from mapping_lib.task import Batch
 
 TABLE = TABLES["navigation"]
