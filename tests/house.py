@@ -88,6 +88,6 @@ def short(explorer: str) -> str:
 
 
 def part_of(explorer: str, part: str) -> ModuleType:
-    """The module that computes ("frame") or draws ("canvas") an explorer: its own, unless it has one beside it."""
+    """The module that computes ("compute") or draws ("canvas") an explorer: its own, unless it has one beside it."""
     beside = f"{explorer}_{part}"
     return importlib.import_module(beside if beside in MODULES else explorer)

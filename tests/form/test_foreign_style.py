@@ -34,7 +34,7 @@ EVERYTHING = {key: value for style in STYLES.values() for key, value in style.it
 def parts(name: str) -> tuple[Callable[[], Canvas], Any]:
     """The canvas of an explorer, and the frame that it begins with."""
 
-    frame, canvas = part_of(name, "frame"), part_of(name, "canvas")
+    frame, canvas = part_of(name, "compute"), part_of(name, "canvas")
     made = [c for c in vars(canvas).values() if inspect.isclass(c) and c.__module__ == canvas.__name__]
     (kind,) = [c for c in made if issubclass(c, Canvas)]
     return kind, frame.compute(frame.State())

@@ -13,9 +13,9 @@ from PIL import Image
 
 from mapping_lib.chapters.mapping_view import explorer as five_mappings
 from mapping_lib.chapters.mapping_view.explorer_canvas import PICTURE, picture_of
-from mapping_lib.chapters.mapping_view.explorer_frame import GRID, MAPPINGS, WEIGHTS, Frame
+from mapping_lib.chapters.mapping_view.explorer_compute import GRID, MAPPINGS, WEIGHTS, Frame
 from mapping_lib.chapters.other_mappings import explorer as description_or_data
-from mapping_lib.chapters.other_mappings import explorer_frame as shares
+from mapping_lib.chapters.other_mappings import explorer_compute as shares
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch

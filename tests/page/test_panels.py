@@ -17,7 +17,7 @@ from mapping_lib.chapters.maml_code import explorer_adaptation as adaptation
 from mapping_lib.chapters.maml_code import explorer_meta_training as meta_training
 from mapping_lib.chapters.maml_math import explorer as landscape
 from mapping_lib.chapters.maml_math.explorer_canvas import LandscapeCanvas, _rings
-from mapping_lib.chapters.maml_math.explorer_frame import (
+from mapping_lib.chapters.maml_math.explorer_compute import (
     LANDSCAPES,
     OUTER_STEPS,
     STARTS,

@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mapping_lib.chapters.automl.explorer_frame import GRID, Frame
+from mapping_lib.chapters.automl.explorer_compute import GRID, Frame
 from mapping_lib.chapters.automl.figures import BAD, HIGHEST, LOWEST, colour_of, shade
 from mapping_lib.chapters.automl.study_grid import BLOCK, JUDGED_STEPS, SIDE
 from mapping_lib.page.canvas import Canvas, number

@@ -7,8 +7,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from mapping_lib.chapters.few_shot_images.explorer_canvas import FewShotCanvas
-from mapping_lib.chapters.few_shot_images.explorer_drawing import EXAMPLES, as_drawing
-from mapping_lib.chapters.few_shot_images.explorer_frame import (
+from mapping_lib.chapters.few_shot_images.explorer_compute import (
     ASK,
     JUDGED,
     LABELS,
@@ -20,6 +19,7 @@ from mapping_lib.chapters.few_shot_images.explorer_frame import (
     compute,
     score,
 )
+from mapping_lib.chapters.few_shot_images.explorer_drawing import EXAMPLES, as_drawing
 from mapping_lib.chapters.few_shot_images.explorer_pad import DrawingPad
 from mapping_lib.chapters.few_shot_images.methods import METHODS
 from mapping_lib.page.panel import LOOK, PlayingPanel

@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mapping_lib.chapters.few_shot_images.explorer_frame import ASK, LETTERS, MAX_WAY, SHOWN, Frame
+from mapping_lib.chapters.few_shot_images.explorer_compute import ASK, LETTERS, MAX_WAY, SHOWN, Frame
 from mapping_lib.page.canvas import Canvas, palette
 from mapping_lib.page.plots import COLOURS
 

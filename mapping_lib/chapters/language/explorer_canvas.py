@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from mapping_lib.chapters.language.explorer_frame import Frame, characters
+from mapping_lib.chapters.language.explorer_compute import Frame, characters
 from mapping_lib.chapters.language.study import METHODS, N_WAY
 from mapping_lib.page.canvas import Canvas, palette
 

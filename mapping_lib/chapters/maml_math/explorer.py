@@ -6,7 +6,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from mapping_lib.chapters.maml_math.explorer_canvas import LandscapeCanvas
-from mapping_lib.chapters.maml_math.explorer_frame import (
+from mapping_lib.chapters.maml_math.explorer_compute import (
     BACKGROUNDS,
     LANDSCAPES,
     STARTS,

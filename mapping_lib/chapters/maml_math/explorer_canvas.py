@@ -8,7 +8,7 @@ import torch
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
-from mapping_lib.chapters.maml_math.explorer_frame import LANDSCAPES, OUTER_STEPS, Frame, Surface
+from mapping_lib.chapters.maml_math.explorer_compute import LANDSCAPES, OUTER_STEPS, Frame, Surface
 from mapping_lib.page.canvas import ALARM, DPI, Canvas, apart, number
 from mapping_lib.page.plots import COLOURS
 from mapping_lib.page.plots import METHODS as METHOD_COLOURS

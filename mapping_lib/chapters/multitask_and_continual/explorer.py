@@ -5,7 +5,7 @@ from dataclasses import asdict
 import ipywidgets as widgets
 
 from mapping_lib.chapters.multitask_and_continual.explorer_canvas import ForgettingCanvas
-from mapping_lib.chapters.multitask_and_continual.explorer_frame import (
+from mapping_lib.chapters.multitask_and_continual.explorer_compute import (
     MAX_MEMORY,
     MAX_STEPS,
     METHODS,

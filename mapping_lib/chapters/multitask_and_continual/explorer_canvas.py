@@ -7,7 +7,7 @@ from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mapping_lib.chapters.multitask_and_continual.explorer_frame import GRID, N_TASKS, Frame, said
+from mapping_lib.chapters.multitask_and_continual.explorer_compute import GRID, N_TASKS, Frame, said
 from mapping_lib.page.canvas import Canvas
 from mapping_lib.page.plots import COLOURS
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import ipywidgets as widgets
 
 from mapping_lib.chapters.other_mappings.explorer_canvas import DescriptionOrDataCanvas
-from mapping_lib.chapters.other_mappings.explorer_frame import MAX_SHOTS, MAX_STEPS, WRITERS, State, compute
+from mapping_lib.chapters.other_mappings.explorer_compute import MAX_SHOTS, MAX_STEPS, WRITERS, State, compute
 from mapping_lib.page.panel import LOOK, Panel
 
 PRESETS = {

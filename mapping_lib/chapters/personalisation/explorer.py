@@ -5,7 +5,7 @@ from dataclasses import asdict
 import ipywidgets as widgets
 
 from mapping_lib.chapters.personalisation.explorer_canvas import PersonalisationCanvas
-from mapping_lib.chapters.personalisation.explorer_frame import DATA, MAX_SHOTS, N_DRAWS, N_WHO, State, compute
+from mapping_lib.chapters.personalisation.explorer_compute import DATA, MAX_SHOTS, N_DRAWS, N_WHO, State, compute
 from mapping_lib.page.panel import LOOK, Panel
 
 PRESETS = {

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mapping_lib.chapters.personalisation.explorer_frame import MAX_SHOTS, NAMES, Frame
+from mapping_lib.chapters.personalisation.explorer_compute import MAX_SHOTS, NAMES, Frame
 from mapping_lib.chapters.personalisation.figures import PEOPLE
 from mapping_lib.page.canvas import Canvas, number, palette
 from mapping_lib.page.plots import COLOURS as ROLES

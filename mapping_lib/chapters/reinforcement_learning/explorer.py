@@ -5,7 +5,7 @@ from dataclasses import asdict
 import ipywidgets as widgets
 
 from mapping_lib.chapters.reinforcement_learning.explorer_canvas import NavigationCanvas
-from mapping_lib.chapters.reinforcement_learning.explorer_frame import FAR, MAX_TRAJECTORIES, METHODS, State, compute
+from mapping_lib.chapters.reinforcement_learning.explorer_compute import FAR, MAX_TRAJECTORIES, METHODS, State, compute
 from mapping_lib.page.panel import LOOK, Panel
 
 PRESETS = {

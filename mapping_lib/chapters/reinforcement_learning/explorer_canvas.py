@@ -5,7 +5,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mapping_lib.chapters.reinforcement_learning.explorer_frame import PAPER, Frame
+from mapping_lib.chapters.reinforcement_learning.explorer_compute import PAPER, Frame
 from mapping_lib.page.canvas import Canvas
 from mapping_lib.page.plots import COLOURS
 from mapping_lib.worlds.goals import Navigation

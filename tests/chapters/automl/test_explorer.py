@@ -12,7 +12,7 @@ from PIL import Image
 from torch.nn.functional import mse_loss
 
 from mapping_lib.chapters.automl import explorer as alpha_beta
-from mapping_lib.chapters.automl import explorer_frame as frames
+from mapping_lib.chapters.automl import explorer_compute as frames
 from mapping_lib.chapters.automl.explorer import PRESETS, State, compute
 from mapping_lib.chapters.automl.explorer_canvas import MAP, AlphaBetaCanvas, place_in_map
 from mapping_lib.chapters.automl.figures import colour_of

@@ -15,10 +15,10 @@ from explorer_checks import controls_matter, states_draw
 from PIL import Image
 
 from mapping_lib.chapters.few_shot_images import explorer as few_shot
-from mapping_lib.chapters.few_shot_images import explorer_frame as shown
+from mapping_lib.chapters.few_shot_images import explorer_compute as shown
 from mapping_lib.chapters.few_shot_images.explorer_canvas import FewShotCanvas, row_height
+from mapping_lib.chapters.few_shot_images.explorer_compute import ASK, FIXED, State, compute, score
 from mapping_lib.chapters.few_shot_images.explorer_drawing import EXAMPLES, as_drawing, image_of
-from mapping_lib.chapters.few_shot_images.explorer_frame import ASK, FIXED, State, compute, score
 from mapping_lib.chapters.few_shot_images.methods import METHODS, ready
 from mapping_lib.task import Batch
 from mapping_lib.worlds.letters import FACES, Glyphs, glyph

@@ -12,7 +12,7 @@ from matplotlib.ft2font import FT2Font
 
 from mapping_lib.chapters.language import explorer
 from mapping_lib.chapters.language.explorer_canvas import LanguagesCanvas, printable, shortened
-from mapping_lib.chapters.language.explorer_frame import (
+from mapping_lib.chapters.language.explorer_compute import (
     SHARPNESS,
     Frame,
     State,

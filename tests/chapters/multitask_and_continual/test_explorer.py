@@ -13,7 +13,7 @@ from PIL import Image
 
 from mapping_lib.chapters.multitask_and_continual import explorer as forgetting
 from mapping_lib.chapters.multitask_and_continual.explorer_canvas import ForgettingCanvas
-from mapping_lib.chapters.multitask_and_continual.explorer_frame import (
+from mapping_lib.chapters.multitask_and_continual.explorer_compute import (
     GRID,
     METHODS,
     N_POINTS,

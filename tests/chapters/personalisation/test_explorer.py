@@ -14,7 +14,7 @@ from oracles import seeded
 from PIL import Image
 
 from mapping_lib.chapters.personalisation import explorer as personalisation
-from mapping_lib.chapters.personalisation import explorer_frame as frames
+from mapping_lib.chapters.personalisation import explorer_compute as frames
 from mapping_lib.chapters.personalisation import methods_curves as curves
 from mapping_lib.chapters.personalisation import methods_customers as customers
 from mapping_lib.chapters.personalisation.explorer_canvas import PersonalisationCanvas

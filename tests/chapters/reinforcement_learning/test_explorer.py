@@ -10,7 +10,7 @@ import torch
 
 from mapping_lib.chapters.reinforcement_learning import explorer as navigation
 from mapping_lib.chapters.reinforcement_learning.explorer_canvas import NavigationCanvas
-from mapping_lib.chapters.reinforcement_learning.explorer_frame import (
+from mapping_lib.chapters.reinforcement_learning.explorer_compute import (
     FAR,
     MAX_TRAJECTORIES,
     METHODS,
