@@ -2,14 +2,10 @@
 
 theta goes in, phi comes out. Nothing is mutated and nothing is deep-copied between the two levels.
 
-The house has floors, and imports point downwards only (`tests/test_floors.py` proves it):
+The core is the method itself, readable in an hour. It has floors, and imports point downwards only:
 
-    floor  room                                  what lives there
-    6      explorers/, exercises/                the panels with sliders; checks of a reader's answer
-    5      plots/                                plot_*(ax, data) -> ax: draws, never computes
-    4      meta_training.py, evaluation.py,      the outer loop; error by inner step, with intervals;
-           weights/, doctor/,                    trained theta with its recipes; is it really MAML?
-           applications/                         chapter 4: what each method gains, measured
+    floor  files                                 what lives there
+    4      meta_training.py, evaluation.py       the outer loop; error by inner step, with intervals
     3      learners/                             MAML and its siblings, the other mappings, the baselines
     2      families/                             distributions of tasks
     1      networks.py, set_networks.py,         functional networks; modules that read a set of examples;
@@ -20,9 +16,20 @@ The house has floors, and imports point downwards only (`tests/test_floors.py` p
            over_tasks.py, data_checks.py         from one task to many; what in the data can spoil training;
            console.py                            words for a console that cannot carry every letter
 
-`recording.py` and `editions.py` stand beside the house: one executes the notebooks and stores what they print, the
-other makes copies of them for students and for teachers. Of the house they use `console.py` alone.
-`data/` holds the small files that families read, with their origin and licence.
+Around it stand rooms. The core imports none of them, and each may import the core and:
+
+    room       may import                    what lives there
+    doctor/    -                             is it really MAML? Experiments on a learner
+    worlds/    -                             families and data that two pages or more draw from
+    study/     worlds                        how a theta or a table is made, stored, read and judged
+    page/      doctor, worlds, study         style and plots, panels, progress, the checking of exercises
+    chapters/  doctor, worlds, study, page   a wing for each chapter: all that only it uses; never another wing
+    tools/     -                             recording, editions: they import console.py alone
+
+A wing is named as its notebook (`chapters/language` for `04c_language.ipynb`). Its files have the same names in every
+wing, as far as it needs them: `family` (its tasks), `methods` (its learners and baselines), `study` (how its theta and
+tables are made), `figures`, `explorer` and `exercises`, each whole or in parts (`family_growth`); what it stores lies
+in `data/`, `tables/` and `weights/`. `tests/` has the same rooms and wings. `tests/form/test_floors.py` proves it.
 
 Importing this package loads nothing heavy; each module imports what it needs.
 """

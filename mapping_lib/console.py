@@ -37,8 +37,8 @@ def command(module: str, about: str) -> argparse.ArgumentParser:
 
     ``about`` is written out, since ``python -OO`` takes docstrings away.
 
-    >>> command("mapping_lib.study.train", "Rebuild every shipped theta.").prog
-    'python -m mapping_lib.study.train'
+    >>> command("mapping_lib.study", "Make tables again.").prog
+    'python -m mapping_lib.study'
     """
     plain_streams()
     return argparse.ArgumentParser(prog=f"python -m {module}", description=about)

@@ -1,4 +1,4 @@
-"""The library as a house: its modules, the rooms that they stand in, what each imports, and its explorers."""
+"""The library as a house: its modules, the floors and rooms that they stand in, what each imports, its explorers."""
 
 import ast
 import importlib
@@ -36,13 +36,18 @@ FLOORS = {
     "learners": 3,
     "meta_training": 4,
     "evaluation": 4,
-    "doctor": 5,
-    "worlds": 5,
-    "study": 6,
-    "page": 7,
-    "chapters": 8,
 }
-"""The floor of every room, by the first name after ``mapping_lib``."""
+"""The floor of every file or folder of the core, by the first name after ``mapping_lib``."""
+
+AROUND = {
+    "doctor": set(),
+    "worlds": set(),
+    "study": {"worlds"},
+    "page": {"doctor", "worlds", "study"},
+    "chapters": {"doctor", "worlds", "study", "page"},
+    "tools": set(),
+}
+"""The rooms around the core, and the other rooms that each may import."""
 
 MODULES = {module_name(path): path for path in sorted(LIBRARY.rglob("*.py"))}
 HOUSE = [name for name in MODULES if name != "mapping_lib"]
@@ -76,6 +81,17 @@ def imports_of(module: str) -> set[str]:
 def inside(names: set[str]) -> set[str]:
     """The modules of mapping_lib among dotted names, of which the last part may be a function or class."""
     return {n if n in MODULES else n.rpartition(".")[0] for n in names if n.split(".")[0] == "mapping_lib"}
+
+
+def wing(module: str) -> str:
+    """The wing of a module of `chapters`, ``language`` for ``mapping_lib.chapters.language.family``; "" for others."""
+    parts = module.split(".")
+    return parts[2] if parts[1:2] == ["chapters"] and len(parts) > 2 else ""
+
+
+def kind(module: str) -> str:
+    """What a file of a wing is: ``explorer`` for ``mapping_lib.chapters.language.explorer_canvas``; "" elsewhere."""
+    return module.split(".")[3].partition("_")[0] if wing(module) and module.count(".") > 2 else ""
 
 
 EXPLORERS = [name for name, path in MODULES.items() if "\ndef explorer(" in path.read_text(encoding="utf-8")]

@@ -6,11 +6,10 @@ from mapping_lib.chapters.automl import study_grid as grid
 from mapping_lib.chapters.automl.methods_many_settings import query_errors_of_settings
 from mapping_lib.evaluation import evaluate_by_step
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.study.mappings import MAPPINGS
-from mapping_lib.study.sinusoids import RECIPES, shipped
+from mapping_lib.study.sinusoids import LEARNERS, MAPPINGS, shipped
 from mapping_lib.worlds.derived import VaryingShots
 
-TRAINED = [name for name, recipe in RECIPES.items() if recipe.outer_steps]
+TRAINED = [name for name, recipe in LEARNERS.items() if recipe.outer_steps]
 
 
 BEST_STEP = {"maml": 10, "fomaml": 1, "reptile": 10, "anil": 1, "meta_sgd": 1, "joint": 10}

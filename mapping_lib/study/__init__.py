@@ -1,18 +1,21 @@
-"""The applications of chapter 4. How each theta was made, and the table of what each method gains.
+"""How the suite's numbers are made, stored and read: theta by `recipes`, and tables of what each method gains.
 
-One file an application. Its `RECIPES` train the theta that are shipped; its `TABLES`
-say how every number of its chapter is measured. The numbers lie in the `tables/` of its wing, with the settings
-and seeds that made them. One command makes them again:
+Each wing that has numbers says in its `study` how they come about: `RECIPES` train its theta, `TABLES` measure. What
+several chapters share is in `sinusoids`. What is stored is found by folder: no wing is imported to read its tables.
+One command makes everything again:
 
     python -m mapping_lib.study                      # every table, with the shipped theta
-    python -m mapping_lib.study few_shot_images      # those of one application
-    python -m mapping_lib.study --train language     # its theta first, then its tables
+    python -m mapping_lib.study language             # those of one wing
+    python -m mapping_lib.study language --train     # its theta first, then its tables
+    python -m mapping_lib.study sinusoids --train --only maml      # the theta whose names have this word
+    python -m mapping_lib.study language --tune      # print how its settings were chosen
 """
 
 import json
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -20,31 +23,14 @@ import torch
 from torch import Generator, Tensor
 
 from mapping_lib.checks import check_choice, check_count
+from mapping_lib.study.recipes import Recipe
 from mapping_lib.study.theta import load_theta
 from mapping_lib.task import Params
 
 LIBRARY = Path(__file__).parent.parent
 
-APPLICATIONS: dict[str, str] = {
-    "few_shot_images": "mapping_lib.chapters.few_shot_images.study",
-    "personalisation": "mapping_lib.chapters.personalisation.study",
-    "language": "mapping_lib.chapters.language.study",
-    "reinforcement_learning": "mapping_lib.chapters.reinforcement_learning.study",
-    "multitask_and_continual": "mapping_lib.chapters.multitask_and_continual.study",
-    "automl": "mapping_lib.chapters.automl.study",
-}
-"""The modules whose recipes and tables these are, in the order of their chapters 4a to 4f."""
-
-
-class Recipe(NamedTuple):
-    """How one shipped theta is made: ``train() -> theta`` with the seed that the ``settings`` name.
-
-    >>> Recipe(lambda: {"w": torch.zeros(1)}, {"outer_steps": 0, "seed": 0}).train()
-    {'w': tensor([0.])}
-    """
-
-    train: Callable[[], Params]
-    settings: dict
+SHARED = "sinusoids"
+"""The part that no single wing owns: it lies in this folder."""
 
 
 class Tolerance(NamedTuple):
@@ -196,24 +182,31 @@ def read_about(name: str) -> dict:
     return _stored(name)["about"]
 
 
+def parts() -> dict[str, str]:
+    """Whatever has a study, `SHARED` and the wings, by name: the name of its module."""
+    wings = sorted(path.parent.name for path in LIBRARY.glob("chapters/*/study.py"))
+    return {SHARED: f"mapping_lib.study.{SHARED}"} | {wing: f"mapping_lib.chapters.{wing}.study" for wing in wings}
+
+
+def module_of(part: str) -> ModuleType:
+    """The module that says how the numbers of a part come about."""
+    modules = parts()
+    return import_module(modules[check_choice("part", part, modules)])
+
+
 def tables() -> dict[str, Table]:
-    """All tables, by name, in the order of the chapters."""
-    return {name: table for part in APPLICATIONS for name, table in _module(part).TABLES.items()}
+    """All tables, by name."""
+    return {name: table for part in parts() for name, table in module_of(part).TABLES.items()}
 
 
 def recipes() -> dict[str, Recipe]:
     """The recipes of all shipped theta, by the name of their file."""
-    return {name: recipe for part in APPLICATIONS for name, recipe in _module(part).RECIPES.items()}
+    return {name: recipe for part in parts() for name, recipe in module_of(part).RECIPES.items()}
 
 
 def stored(folder: str) -> dict[str, Path]:
     """The .npz files in all of the library's folders of this name, "tables" or "weights": their paths, by name."""
     return {path.stem: path for path in sorted(LIBRARY.rglob(f"{folder}/*.npz"), key=lambda path: path.stem)}
-
-
-def folder_of(part: str) -> Path:
-    """The folder of an application; its tables and weights lie in it."""
-    return Path(_module(part).__file__).parent
 
 
 def theta_path(name: str) -> Path:
@@ -224,10 +217,6 @@ def theta_path(name: str) -> Path:
 def shipped_theta(name: str) -> Params:
     """Read the shipped theta of an application's recipe."""
     return load_theta(theta_path(name))
-
-
-def _module(part: str):
-    return import_module(APPLICATIONS[check_choice("application", part, APPLICATIONS)])
 
 
 def _stored(name: str) -> dict:

@@ -1,8 +1,4 @@
-"""Small trained theta, with the settings that made each, stored without pickle.
-
-`python -m mapping_lib.study.train` trains them all again (30 to 60 minutes on one core).
-`README.md` beside this file says what each is.
-"""
+"""Trained theta on disk, with the settings that made each, without pickle."""
 
 import json
 import zipfile
@@ -64,16 +60,6 @@ def load_settings(path: str | Path) -> dict:
     """Read the settings that made a file's theta: learner, alpha, inner steps, beta, outer steps, seed ..."""
     with _opened(path) as arrays:
         return json.loads(str(arrays[SETTINGS]))
-
-
-def shipped_path(name: str, seed: int = 0) -> Path:
-    """Where the shipped theta of a recipe lies; ``seed`` is one of the recipe's: 0, 1, 2 for chapter 3, else 0.
-
-    >>> shipped_path("maml", 1).name
-    'sinusoid_maml_1.npz'
-    """
-    family = "" if name.startswith("lines_") else "sinusoid_"
-    return Path(__file__).parent / "weights" / f"{family}{name}_{seed}.npz"
 
 
 def _as_path(path: str | Path) -> Path:
@@ -150,7 +136,7 @@ def _opened(path: str | Path) -> Iterator[Mapping[str, np.ndarray]]:
     if not path.exists():
         raise FileNotFoundError(
             f"path is {str(path)!r}, and no file is there; allowed: a file that save_theta wrote."
-            " The shipped ones are made by: python -m mapping_lib.study.train"
+            " The shipped ones are made by: python -m mapping_lib.study"
         )
     try:
         with zipfile.ZipFile(path) as file:

@@ -18,7 +18,7 @@ from mapping_lib.learners.baselines import from_scratch, joint, nearest_neighbou
 from mapping_lib.learners.gradient import anil, fomaml, maml, meta_sgd, reptile
 from mapping_lib.learners.module import from_module
 from mapping_lib.networks import mlp
-from mapping_lib.study.sinusoids import RECIPES as SHIPPED
+from mapping_lib.study.sinusoids import LEARNERS as SHIPPED
 from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch, Task, each, map_tasks
 from mapping_lib.worlds.digits import Digits

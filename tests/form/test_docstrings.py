@@ -7,21 +7,19 @@ import re
 from types import ModuleType
 
 import pytest
-from house import FLOORS, MODULES, room
+from house import FLOORS, HOUSE, MODULES, kind, room
 
-SHOWN = re.compile(r"mapping_lib\.(page\.(canvas|panel)$|chapters\.\w+\.explorer)")
-"""What is tried by moving it: explorers, and what all of them share."""
-
-TESTED = [name for name in MODULES if not SHOWN.match(name)]
-WITH_EXAMPLES = [name for name in TESTED if ">>>" in MODULES[name].read_text(encoding="utf-8")]
-SCIENCE = re.compile(r"mapping_lib\.chapters\.\w+\.(family|methods|study)")
-LEARNING = [
+TESTED = [
     name
-    for name in TESTED
-    if name != "mapping_lib" and (FLOORS.get(room(name), 99) <= 4 or SCIENCE.match(name)) and room(name) != "tools"
+    for name in MODULES
+    if kind(name) != "explorer" and name not in ("mapping_lib.page.canvas", "mapping_lib.page.panel")
 ]
+"""All but what is tried by moving it: explorers, and what they share."""
+
+WITH_EXAMPLES = [name for name in TESTED if ">>>" in MODULES[name].read_text(encoding="utf-8")]
+SCIENCE = FLOORS.keys() | {"doctor", "worlds", "study"}
+LEARNING = [name for name in HOUSE if room(name) in SCIENCE or kind(name) in ("family", "methods", "study")]
 WITHOUT_EXAMPLES = {
-    "mapping_lib.study.train",  # trains for minutes
     "mapping_lib.study.__main__",  # measures for minutes
     "mapping_lib.doctor.patient",  # the doctor's tools: `diagnose` shows them at work
     "mapping_lib.doctor.checks",

@@ -31,17 +31,17 @@ from mapping_lib.chapters.mapping_view import explorer as five_mappings
 from mapping_lib.chapters.other_mappings import explorer as description_or_data
 from mapping_lib.inner_loop import adapt, support_objective
 from mapping_lib.page.canvas import Label, apart
-from mapping_lib.study.sinusoids import RECIPES, shipped
+from mapping_lib.study.sinusoids import LEARNERS, shipped
 from mapping_lib.task import Batch
 from mapping_lib.worlds import landscapes
 
-METHODS = [name for name in RECIPES if name != "scratch"]
+METHODS = [name for name in LEARNERS if name != "scratch"]
 
 
 def random_adaptation(rng: random.Random) -> adaptation.State:
     return adaptation.State(
-        learner=rng.choice(list(RECIPES)),
-        rival=rng.choice([*RECIPES, "none"]),
+        learner=rng.choice(list(LEARNERS)),
+        rival=rng.choice([*LEARNERS, "none"]),
         alpha=10 ** rng.uniform(-4, 0),
         steps=rng.randint(0, 20),
         k_shot=rng.randint(1, 20),

@@ -47,6 +47,10 @@ def test_a_shipped_theta_was_made_by_the_settings_that_the_code_has(name: str):
     assert load_settings(applications.theta_path(name)) == json.loads(json.dumps(RECIPES[name].settings))
 
 
+def test_every_stored_theta_has_a_recipe():
+    assert applications.stored("weights").keys() == set(RECIPES)
+
+
 def test_every_stored_table_is_known():
     assert applications.stored("tables").keys() == set(TABLES)
     assert {path.stem for path in applications.LIBRARY.rglob("tables/*.json")} == set(TABLES)

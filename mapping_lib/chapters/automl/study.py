@@ -14,7 +14,8 @@ from torch import Generator, Tensor
 from mapping_lib.chapters.automl.family import JUDGED_STEPS, PROBLEMS, Problem, Setting
 from mapping_lib.chapters.automl.methods import METHODS, Found, Trial, errors_by_step, find
 from mapping_lib.checks import check_choice
-from mapping_lib.study import Recipe, Table, Tolerance, shipped_theta
+from mapping_lib.study import Table, Tolerance, shipped_theta
+from mapping_lib.study.recipes import Recipe
 from mapping_lib.task import Params
 
 SEEDS = (0, 1, 2)

@@ -27,7 +27,8 @@ from mapping_lib.chapters.few_shot_images.methods import (
     theta_of,
 )
 from mapping_lib.learners import MetaLearner
-from mapping_lib.study import Recipe, Table, Tolerance
+from mapping_lib.study import Table, Tolerance
+from mapping_lib.study.recipes import Recipe
 from mapping_lib.task import Batch, Params, Task, each
 from mapping_lib.worlds.letters import Glyphs
 

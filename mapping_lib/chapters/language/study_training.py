@@ -13,7 +13,7 @@ from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.prototypes import prototypical
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import functional, mlp
-from mapping_lib.study import Recipe
+from mapping_lib.study.recipes import Recipe
 from mapping_lib.task import Params
 
 N_WAY, HIDDEN = 5, 64

@@ -17,7 +17,7 @@ from mapping_lib.learners.gradient import ALPHA_PREFIX
 from mapping_lib.page.canvas import ALARM, Canvas
 from mapping_lib.page.panel import LOOK, Panel
 from mapping_lib.page.plots import COLOURS
-from mapping_lib.study.sinusoids import RECIPES, shipped
+from mapping_lib.study.sinusoids import LEARNERS, shipped
 from mapping_lib.task import Batch, Params
 
 MAX_STEPS, MAX_SHOTS = 20, 20
@@ -104,7 +104,7 @@ def _path(name: str, state: State, support: Batch, truth: torch.Tensor) -> Path:
         verdict = _errors_in_words(query_error)
     else:
         verdict = _divergence_in_words(diverged_at, support_error, state.alpha, iterates, alphas, batch)
-    return Path(RECIPES[name].label, curves.numpy(), support_error, query_error, diverged_at, verdict)
+    return Path(LEARNERS[name].label, curves.numpy(), support_error, query_error, diverged_at, verdict)
 
 
 def _start(name: str, alpha: float) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
@@ -253,7 +253,7 @@ def explorer() -> Panel:
 
 
 def _controls(state: State) -> dict[str, widgets.Widget]:
-    names = [(recipe.label, name) for name, recipe in RECIPES.items()]
+    names = [(training.label, name) for name, training in LEARNERS.items()]
     log = {"min": -4, "max": 0, "step": 0.05, "readout_format": ".2g"}
     return {
         "alpha": widgets.FloatLogSlider(value=state.alpha, description="α", **log, **LOOK),

@@ -16,7 +16,7 @@ from mapping_lib.meta_training import MetaTrainingDiverged, Progress, meta_train
 from mapping_lib.page.canvas import Canvas, apart
 from mapping_lib.page.panel import LOOK, PlayingPanel
 from mapping_lib.page.plots import COLOURS
-from mapping_lib.study.sinusoids import RECIPES
+from mapping_lib.study.sinusoids import LEARNERS
 from mapping_lib.task import Batch, Params, Task
 
 OUTER_STEPS = 1000
@@ -83,8 +83,8 @@ class Run:
     problem: str = ""
 
     def __post_init__(self) -> None:
-        recipe = RECIPES[self.state.method]._replace(alpha=self.state.alpha, steps=self.state.steps)
-        self.learner = recipe.learner()
+        training = LEARNERS[self.state.method]
+        self.learner = training.learner(alpha=self.state.alpha, steps=self.state.steps)
         self.theta: Params = self.learner.init(generator=torch.Generator().manual_seed(0))
         self._stream: Iterator[Progress] = meta_train(
             self.learner,
@@ -93,9 +93,7 @@ class Run:
             beta=self.state.beta,
             outer_steps=OUTER_STEPS,
             tasks_per_step=self.state.tasks_per_step,
-            k_shot=recipe.k_shot,
-            n_query=recipe.n_query,
-            optimiser=recipe.optimiser,
+            **training.settings("k_shot", "n_query", "optimiser"),
             generator=torch.Generator().manual_seed(self.state.seed),
         )
         self.done = 0
@@ -140,7 +138,7 @@ class Run:
         return Frame(self.curve(), earlier, curves[0], curves[-1], self._words())
 
     def _words(self) -> str:
-        label, error = RECIPES[self.state.method].label, self.errors[-1]
+        label, error = LEARNERS[self.state.method].label, self.errors[-1]
         steps = f"{self.state.steps} inner step{'s' * (self.state.steps != 1)}"
         now = f"<b>{label}</b>, β = {self.state.beta:.2g}: outer step {self.done} of {OUTER_STEPS}. "
         if self.problem:
@@ -290,7 +288,7 @@ def explorer() -> TrainingPanel:
 
 
 def _controls(state: State) -> dict[str, widgets.Widget]:
-    methods = [(recipe.label, name) for name, recipe in RECIPES.items() if name != "scratch"]
+    methods = [(training.label, name) for name, training in LEARNERS.items() if name != "scratch"]
     log = {"step": 0.1, "readout_format": ".2g"}
     return {
         "beta": widgets.FloatLogSlider(value=state.beta, min=-4, max=0, description="β", **log, **LOOK),

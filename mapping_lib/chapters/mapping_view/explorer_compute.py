@@ -18,9 +18,8 @@ from mapping_lib.networks import mlp
 from mapping_lib.page.canvas import number
 from mapping_lib.page.plots import METHODS
 from mapping_lib.params import difference, flat
-from mapping_lib.study.mappings import MAPPINGS as OTHERS
-from mapping_lib.study.mappings import SIZES
-from mapping_lib.study.sinusoids import RECIPES, shipped
+from mapping_lib.study.sinusoids import LEARNERS, SIZES, shipped
+from mapping_lib.study.sinusoids import MAPPINGS as OTHERS
 from mapping_lib.task import Batch, Params
 
 MAX_SHOTS, MAML_STEPS, FLOW_STEPS = 20, 5, 5
@@ -49,7 +48,7 @@ class Mapping(NamedTuple):
 
 
 MAPPINGS = {
-    "maml": Mapping(RECIPES["maml"].label, "(θ, S) ↦ φ"),
+    "maml": Mapping(LEARNERS["maml"].label, "(θ, S) ↦ φ"),
     **{name: Mapping(OTHERS[name].label, OTHERS[name].type) for name in ("hypernetwork", "rule", "flow", "in_context")},
 }
 

@@ -32,7 +32,8 @@ from mapping_lib.chapters.multitask_and_continual.methods_online import (
     meta_train_each,
 )
 from mapping_lib.networks import mlp
-from mapping_lib.study import Recipe, Table, Tolerance
+from mapping_lib.study import Table, Tolerance
+from mapping_lib.study.recipes import Recipe
 from mapping_lib.task import Batch, Params, Task
 
 OLD, HIDDEN, MEMORY = 4, 40, 10

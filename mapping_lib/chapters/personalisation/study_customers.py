@@ -15,7 +15,7 @@ from mapping_lib.chapters.personalisation.study_curves import outer_loop
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
 from mapping_lib.meta_training import MetaTrainingDiverged
-from mapping_lib.study import Recipe
+from mapping_lib.study.recipes import Recipe
 from mapping_lib.task import Batch, Params
 
 ALPHAS = (0.3, 1.0, 3.0)

@@ -24,7 +24,8 @@ from mapping_lib.learners.amortised import hypernetwork, n_weights
 from mapping_lib.learners.many_tasks import one_each
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import mlp
-from mapping_lib.study import Recipe, Table, Tolerance, shipped_theta
+from mapping_lib.study import Table, Tolerance, shipped_theta
+from mapping_lib.study.recipes import Recipe
 from mapping_lib.task import Batch, Params, Task
 from mapping_lib.worlds.goals import Navigation
 
