@@ -56,6 +56,13 @@ def test_every_stored_table_is_known():
     assert {path.stem for path in applications.LIBRARY.rglob("tables/*.json")} == set(TABLES)
 
 
+def test_a_wing_is_found_by_its_folder():
+    wings = {path.parent.name for path in (applications.LIBRARY / "chapters").glob("*/study.py")}
+    assert applications.parts().keys() == wings | {"sinusoids"}
+    with pytest.raises(ValueError, match="part is 'nothing'; allowed: 'sinusoids', "):
+        applications.module_of("nothing")
+
+
 # The machinery ----------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 
 from mapping_lib.chapters.automl.family import JUDGED_STEPS, PROBLEMS, Problem, Setting
 from mapping_lib.chapters.automl.methods import METHODS, Found, Trial, errors_by_step, find
+from mapping_lib.chapters.automl.study_grid import save_grids
 from mapping_lib.checks import check_choice
 from mapping_lib.study import Table, Tolerance, shipped_theta
 from mapping_lib.study.recipes import Recipe
@@ -123,3 +124,5 @@ TABLES = {
     "automl_sines": _table("sines", "mean squared error"),
     "automl_digits": _table("digits", "share of wrong labels"),
 }
+OTHERS = {"automl_grid": save_grids}
+"""What else lies in this wing's data and is made by its study."""

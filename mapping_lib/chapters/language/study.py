@@ -1,8 +1,8 @@
 """Chapter 4c: which of five languages is this name from, after 1 to 20 names of each?
 
 All methods meet the same episodes of the 40 held-out languages. What a method leaves open (smoothing, step size,
-number of steps) was chosen for each number of shots on 300 episodes of the 22 *validation* languages, from the
-values in `Method.choices`: `choose` does it, `CHOSEN` is what came out. The recipes (which network, how many outer
+number of steps) was chosen for each number of shots on 300 episodes of the 22 *validation* languages, from the values
+in `Method.choices`: `study_tuning` does it, `CHOSEN` is what came out. The recipes (which network, how many outer
 steps, trained at how many shots) were chosen on the same episodes. The held-out languages had no part in any choice.
 """
 
@@ -15,7 +15,8 @@ from torch.nn.functional import cross_entropy
 
 from mapping_lib.chapters.language.family import WIDTH, Languages
 from mapping_lib.chapters.language.methods import PRIOR, naive_bayes
-from mapping_lib.chapters.language.study_training import HIDDEN, N_WAY, RECIPES, Mixture, Weights, classifier, embedding
+from mapping_lib.chapters.language.study_training import HIDDEN, N_WAY, Mixture, Weights, classifier, embedding
+from mapping_lib.chapters.language.study_training import RECIPES as RECIPES
 from mapping_lib.checks import check_choice
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.baselines import from_scratch
@@ -23,8 +24,6 @@ from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.prototypes import prototypical
 from mapping_lib.study import Table, Tolerance, shipped_theta
 from mapping_lib.task import Batch, Params, Task
-
-__all__ = ["CHOSEN", "METHODS", "RECIPES", "TABLES", "accuracy", "answers", "choose", "validate"]
 
 N_QUERY = 10
 SHOTS = (1, 2, 5, 10, 20)
@@ -123,23 +122,6 @@ def accuracy(method: str, choice: object, part: str, k_shot: int, n: int, genera
     return (answers(method, choice, tasks).argmax(-1) == tasks.query.y).float().mean(-1)
 
 
-def validate(method: str, k_shot: int, n: int = 300, at_once: int = 20) -> dict:
-    """The accuracy on validation episodes of every choice that a method has."""
-
-    def mean(choice: object) -> float:
-        generator = torch.Generator().manual_seed(50)
-        parts = [accuracy(method, choice, "validation", k_shot, at_once, generator) for _ in range(n // at_once)]
-        return float(torch.cat(parts).mean())
-
-    return {choice: mean(choice) for choice in METHODS[method].choices}
-
-
-def choose(method: str, k_shot: int) -> object:
-    """The choice of a method that is best on validation episodes; of equals the first."""
-    validated = validate(method, k_shot)
-    return max(validated, key=validated.get)
-
-
 CHOSEN: dict[str, dict[int, object]] = {
     "naive Bayes": {1: 10.0, 2: 30.0, 5: 100.0, 10: 100.0, 20: 300.0},
     "from scratch": {1: (5.0, 3), 2: (20.0, 30), 5: (5.0, 30), 10: (20.0, 30), 20: (5.0, 30)},
@@ -148,7 +130,7 @@ CHOSEN: dict[str, dict[int, object]] = {
     "joint training": {1: (0.1, 100), 2: (0.03, 30), 5: (0.03, 100), 10: (0.1, 30), 20: (0.1, 100)},
     "MAML": {1: (0.5, 50), 2: (0.5, 50), 5: (0.5, 50), 10: (0.5, 50), 20: (0.5, 50)},
 }
-"""What `choose` gave for each method that has a choice, by shots."""
+"""What `study_tuning` gave for each method that has a choice, by shots."""
 
 
 def _score(method: str, setting: str, n: int, generator: Generator) -> Tensor:

@@ -1,6 +1,7 @@
 """How each theta of chapter 4c was made: meta-trained, jointly trained or counted, on the 80 training languages."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +12,8 @@ from mapping_lib.chapters.language.methods import PRIOR
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.prototypes import prototypical
-from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import functional, mlp
-from mapping_lib.study.recipes import Recipe
+from mapping_lib.study.recipes import Recipe, Training
 from mapping_lib.task import Params
 
 N_WAY, HIDDEN = 5, 64
@@ -71,17 +71,11 @@ def classifier(n_classes: int = N_WAY) -> nn.Sequential:
 # Recipes ----------------------------------------------------------------------------------------------
 
 
-def _meta_trained(make: Callable[[], MetaLearner], **settings) -> Recipe:
-    """The last theta of meta-training on the training languages, with cosine decay of beta to 0."""
-    counts = {"n_way": N_WAY, "n_query": 5, "tasks_per_step": 8, "schedule": "cosine", "seed": 0} | settings
-
-    def train() -> Params:
-        given = {k: v for k, v in counts.items() if k in ("beta", "outer_steps", "k_shot", "n_query", "tasks_per_step")}
-        generator = torch.Generator().manual_seed(counts["seed"])
-        *_, last = meta_train(make(), Languages("train"), generator=generator, schedule="cosine", **given)
-        return last.theta
-
-    return Recipe(train, counts)
+def _meta_trained(learner: str, make: Callable[..., MetaLearner], **given) -> Recipe:
+    """Meta-training on the training languages, with one shot and cosine decay of beta to 0."""
+    training = Training(make, Languages("train"), k_shot=1, n_query=5, tasks_per_step=8, **given)
+    settings = training.settings("beta", "outer_steps", "k_shot", "n_query", "tasks_per_step", "schedule")
+    return Recipe(training.theta, {"learner": learner, "n_way": N_WAY, "seed": 0, **training.inner, **settings})
 
 
 def _jointly_trained(steps: int, beta: float, batch: int = 256, seed: int = 0) -> Params:
@@ -118,14 +112,17 @@ RECIPES = {
     "names_prior": Recipe(_background, {"learner": "the mean of the prior"}),
     "names_idf": Recipe(_inverse_document_frequency, {"learner": "weights that are counted"}),
     "names_weights": _meta_trained(
-        lambda: prototypical(Weights(), N_WAY), learner="learned weights", beta=0.01, outer_steps=250, k_shot=1
+        "learned weights", lambda: prototypical(Weights(), N_WAY), beta=0.01, outer_steps=250
     ),
     "names_prototypical": _meta_trained(
-        lambda: prototypical(embedding(), N_WAY), learner="prototypical", beta=0.003, outer_steps=1000, k_shot=1
+        "prototypical", lambda: prototypical(embedding(), N_WAY), beta=0.003, outer_steps=1000
     ),
     "names_maml": _meta_trained(
-        lambda: maml(classifier(), cross_entropy, alpha=0.5, steps=5),
-        **{"learner": "maml", "alpha": 0.5, "steps": 5, "beta": 0.005, "outer_steps": 1000, "k_shot": 1},
+        "maml",
+        partial(maml, classifier(), cross_entropy),
+        beta=0.005,
+        outer_steps=1000,
+        inner={"alpha": 0.5, "steps": 5},
     ),
     "names_joint": Recipe(lambda: _jointly_trained(**JOINT), {"learner": "joint", **JOINT}),
 }

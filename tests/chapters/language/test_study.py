@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mapping_lib.chapters.language import study
+from mapping_lib.chapters.language import study, study_tuning
 from mapping_lib.chapters.language.family import WIDTH, Languages, counts, languages
 from mapping_lib.chapters.language.methods import PRIOR
 from mapping_lib.study import read_about, read_table, shipped_theta
@@ -88,7 +88,7 @@ def test_what_knows_no_other_language_asks_for_no_shipped_theta(method: str, mon
     assert study.answers(method, study.METHODS[method].choices[0], episodes(reading)).shape == (3, 20, 5)
 
 
-@pytest.mark.parametrize("method", [m for m, found in study.METHODS.items() if len(found.choices) > 1])
+@pytest.mark.parametrize("method", [name for name, method in study.METHODS.items() if len(method.choices) > 1])
 def test_every_method_that_has_a_choice_has_one_for_each_number_of_names(method: str):
     assert tuple(study.CHOSEN[method]) == study.SHOTS
     assert set(study.CHOSEN[method].values()) <= set(study.METHODS[method].choices)
@@ -96,9 +96,8 @@ def test_every_method_that_has_a_choice_has_one_for_each_number_of_names(method:
 
 @pytest.mark.parametrize(("method", "k_shot"), [("naive Bayes", 1), ("naive Bayes, learned prior", 5)])
 def test_what_was_chosen_is_best_on_validation_languages(method: str, k_shot: int):
-    found = study.validate(method, k_shot)
-    assert found[study.CHOSEN[method][k_shot]] >= max(found.values()) - 1e-3
-    assert found[study.choose(method, k_shot)] == max(found.values())
+    accuracies = study_tuning.validate(method, k_shot)
+    assert accuracies[study.CHOSEN[method][k_shot]] >= max(accuracies.values()) - 1e-3
 
 
 def test_choices_are_made_on_validation_languages_and_reported_ones_are_held_out(monkeypatch):
@@ -108,10 +107,13 @@ def test_choices_are_made_on_validation_languages_and_reported_ones_are_held_out
         parts.append(part)
         return torch.zeros(n)
 
-    monkeypatch.setattr(study, "accuracy", watched)
-    study.choose("naive Bayes", 1)
+    monkeypatch.setattr(study_tuning, "accuracy", watched)
+    lines = list(study_tuning.tune())
+    assert lines[7] == "naive Bayes, K = 1: best 3.0"  # of equals the first
+    assert sum("best" in line for line in lines) == sum(map(len, study.CHOSEN.values()))
     assert set(parts) == {"validation"}
     parts.clear()
+    monkeypatch.setattr(study, "accuracy", watched)
     study.TABLES["language_names"].score("MAML", "1-shot", 20, torch.Generator())
     assert parts == ["held out"]
     assert read_about("language_names")["fixed"]["languages"] == "held out"
