@@ -1,14 +1,17 @@
-"""What every test shares: one thread, a Jupyter of its own, and no browser test without a browser."""
+"""What every test shares: one thread, a Jupyter of its own, no browser test without a browser, pictures compared."""
 
 import os
 import shutil
 import tempfile
+from collections.abc import Generator
 from importlib import import_module
 from pathlib import Path
 
 import lab
 import pytest
 import torch
+from nbval.plugin import IPyNbCell
+from pictures import drawn_again
 
 from mapping_lib.tools.recording import other_copy
 
@@ -50,3 +53,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get("REQUIRE_BROWSER"):
             pytest.fail("REQUIRE_BROWSER is set, and there is no chromium on the PATH", pytrace=False)
         pytest.skip("needs Chromium, which is not installed (Debian: apt-get install chromium)")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Hold the pictures of a notebook's cell against those stored: nbval itself compares words alone."""
+    yield
+    if isinstance(item, IPyNbCell) and not drawn_again(item.cell, item.test_outputs):
+        pytest.fail(f"the pictures are not those stored; this drew them:\n{item.cell.source}", pytrace=False)
