@@ -169,7 +169,7 @@ def halves(case: Case) -> tuple[Case, Case]:
 
 
 def _cases_of(name: str, source: Source) -> list[Case]:
-    found = []
+    cases = []
     table, settings = read_table(name), read_about(name)["settings"]
     kept = {setting: about for setting, about in settings.items() if setting not in source.without}
     if all(set(about) == {"seed"} for about in kept.values()):
@@ -180,8 +180,8 @@ def _cases_of(name: str, source: Source) -> list[Case]:
         for more, some in _by_evidence(rows).items():
             examples = int(more.split()[0]) if more else about.get("k_shot", source.examples)
             label = ", ".join(filter(None, (setting.removeprefix("new task, "), more)))
-            found.append(Case(source.application, label, source.measure, examples, tuple(some)))
-    return found
+            cases.append(Case(source.application, label, source.measure, examples, tuple(some)))
+    return cases
 
 
 def _by_evidence(rows: list[Row]) -> dict[str, list[Row]]:

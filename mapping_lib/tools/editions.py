@@ -76,8 +76,8 @@ def _solution(after: list[NotebookNode]) -> str:
     for cell in after:
         if "exercise" in _tags(cell):
             break
-        for found in SOLUTION.findall(cell.source):
-            if code := CODE.search(found):
+        for solution in SOLUTION.findall(cell.source):
+            if code := CODE.search(solution):
                 return code[1]
     raise ValueError("has no folded solution in Python before the next exercise: write one, or take its tag away")
 

@@ -149,9 +149,9 @@ def lines(cell: NotebookNode) -> int:
     2
     """
     outputs = cell.get("outputs", [])
-    said = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
-    shown = [re.sub(r"(?s)<details.*?</details>", "", cell.source), *said]
-    return sum(1 + len(line) // 80 for text in shown for line in text.splitlines()) + 15 * shows_picture(cell)
+    printed = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
+    texts = [re.sub(r"(?s)<details.*?</details>", "", cell.source), *printed]
+    return sum(1 + len(line) // 80 for text in texts for line in text.splitlines()) + 15 * shows_picture(cell)
 
 
 def tidy_output(output: NotebookNode) -> NotebookNode | None:
@@ -192,12 +192,14 @@ def serialised(nb: NotebookNode) -> str:
 def faults(path: Path) -> list[str]:
     """List what is not properly recorded in the notebook at ``path``; execute nothing."""
     nb, text = read(path), path.read_text(encoding="utf-8")
-    found = [f"{path}, cell {index + 1}: {fault}" for index, cell in enumerate(nb.cells) for fault in cell_faults(cell)]
+    reports = [
+        f"{path}, cell {index + 1}: {fault}" for index, cell in enumerate(nb.cells) for fault in cell_faults(cell)
+    ]
     if "widgets" in nb.metadata:
-        found.append(f"{path}: metadata.widgets")
+        reports.append(f"{path}: metadata.widgets")
     if serialised(tidy(nb)) != text:
-        found.append(f"{path}: not as the recording command writes it")
-    return found
+        reports.append(f"{path}: not as the recording command writes it")
+    return reports
 
 
 def cell_faults(cell: NotebookNode) -> Iterator[str]:
@@ -217,9 +219,9 @@ def other_copy(root: Path) -> str:
     An empty string: it is that folder itself, as after ``pip install -e .``, or an installed copy of the same files.
     """
     code = "import mapping_lib, os, sys; sys.stdout.buffer.write(os.fsencode(mapping_lib.__path__[0]))"
-    found = subprocess.run([sys.executable, "-c", code], cwd=root / "notebooks", capture_output=True, check=False)
-    here, there = root / "mapping_lib", Path(os.fsdecode(found.stdout))
-    if found.returncode:
+    asked = subprocess.run([sys.executable, "-c", code], cwd=root / "notebooks", capture_output=True, check=False)
+    here, there = root / "mapping_lib", Path(os.fsdecode(asked.stdout))
+    if asked.returncode:
         return "The notebooks find no mapping_lib: run pip install ."
     if here.samefile(there):
         return ""
