@@ -15,18 +15,49 @@ from mapping_lib.page.canvas import Canvas
 from mapping_lib.page.panel import Panel
 
 
-def states_draw(compute: Callable, canvas: Canvas, draw_state: Callable[[random.Random], Any], n: int = 1000) -> None:
-    """Compute and draw ``n`` random states: none fails, all have words, the memory does not grow."""
-    rng = random.Random(0)
-    megabytes = []
+class SpreadOut(random.Random):
+    """Random numbers for ``n`` states that spread evenly: a Latin hypercube (McKay, Beckman & Conover 1979).
+
+    The j-th number of each state falls, over all states, once into each of ``n`` equal parts of 0 ... 1: every option
+    of every control occurs, and both ends of every slider, with far fewer states than by lot.
+    """
+
+    def __init__(self, n: int) -> None:
+        super().__init__(0)
+        self.n, self.state, self.parts = n, -1, []
+
+    def next(self) -> None:
+        """Begin the next state; the first one, too."""
+        self.state, self.numbers = self.state + 1, 0
+
+    def random(self) -> float:
+        """The next number of this state."""
+        if self.numbers == len(self.parts):
+            self.parts.append(random.Random(self.numbers).sample(range(self.n), self.n))
+        part, self.numbers = self.parts[self.numbers][self.state], self.numbers + 1
+        return (part + super().random()) / self.n
+
+    def _randbelow(self, n: int) -> int:  # what choice, randint and randrange are made of
+        return int(n * self.random())
+
+
+def states_draw(compute: Callable, canvas: Canvas, draw_state: Callable[[random.Random], Any], n: int = 300) -> None:
+    """Compute ``n`` random states and draw every other one: none fails, all have words, the memory does not grow.
+
+    Three hundred that are spread evenly go where a thousand by lot did, in a quarter of the time.
+    """
+    rng, megabytes = SpreadOut(n), []
     for i in range(n):
+        rng.next()
         frame = compute(draw_state(rng))
-        canvas.draw(frame)
         assert frame.words
+        if i % 2:
+            canvas.draw(frame)
         if i in (3 * n // 10, n - 1):
             gc.collect()
             megabytes.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    assert megabytes[1] - megabytes[0] < 30
+    print("MEGABYTES", megabytes)
+    assert megabytes[1] - megabytes[0] < 15
     assert canvas.pixels().std() > 5
 
 

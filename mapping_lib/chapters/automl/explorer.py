@@ -7,8 +7,8 @@ import ipywidgets as widgets
 from ipyevents import Event
 
 from mapping_lib.chapters.automl.explorer_canvas import AlphaBetaCanvas, place_in_map
-from mapping_lib.chapters.automl.explorer_compute import MAX_SHOTS, State, best_cell, compute
-from mapping_lib.chapters.automl.study_grid import INNER_STEPS, JUDGED_STEPS, SIDE
+from mapping_lib.chapters.automl.explorer_compute import MAX_SHOTS, State, compute
+from mapping_lib.chapters.automl.study_grid import INNER_STEPS, JUDGED_STEPS, SIDE, best_cell
 from mapping_lib.page.panel import LOOK, Panel
 
 PRESETS = {

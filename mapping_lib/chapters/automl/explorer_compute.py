@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,17 @@ import torch
 from torch import Tensor
 
 from mapping_lib import batched_mlp
-from mapping_lib.chapters.automl.study_grid import JUDGED_STEPS, SIDE, Grid, cell_of, read_grid
+from mapping_lib.chapters.automl.study_grid import (
+    JUDGED_STEPS,
+    SIDE,
+    Grid,
+    best_cell,
+    cell_of,
+    error_map,
+    mean_errors,
+    nearest,
+    read_grid,
+)
 from mapping_lib.curvature import largest_eigenvalue
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.page.canvas import number
@@ -18,13 +28,6 @@ from mapping_lib.task import Batch, Task
 
 MAX_SHOTS = 20
 GRID = torch.linspace(-5, 5, 161, dtype=torch.float32)[:, None]
-KINDS = ("fine", "adaptation diverges", "meta-training diverged")
-"""A cell's error can be compared; or adaptation throws tasks far off; or meta-training never came to its end."""
-
-GONE = 10.0
-"""Adaptation diverges where the mean held-out error is above this: no sine wave has a mean square above 12.5, and
-to answer 0 always has a mean error of 4.25."""
-
 LITTLE = 0.75
 """Nothing was learned where more than this share of the error is left."""
 
@@ -86,7 +89,7 @@ def compute(state: State) -> Frame:
         cell,
         best_cell(state.trained, state.judged),
         grid.curves[number_of_cell].numpy(),
-        _by_step(grid)[number_of_cell].numpy(),
+        mean_errors(grid)[number_of_cell].numpy(),
         truth.numpy(),
         torch.cat(support, -1)[0].numpy(),
         fits.numpy(),
@@ -94,37 +97,6 @@ def compute(state: State) -> Frame:
         "",
     )
     return frame._replace(words=f"{_cell_in_words(frame)}<br>{_task_in_words(frame, grid, support)}")
-
-
-def nearest(value: float) -> int:
-    """The index of the value of `SIDE` that is nearest on a log scale.
-
-    >>> nearest(0.0001), nearest(0.011), nearest(1.0)
-    (0, 6, 12)
-    """
-    return min(range(len(SIDE)), key=lambda i: abs(math.log(SIDE[i] / value)))
-
-
-@cache
-def error_map(trained: int, judged: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean held-out error over tasks and seeds after ``judged`` steps, and each cell's kind (its place in `KINDS`)."""
-    grid, side = read_grid(trained), (len(SIDE), len(SIDE))
-    errors = _by_step(grid)[:, judged]
-    kinds = torch.where(grid.alive.all(0), torch.where(errors > GONE, 1, 0), 2)
-    return errors.view(side).numpy(), kinds.view(side).numpy()
-
-
-@cache
-def best_cell(trained: int, judged: int, *, worst: bool = False) -> tuple[int, int]:
-    """Where alpha and beta stand in `SIDE` for the lowest error, or for the highest that did not diverge."""
-    errors, kinds = error_map(trained, judged)
-    place = np.where(kinds == 0, errors, -np.inf).argmax() if worst else np.where(kinds == 0, errors, np.inf).argmin()
-    return tuple(int(i) for i in np.unravel_index(place, errors.shape))
-
-
-def _by_step(grid: Grid) -> Tensor:
-    """Mean held-out error over the seeds, ``(cell, step)``."""
-    return grid.errors.mean(0)
 
 
 @lru_cache(maxsize=64)
@@ -172,7 +144,7 @@ def regime(frame: Frame) -> str:
     if kind == 2:
         return "meta-training diverged, in one run of three at least: with this α, β is too big, or α is."
     if kind == 1:
-        return f"adaptation diverges: the mean error after {judged} is {_shown(error)}."
+        return f"adaptation diverges: the mean error after {judged} is {_in_figures(error)}."
     if error < 1.25 * lowest:
         return f"a good cell: held-out error {number(error)} after {judged}."
     if error > LITTLE * before:
@@ -202,17 +174,17 @@ def _best_in_words(frame: Frame) -> str:
 
 def _task_in_words(frame: Frame, grid: Grid, support: Batch) -> str:
     before, after = frame.task_errors[0], frame.task_errors[frame.state.judged]
-    said = f"This task: error {_shown(before)} before, {_shown(after)} after {_steps(frame.state.judged)}."
+    errors = f"This task: error {_in_figures(before)} before, {_in_figures(after)} after {_steps(frame.state.judged)}."
     limit = 2 / max(curvature(grid, cell_of(*frame.cell), support), 1e-9)
     if not math.isfinite(limit):
-        return said
+        return errors
     alpha = SIDE[frame.cell[0]]
     side = "above" if alpha > limit else "below"
     tail = "a step leaps over the valley and up." if alpha > limit else "a step goes down."
-    return f"{said} At θ, 2/λ_max is about {number(limit)}: α lies {side} it, {tail}"
+    return f"{errors} At θ, 2/λ_max is about {number(limit)}: α lies {side} it, {tail}"
 
 
-def _shown(error: float) -> str:
+def _in_figures(error: float) -> str:
     return number(error) if error < 1e4 else "beyond all numbers worth reading"
 
 

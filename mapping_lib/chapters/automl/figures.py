@@ -89,12 +89,12 @@ def plot_searches(
     return ax
 
 
-def plot_best_so_far(ax: Axes, found: Mapping[str, np.ndarray], xlabel: str) -> Axes:
-    """The error of the best setting so far against the number of trials: ``found[label] (search, trial)``.
+def plot_best_so_far(ax: Axes, errors: Mapping[str, np.ndarray], xlabel: str) -> Axes:
+    """The error of the best setting so far against the number of trials: ``errors[label] (search, trial)``.
 
     The line is the mean over searches, the band its 95 % interval.
     """
-    for label, values in found.items():
+    for label, values in errors.items():
         trials = np.arange(1, values.shape[1] + 1)
         mean, half = values.mean(0), 1.96 * values.std(0, ddof=1) / len(values) ** 0.5
         ax.plot(trials, mean, color=SEARCHERS[label], label=label)

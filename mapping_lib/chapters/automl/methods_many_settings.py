@@ -103,8 +103,8 @@ def meta_gradients(theta: Params, alpha: Tensor, tasks: Task, steps: int) -> tup
     """
 
     def one_setting(params: list[Tensor], alpha: Tensor) -> tuple[Tensor, list[Tensor]]:
-        found = batched_mlp.meta_gradient(params, [alpha] * len(params), tasks.support, tasks.query, steps=steps)
-        return found.loss, found.params
+        slope = batched_mlp.meta_gradient(params, [alpha] * len(params), tasks.support, tasks.query, steps=steps)
+        return slope.loss, slope.params
 
     loss, direction = vmap(one_setting)(list(theta.values()), alpha)
     return loss, dict(zip(theta, direction, strict=True))
@@ -158,8 +158,8 @@ def _is_finite(direction: Params) -> Tensor:
 def _check_settings(alpha: Tensor, beta: Tensor) -> None:
     for name, values in (("alpha", alpha), ("beta", beta)):
         if values.ndim != 1 or not values.is_floating_point() or values.shape != alpha.shape or not len(values):
-            shown = f"shape {tuple(values.shape)} and dtype {values.dtype}"
-            raise ValueError(f"{name} has {shown}; allowed: one number a setting, (setting,), as many as alpha has")
+            what = f"shape {tuple(values.shape)} and dtype {values.dtype}"
+            raise ValueError(f"{name} has {what}; allowed: one number a setting, (setting,), as many as alpha has")
         lowest = float(values.min())
         if not (values.isfinite().all() and (lowest > 0 or (name == "alpha" and lowest == 0))):
             raise ValueError(f"{name} holds {lowest:g} as its lowest; allowed: finite numbers above 0")

@@ -5,11 +5,12 @@ from dataclasses import asdict
 import ipywidgets as widgets
 
 from mapping_lib.chapters.personalisation.explorer_canvas import PersonalisationCanvas
-from mapping_lib.chapters.personalisation.explorer_compute import DATA, MAX_SHOTS, N_DRAWS, N_WHO, State, compute
+from mapping_lib.chapters.personalisation.explorer_compute import DATA, N_DRAWS, N_WHO, State, compute
+from mapping_lib.chapters.personalisation.methods_individual import MAX_SHOTS
 from mapping_lib.page.panel import LOOK, Panel
 
 PRESETS = {
-    "nothing yet": asdict(State(shown=0)),
+    "nothing yet": asdict(State(k_shot=0)),
     "three of any day": asdict(State()),
     "the first three": asdict(State(draw=0)),
     "a country": asdict(State(data="countries", who=23, draw=2)),
@@ -31,7 +32,7 @@ def explorer() -> Panel:
         compute,
         PersonalisationCanvas(),
         PRESETS,
-        actions={"one more": lambda panel: panel.set(shown=(panel.state.shown + 1) % (MAX_SHOTS + 1))},
+        actions={"one more": lambda panel: panel.set(k_shot=(panel.state.k_shot + 1) % (MAX_SHOTS + 1))},
         marks={"width": (1.0, "as learned"), "draw": (0, "the first ones")},
     )
 
@@ -40,7 +41,7 @@ def _controls(state: State) -> dict[str, widgets.Widget]:
     options = [(f"a {label}", name) for name, label in DATA.items()]
     whole = {
         "who": (1, N_WHO, "individual"),
-        "shown": (0, MAX_SHOTS, "observations"),
+        "k_shot": (0, MAX_SHOTS, "observations"),
         "draw": (0, N_DRAWS, "which ones"),
     }
     sliders = {

@@ -4,8 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mapping_lib.chapters.personalisation.explorer_compute import MAX_SHOTS, NAMES, Frame
+from mapping_lib.chapters.personalisation.explorer_compute import Frame
 from mapping_lib.chapters.personalisation.figures import PEOPLE
+from mapping_lib.chapters.personalisation.methods_individual import MAX_SHOTS, NAMES
 from mapping_lib.page.canvas import Canvas, number, palette
 from mapping_lib.page.plots import COLOURS as ROLES
 
@@ -66,13 +67,13 @@ class PersonalisationCanvas(Canvas):
         shots = np.arange(MAX_SHOTS + 1)
         top = AXES[frame.state.data][4][1]
         best = min(frame.now.errors.values())
-        self._here.set_xdata([frame.state.shown] * 2)
+        self._here.set_xdata([frame.state.k_shot] * 2)
         for name in NAMES:
             errors = np.array([outcome.errors[name] for outcome in frame.outcomes])
             self._lines[name].set_data(shots, np.clip(np.nan_to_num(errors, nan=1e6), -1, 1.5 * top))
-            self._dots[name].set_data([frame.state.shown], [min(errors[frame.state.shown], 1.5 * top)])
-            self._cells[name].text = number(errors[frame.state.shown])
-            self._cells[name].bold = errors[frame.state.shown] <= best + 1e-9
+            self._dots[name].set_data([frame.state.k_shot], [min(errors[frame.state.k_shot], 1.5 * top)])
+            self._cells[name].text = number(errors[frame.state.k_shot])
+            self._cells[name].bold = errors[frame.state.k_shot] <= best + 1e-9
 
     def _set_axes(self, data: str) -> None:
         if data == self._data:

@@ -140,10 +140,7 @@ def choice_prior(n_features: int, *, newton_steps: int = 8) -> MetaLearner:
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
         check_batch("support", support, dtype=check_theta(theta, shapes))
         _check_choices("support", support, ndim=1)
-        z = torch.zeros_like(theta["mean"])
-        for _ in range(newton_steps):
-            slope, curvature = choice_slopes(theta, z, support)
-            z = newton_step(z, slope, curvature)
+        z = highest_point(theta, support, newton_steps=newton_steps)
         return {"weight": theta["mean"] + theta["factor"] @ z}
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
@@ -182,6 +179,19 @@ def choice_slopes(theta: Params, z: Tensor, batch: Batch, answered: Tensor | Non
     slope = z - ((taken * shown[:, None])[..., None] * apart).sum((0, 1))
     weighted = (p * shown[:, None])[..., None] * apart
     return slope, torch.einsum("eaf,eag->fg", weighted, apart) + torch.eye(len(z), dtype=x.dtype)
+
+
+def highest_point(theta: Params, batch: Batch, answered: Tensor | None = None, *, newton_steps: int = 8) -> Tensor:
+    """The z where the posterior of phi = mean + factor z is highest, by Newton's method from z = 0.
+
+    >>> theta = {"mean": torch.zeros(1), "factor": torch.eye(1)}
+    >>> highest_point(theta, Batch(torch.tensor([[[1.0], [0.0]]]), torch.tensor([0])))
+    tensor([0.4011])
+    """
+    z = torch.zeros_like(theta["mean"])
+    for _ in range(newton_steps):
+        z = newton_step(z, *choice_slopes(theta, z, batch, answered))
+    return z
 
 
 def newton_step(z: Tensor, slope: Tensor, curvature: Tensor) -> Tensor:

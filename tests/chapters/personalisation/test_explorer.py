@@ -8,18 +8,14 @@ import re
 
 import numpy as np
 import pytest
-import torch
 from explorer_checks import controls_matter, states_draw
-from oracles import seeded
 from PIL import Image
 
 from mapping_lib.chapters.personalisation import explorer as personalisation
 from mapping_lib.chapters.personalisation import explorer_compute as frames
 from mapping_lib.chapters.personalisation import methods_curves as curves
-from mapping_lib.chapters.personalisation import methods_customers as customers
 from mapping_lib.chapters.personalisation.explorer_canvas import PersonalisationCanvas
-from mapping_lib.chapters.personalisation.family_growth import Growth
-from mapping_lib.task import Batch, Task
+from mapping_lib.chapters.personalisation.methods_individual import MAX_SHOTS
 
 State = personalisation.State
 
@@ -28,49 +24,14 @@ def draw_state(rng: random.Random) -> State:
     return State(
         rng.choice([*frames.DATA]),
         rng.randint(1, frames.N_WHO),
-        rng.randint(0, frames.MAX_SHOTS),
+        rng.randint(0, MAX_SHOTS),
         rng.randint(0, frames.N_DRAWS),
         10 ** (rng.randint(-10, 10) / 10),
     )
 
 
-def test_random_states_are_drawn():
+def test_random_states_draw():
     states_draw(personalisation.compute, PersonalisationCanvas(), draw_state)
-
-
-@pytest.mark.parametrize("data", curves.REPEAT)
-@pytest.mark.parametrize("draw", [0, 4])
-@pytest.mark.parametrize("shown", [0, 1, 3, 6])
-def test_forecasts_and_errors_are_those_of_the_application(data: str, draw: int, shown: int):
-    frame = personalisation.compute(State(data, who=9, shown=shown, draw=draw))
-    i, order = frames.members(data)[8], "first" if draw == 0 and data != "sensors" else "spread"
-    found = curves.study(data)
-    x, y = Growth(found.curves).x[:, None], found.curves.values[i][:, None]
-    seen = torch.from_numpy(frame.seen)
-    task = Task(Batch(x[None, seen], y[None, seen]), Batch(x[None], y[None]), torch.tensor([[float(i)]]))
-    rest = ~frame.seen & np.isfinite(frame.truth)
-    assert seen.sum() == shown
-    for name in frames.NAMES:
-        wanted = curves.forecast(name, data, order, task)[0, :, 0].detach().numpy()
-        assert frame.now.forecasts[name] == pytest.approx(wanted, rel=1e-3, abs=1e-3), name
-        error = np.sqrt(np.mean((wanted - frame.truth)[rest] ** 2))
-        assert frame.now.errors[name] == pytest.approx(error, rel=2e-3, abs=1e-3)
-
-
-@pytest.mark.parametrize("shown", [0, 1, 3, 6])
-def test_choices_are_those_of_the_application(shown: int):
-    frame = personalisation.compute(State("customers", who=12, shown=shown, draw=0))
-    i = frames.members("customers")[11]
-    task = customers.judged("first", shown, generator=seeded(0))
-    one = Task(*(Batch(batch.x[i : i + 1], batch.y[i : i + 1]) for batch in task[:2]), torch.tensor([[float(i)]]))
-    answered = one.query.y[0] >= 0
-    for name in frames.NAMES:
-        logits = customers.forecast(name, one)[0].detach()
-        right = (logits.argmax(-1) == one.query.y[0])[answered].float().mean()
-        assert frame.now.errors[name] == pytest.approx(1 - float(right), abs=1e-6), name
-        given = logits.softmax(-1)[answered].gather(-1, one.query.y[0][answered, None])[:, 0].sort().values.numpy()
-        drawn = np.sort(frame.now.forecasts[name][np.isfinite(frame.now.forecasts[name])])
-        assert drawn == pytest.approx(given, abs=1e-3)
 
 
 def test_everyone_who_can_be_chosen_is_judged_and_differs():
@@ -82,16 +43,16 @@ def test_everyone_who_can_be_chosen_is_judged_and_differs():
 
 def test_more_observations_leave_the_earlier_ones_in_place():
     for draw in (0, 3):
-        seen = [personalisation.compute(State(shown=k, draw=draw)).seen for k in range(7)]
+        seen = [personalisation.compute(State(k_shot=k, draw=draw)).seen for k in range(7)]
         assert [int(s.sum()) for s in seen] == list(range(7))
         assert all((a <= b).all() for a, b in itertools.pairwise(seen))
-    assert personalisation.compute(State(shown=3, draw=0)).seen.tolist() == [True] * 3 + [False] * 9
+    assert personalisation.compute(State(k_shot=3, draw=0)).seen.tolist() == [True] * 3 + [False] * 9
 
 
 def test_a_narrow_prior_is_the_population_and_a_wide_one_lets_the_data_speak():
     narrow, learned, wide = (personalisation.compute(State(width=w)).now for w in (0.1, 1.0, 10.0))
     assert narrow.weight < learned.weight < wide.weight
-    none = personalisation.compute(State(shown=0)).now
+    none = personalisation.compute(State(k_shot=0)).now
     apart = [
         np.abs(now.forecasts["mixed effects"] - none.forecasts["mixed effects"]).mean() for now in (narrow, learned)
     ]
@@ -108,7 +69,7 @@ def test_words_name_the_smallest_error_and_the_weight(values: dict):
     best = min(frame.now.errors, key=frame.now.errors.get)
     assert best in plain.split(":")[0]
     assert frame.name in plain
-    if frame.state.shown:
+    if frame.state.k_shot:
         assert f"removed {100 * frame.now.weight:.0f} %" in plain
     else:
         assert "Nothing is known of it yet" in plain
@@ -119,7 +80,7 @@ def test_every_control_changes_the_picture_and_reset_brings_it_back():
     assert set(panel.controls) == {field.name for field in dataclasses.fields(State)}
     controls_matter(panel)
     panel.buttons["one more"].click()
-    assert panel.state == State(shown=4)
+    assert panel.state == State(k_shot=4)
 
 
 def test_its_colours_arrive_in_the_browser():

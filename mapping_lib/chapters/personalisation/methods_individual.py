@@ -1,0 +1,209 @@
+"""One individual who was held out: what each method forecasts after 0 to 6 observations of it."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+from mapping_lib.chapters.personalisation import methods_curves as curves
+from mapping_lib.chapters.personalisation import methods_customers as customers
+from mapping_lib.chapters.personalisation.family_growth import Growth
+from mapping_lib.chapters.personalisation.methods_prior import choice_slopes, covariance, highest_point
+from mapping_lib.task import Batch, Params
+
+MAX_SHOTS = curves.MAX_SHOTS
+NAMES = ("population", "own fit", "MAML", "mixed effects")
+
+
+class Outcome(NamedTuple):
+    """One individual after one number of observations: each method's forecast at all places, and its error.
+
+    For choices a forecast is the probability of the choice that was made, ``right`` whether it was the highest.
+    ``band`` has two rows, ``weight`` is the share of the prior's variance that the observations have removed.
+    """
+
+    forecasts: dict[str, np.ndarray]
+    errors: dict[str, float]
+    right: dict[str, np.ndarray] | None
+    band: np.ndarray | None
+    weight: float
+
+
+class Individual(NamedTuple):
+    """Places and truth, the ``order`` in which places are observed, the outcomes after 0 ... 6 observations."""
+
+    name: str
+    x: np.ndarray
+    truth: np.ndarray
+    order: list[int]
+    outcomes: tuple[Outcome, ...]
+
+    def observed(self, k_shot: int) -> np.ndarray:
+        """Which places belong to the first ``k_shot`` observations."""
+        return np.isin(np.arange(len(self.x)), self.order[:k_shot])
+
+
+@lru_cache(maxsize=4096)
+def individual(data: str, i: int, *, draw: int = 0, width: float = 1.0) -> Individual:
+    """Number ``i`` of "chicks", "countries", "sensors" or "customers".
+
+    ``draw`` 0 observes from the beginning, 1, 2 ... by lot. ``width`` multiplies the standard deviations of the prior.
+
+    >>> chick = individual("chicks", 5)
+    >>> chick.name, len(chick.outcomes), int(chick.observed(3).sum()), f"{chick.outcomes[3].weight:.0%}"
+    ('chick 6', 7, 3, '98%')
+    """
+    return (_customer if data == "customers" else _curve)(data, i, draw, width)
+
+
+def _order(usable: Tensor, draw: int, i: int) -> list[int]:
+    at = usable.nonzero()[:, 0]
+    lots = torch.randperm(len(at), generator=torch.Generator().manual_seed(1000 * draw + i))
+    return (at if draw == 0 else at[lots]).tolist()[:MAX_SHOTS]
+
+
+def _of_part(theta: Params, part: int) -> Params:
+    return {name: p[part] for name, p in theta.items() if name not in ("center", "scale")}
+
+
+def _wider(theta: Params, width: float) -> Params:
+    return theta | {"factor": width * theta["factor"]}
+
+
+# Curves ---------------------------------------------------------------------------------------------------
+
+
+class _Case(NamedTuple):
+    """What is known of a curve, in the units of the part that it is held out in, and all its places ``x (time, 1)``."""
+
+    data: str
+    part: int
+    order: str
+    x: Tensor
+    support: Batch
+
+    def theta(self, method: str) -> Params:
+        return _of_part(curves.theta_of(method, self.data, self.order), self.part)
+
+
+class _Posterior(NamedTuple):
+    """Mixed effects at all places: mean, variance without and with the noise of an observation, share removed."""
+
+    mean: Tensor
+    total: Tensor
+    removed: float
+
+
+def _curve(data: str, i: int, draw: int, width: float) -> Individual:
+    study = curves.study(data)
+    values, name = study.curves.values[i], study.curves.names[i]
+    usable = values.isfinite() if study.allowed is None else values.isfinite() & study.allowed
+    order = _order(usable, draw, i)
+    theta_order = "spread" if draw or data == "sensors" else "first"
+    outcomes = [_curve_outcome(data, i, sorted(order[:k]), theta_order, width) for k in range(MAX_SHOTS + 1)]
+    return Individual(name, study.curves.times.numpy(), values.numpy(), order, tuple(outcomes))
+
+
+@torch.no_grad()
+def _curve_outcome(data: str, i: int, at: list[int], order: str, width: float) -> Outcome:
+    study, part = curves.study(data), int(curves.study(data).part[i])
+    center, scale = (float(t[part]) for t in curves.units(data))
+    x, values = Growth(study.curves).x[:, None], study.curves.values[i]
+    case = _Case(data, part, order, x, Batch(x[at], (values[at, None] - center) / scale))
+    posterior = _posterior(case, width)
+    forecasts = {
+        "population": curves.population(data)[part],
+        "own fit": center + scale * _own_fit(case),
+        "MAML": center + scale * _adapted(case),
+        "mixed effects": center + scale * posterior.mean,
+    }
+    rest = torch.ones(len(values), dtype=torch.bool).index_fill(0, torch.tensor(at, dtype=torch.long), False)
+    errors = {name: float((f - values)[rest].square().nanmean().sqrt()) for name, f in forecasts.items()}
+    half = 1.96 * scale * posterior.total.sqrt()
+    band = torch.stack([forecasts["mixed effects"] - half, forecasts["mixed effects"] + half]).numpy()
+    return Outcome({name: f.numpy() for name, f in forecasts.items()}, errors, None, band, posterior.removed)
+
+
+def _own_fit(case: _Case) -> Tensor:
+    penalty = curves.tuned_penalties(case.data, case.order)[case.part, len(case.support.x)]
+    return curves.own_fit(_alone(case.support), penalty[None], case.x[None])[0, :, 0]
+
+
+def _adapted(case: _Case) -> Tensor:
+    """MAML, by the path for many tasks: a quarter of `adapt`'s time."""
+    path = curves.ADAPTED.adapt_path(case.theta("MAML"), _alone(case.support), steps=curves.INNER_STEPS)
+    return curves.ADAPTED.predict({name: p[-1, 0] for name, p in path.items()}, case.x)[:, 0]
+
+
+def _alone(support: Batch) -> Batch:
+    return Batch(support.x[None], support.y[None])
+
+
+def _posterior(case: _Case, width: float) -> _Posterior:
+    prior = _wider(case.theta("mixed effects"), width)
+    phi, X = curves.PRIOR.adapt(prior, case.support), curves.FEATURES(case.x)
+    variance = ((X @ phi["covariance"]) * X).sum(-1).clamp(min=0)
+    before = (X @ prior["factor"]).square().sum(-1)
+    total = variance + (2 * prior["log_noise"]).exp()
+    return _Posterior(curves.PRIOR.predict(phi, case.x)[:, 0], total, float(1 - variance.mean() / before.mean()))
+
+
+# Choices --------------------------------------------------------------------------------------------------
+
+
+def _customer(data: str, i: int, draw: int, width: float) -> Individual:
+    offers, chosen = (part[i] for part in (customers.everyone()[0].offers, customers.everyone()[0].choices))
+    order, answers = _order(chosen >= 0, draw, i), (chosen >= 0).float().numpy()
+    outcomes = _choice_outcomes(i, offers, chosen, order, width)
+    return Individual(f"customer {i + 1}", np.arange(1, 13), np.where(answers > 0, 1.0, np.nan), order, outcomes)
+
+
+@torch.no_grad()
+def _choice_outcomes(i: int, offers: Tensor, chosen: Tensor, order: list[int], width: float) -> tuple[Outcome, ...]:
+    """All numbers of answers at once."""
+    part = int(customers.everyone()[1][i])
+    weights, removed = weights_by_answers(part, Batch(offers[order], chosen[order]), width)
+    choices = {name: torch.einsum("qaf,kf->kqa", offers, w).softmax(-1) for name, w in weights.items()}
+    return tuple(
+        _choice_outcome({name: p[k] for name, p in choices.items()}, chosen, order[:k], float(removed[k]))
+        for k in range(MAX_SHOTS + 1)
+    )
+
+
+def weights_by_answers(part: int, answers: Batch, width: float = 1.0) -> tuple[dict[str, Tensor], Tensor]:
+    """Each method's weights ``(k, feature)`` after the first k = 0 ... of a customer's answers, and what they removed.
+
+    ``answers`` as a support of a customer held out in ``part``. ``removed (k,)``: of the prior's variance, a share.
+    """
+    n = len(answers.x) + 1
+    answered = torch.ones(n, n - 1, dtype=torch.float32).tril(-1).bool()  # row k: the first k
+    prior = _wider(_of_part(customers.theta_of("mixed effects"), part), width)
+    flat = customers.around_zero(customers.tuned_widths()[part, :n])
+    both = {name: torch.cat([flat[name], p.expand(n, *p.shape)]) for name, p in prior.items()}
+    z, curvature = vmap(lambda theta, row: _peak(theta, answers, row))(both, answered.repeat(2, 1))
+    weights = {
+        "population": customers.theta_of("population")["weight"][part].expand(n, -1),
+        "own fit": torch.einsum("kfg,kg->kf", flat["factor"], z[:n]),
+        "MAML": customers.adapted_weights(_of_part(customers.theta_of("MAML"), part), answers, answered),
+        "mixed effects": prior["mean"] + z[n:] @ prior["factor"].T,
+    }
+    left = covariance(prior["factor"], curvature[n:]).diagonal(dim1=1, dim2=2).sum(-1)
+    return weights, 1 - left / prior["factor"].square().sum()
+
+
+def _peak(theta: Params, batch: Batch, answered: Tensor) -> tuple[Tensor, Tensor]:
+    z = highest_point(theta, batch, answered)
+    return z, choice_slopes(theta, z, batch, answered)[1]
+
+
+def _choice_outcome(choices: dict[str, Tensor], chosen: Tensor, seen: list[int], removed: float) -> Outcome:
+    rest = chosen >= 0
+    rest[seen] = False
+    given = {name: p.gather(-1, chosen.clamp(min=0)[:, None])[:, 0] for name, p in choices.items()}
+    right = {name: (p.argmax(-1) == chosen) & rest for name, p in choices.items()}
+    errors = {name: 1 - int(r.sum()) / int(rest.sum()) for name, r in right.items()}
+    forecasts = {name: torch.where(rest, g, torch.nan).numpy() for name, g in given.items()}
+    return Outcome(forecasts, errors, {name: r.numpy() for name, r in right.items()}, None, removed)
