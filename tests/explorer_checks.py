@@ -1,15 +1,19 @@
 """What every explorer must stand, whichever file its own tests are in."""
 
 import gc
+import io
 import math
 import random
 import resource
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import fields, replace
+from types import ModuleType
 from typing import Any
 
 import ipywidgets as widgets
+import numpy as np
 import pytest
+from PIL import Image
 
 from mapping_lib.page.canvas import Canvas
 from mapping_lib.page.panel import Panel
@@ -42,11 +46,11 @@ class SpreadOut(random.Random):
 
 
 def states_draw(compute: Callable, canvas: Canvas, draw_state: Callable[[random.Random], Any], n: int = 300) -> None:
-    """Compute ``n`` random states and draw every other one: none fails, all have words, the memory does not grow.
+    """Compute ``n`` random states and draw every other one: none fails, all have words, nothing piles up.
 
     Three hundred that are spread evenly go where a thousand by lot did, in a quarter of the time.
     """
-    rng, megabytes = SpreadOut(n), []
+    rng, megabytes, artists = SpreadOut(n), [], []
     for i in range(n):
         rng.next()
         frame = compute(draw_state(rng))
@@ -56,8 +60,9 @@ def states_draw(compute: Callable, canvas: Canvas, draw_state: Callable[[random.
         if i in (3 * n // 10, n - 1):
             gc.collect()
             megabytes.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    print("MEGABYTES", megabytes)
+            artists.append([len(ax.get_children()) for ax in canvas.figure.axes])
     assert megabytes[1] - megabytes[0] < 15
+    assert artists[1] == artists[0]
     assert canvas.pixels().std() > 5
 
 
@@ -86,6 +91,23 @@ def values_on_steps(panel: Panel, presets: Mapping[str, Mapping[str, Any]]) -> N
                 place = math.log(value, control.base) if isinstance(control, widgets.FloatLogSlider) else value
                 steps = (place - control.min) / control.step
                 assert steps == pytest.approx(round(steps), abs=1e-6), (label, name, value)
+
+
+def presets_are_states(module: ModuleType, hidden: Collection[str] = ()) -> None:
+    """Each part of the state but the ``hidden`` ones has its control; presets name only such parts, and have words."""
+    panel = module.explorer()
+    assert set(panel.controls) == {field.name for field in fields(module.State)} - {*hidden}
+    for values in module.PRESETS.values():
+        assert module.compute(module.State(**values)).words
+    values_on_steps(panel, module.PRESETS)
+
+
+def colours_arrive(panel: Panel, most: float) -> None:
+    """The palette of the PNG keeps white white, and colours to ``most`` of 255 on average."""
+    sent = np.asarray(Image.open(io.BytesIO(panel.picture.value)).convert("RGB")).astype(int)
+    assert (sent[2, 2] == 255).all()
+    assert (sent == 255).all(-1).mean() > 0.5
+    assert np.abs(sent - panel.canvas.pixels()).mean() < most
 
 
 def _values(control: widgets.Widget) -> list[Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -136,6 +137,11 @@ class Canvas:
         """Note an artist as one that changes from frame to frame."""
         self.moving.append(artist)
         return artist
+
+    def axes(self, left: float, bottom: float, width: float, height: float) -> Axes:
+        """New axes, placed in pixels of the canvas from its lower left corner."""
+        across, up = self.figure.bbox.size
+        return self.figure.add_axes((left / across, bottom / up, width / across, height / up))
 
     def label(self, **style: Any) -> Label:
         """A new `Label`, drawn above all artists."""

@@ -18,6 +18,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from mapping_lib.page.canvas import Canvas
+from mapping_lib.page.displayed import Displayed
 
 LOOK = {"style": {"description_width": "96px"}, "layout": {"width": "330px"}}
 """Keyword arguments shared by all controls, so that they stand in columns."""
@@ -26,7 +27,7 @@ WIDTH = "clamp(760px, 101vh, 1060px)"
 """The most width of a picture: on a low screen it is smaller, so that controls and picture are in view together."""
 
 
-class Panel(widgets.VBox):
+class Panel(Displayed, widgets.VBox):
     """Controls above a picture. Readers without a kernel see the picture that it had when recorded.
 
     ``presets`` are buttons that move several controls at once, ``actions`` buttons that call a function
@@ -129,9 +130,7 @@ class Panel(widgets.VBox):
         return f"[explorer: {self.title}]"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        data = super()._repr_mimebundle_(**kwargs) or {}
-        png = base64.b64encode(self.picture.value).decode()
-        return {**data, "image/png": png, "text/plain": repr(self)}
+        return super()._repr_mimebundle_(**kwargs) | {"image/png": base64.b64encode(self.picture.value).decode()}
 
 
 class PlayingPanel(Panel):

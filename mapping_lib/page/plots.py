@@ -92,12 +92,12 @@ def suite_style(**also: Any) -> Iterator[None]:
     """
     wanted = WHOLE_STYLE | {name.replace("_", ".", 1): value for name, value in also.items()}
     with _STYLE_LOCK:
-        found = {name: mpl.rcParams[name] for name, value in wanted.items() if mpl.rcParams[name] != value}
-        mpl.rcParams.update({name: wanted[name] for name in found})
+        changed = {name: mpl.rcParams[name] for name, value in wanted.items() if mpl.rcParams[name] != value}
+        mpl.rcParams.update({name: wanted[name] for name in changed})
         try:
             yield
         finally:
-            mpl.rcParams.update(found)
+            mpl.rcParams.update(changed)
 
 
 def plot_truth(ax: Axes, x: Tensor, y: Tensor, label: str = "truth") -> Axes:
@@ -261,8 +261,8 @@ def plot_blocks(ax: Axes, matrix: Tensor, names: Sequence[str], ends: Sequence[i
     """
     bound = float(matrix.abs().max())
     # the square root lets small entries be seen
-    shown = (matrix.sign() * (matrix.abs() / bound).sqrt()).numpy()
-    ax.imshow(shown, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+    squeezed = (matrix.sign() * (matrix.abs() / bound).sqrt()).numpy()
+    ax.imshow(squeezed, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
     for end in ends[:-1]:
         ax.axhline(end - 0.5, color=COLOURS["truth"], lw=0.7)
         ax.axvline(end - 0.5, color=COLOURS["truth"], lw=0.7)

@@ -2,19 +2,20 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import ipywidgets as widgets
 from IPython.display import display
 
 from mapping_lib.console import printable
+from mapping_lib.page.displayed import Displayed
 
 Item = TypeVar("Item")
 PAUSE = 0.1
 """Seconds between two messages to the page: each takes a loop of small tensors about a millisecond."""
 
 
-class ProgressBar(widgets.HBox):
+class ProgressBar(Displayed, widgets.HBox):
     """A bar with words beside it; readers without a kernel see one fixed line."""
 
     def __init__(self, label: str, total: int) -> None:
@@ -26,10 +27,6 @@ class ProgressBar(widgets.HBox):
     def __repr__(self) -> str:
         return printable(f"[progress: {self.label}]")
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        data = super()._repr_mimebundle_(**kwargs) or {}
-        return {**data, "text/plain": repr(self)}
-
 
 def show_progress(items: Iterable[Item], *, total: int, label: str) -> Iterator[Item]:
     """Give the items one by one, with a bar that fills as they pass.
@@ -40,10 +37,10 @@ def show_progress(items: Iterable[Item], *, total: int, label: str) -> Iterator[
     """
     bar = ProgressBar(label, total)
     display(bar)
-    shown = time.monotonic()
+    last = time.monotonic()
     for count, item in enumerate(items, start=1):
         yield item
-        if count == total or time.monotonic() > shown + PAUSE:
-            shown = time.monotonic()
+        if count == total or time.monotonic() > last + PAUSE:
+            last = time.monotonic()
             bar.bar.value = count
             bar.words.value = f"{label}: {count:,} of {total:,}"

@@ -70,8 +70,8 @@ def test_field_arrows_have_one_length_and_their_direction(ax):
 def test_blocks_are_named_in_their_middle_and_zero_is_in_the_middle_of_the_colours(ax):
     matrix = torch.diag(torch.tensor([4.0, 0.0, -1.0]))
     plots.plot_blocks(ax, matrix, ["first", "second"], [2, 3])
-    shown = ax.images[0].get_array()
-    assert np.allclose(np.diag(shown), [1.0, 0.0, -0.5])
+    values = ax.images[0].get_array()
+    assert np.allclose(np.diag(values), [1.0, 0.0, -0.5])
     assert list(ax.get_xticks()) == [0.5, 2.0]
 
 
@@ -171,8 +171,8 @@ def test_a_log_axis_has_plain_numbers_at_one_two_and_five(ax, limits, labels: li
     assert plots.log_scale(ax) is ax
     ax.set_ylim(limits)
     ax.figure.draw_without_rendering()
-    shown = [tick for tick in ax.yaxis.get_major_ticks() if limits[0] <= tick.get_loc() <= limits[1]]
-    assert [tick.label1.get_text() for tick in shown] == labels
+    ticks = [tick for tick in ax.yaxis.get_major_ticks() if limits[0] <= tick.get_loc() <= limits[1]]
+    assert [tick.label1.get_text() for tick in ticks] == labels
     assert {tick.label1.get_text() for tick in ax.yaxis.get_minor_ticks()} <= {""}
     assert (ax.get_xscale(), ax.get_yscale()) == ("linear", "log")
 
@@ -196,15 +196,15 @@ def table(ax):
 
 def cells(ax) -> list[tuple[int, int]]:
     """Row and column of each box; it must fit into its cell."""
-    found = []
+    places = []
     for box in ax.patches:
         assert isinstance(box, FancyBboxPatch)
         (left, low), (right, high) = box.get_path().get_extents().get_points()
         row, column = round((low + high) / 2), int((left + right) / 2)
         assert column < left < right < column + 1
         assert row - 0.5 < low < high < row + 0.5
-        found.append((row, column))
-    return found
+        places.append((row, column))
+    return places
 
 
 def test_the_map_has_a_box_for_each_text_in_its_row_and_column(table):
@@ -239,12 +239,12 @@ def test_boxes_of_the_last_column_of_the_map_are_pale(table):
 
 def test_arrows_of_the_map_go_from_each_box_to_the_next_of_its_row(table):
     arrows = sorted((text.xyann[1], text.xyann[0], text.xy[0]) for text in table.texts if hasattr(text, "xyann"))
-    found = [(y, int(start), int(end)) for y, start, end in arrows]
-    assert found == [(0, 0, 1), (0, 1, 2), (0, 2, 3), (1, 0, 2), (3, 1, 2)]
+    spans = [(y, int(start), int(end)) for y, start, end in arrows]
+    assert spans == [(0, 0, 1), (0, 1, 2), (0, 2, 3), (1, 0, 2), (3, 1, 2)]
     edges = {}
     for cell, box in zip(cells(table), table.patches, strict=True):
         edges[cell] = box.get_path().get_extents().get_points()[:, 0]
-    for (y, start, end), (_, a, b) in zip(arrows, found, strict=True):
+    for (y, start, end), (_, a, b) in zip(arrows, spans, strict=True):
         assert start == pytest.approx(edges[y, a][1], abs=0.03)  # from where one box ends to where the next begins
         assert end == pytest.approx(edges[y, b][0], abs=0.03)
     drawn = [text for text in table.texts if hasattr(text, "xyann")]

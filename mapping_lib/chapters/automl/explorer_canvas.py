@@ -29,15 +29,9 @@ class AlphaBetaCanvas(Canvas):
 
     def build(self, figure: Figure) -> None:
         """Four axes and a scale."""
-        width, height = figure.bbox.size
-        frames = {"map": MAP, "fit": (516, 262, 530, 214), "curve": (516, 54, 230, 140), "steps": (816, 54, 230, 140)}
-        axes = {
-            name: figure.add_axes((x / width, y / height, w / width, h / height))
-            for name, (x, y, w, h) in frames.items()
-        }
-        self._build_map(axes["map"])
-        self._build_fit(axes["fit"])
-        self._build_charts(axes["curve"], axes["steps"])
+        self._build_map(self.axes(*MAP))
+        self._build_fit(self.axes(516, 262, 530, 214))
+        self._build_charts(self.axes(516, 54, 230, 140), self.axes(816, 54, 230, 140))
 
     def _build_map(self, ax: Any) -> None:
         n = len(SIDE)

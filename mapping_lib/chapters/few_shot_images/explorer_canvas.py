@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mapping_lib.chapters.few_shot_images.explorer_compute import ASK, LETTERS, MAX_WAY, SHOWN, Frame
+from mapping_lib.chapters.few_shot_images.explorer_compute import ASK, LETTERS, MAX_WAY, N_ASKED, Frame
 from mapping_lib.page.canvas import Canvas, palette
 from mapping_lib.page.plots import COLOURS
 
@@ -45,7 +45,7 @@ class FewShotCanvas(Canvas):
         self._accuracy = self._say(174, 38, bold=True)
         for x, legend in ((LEFT, "number and shade: confidence in %"), (312, "frame: the true class"), (498, SIGNS)):
             self._say(x, HEIGHT - 12, legend, size=11, colour="#555555")
-        middles = [MATRIX + CELL * (i + 0.5) for i in range(SHOWN)]
+        middles = [MATRIX + CELL * (i + 0.5) for i in range(N_ASKED)]
         self._signs = [self._say(x, TOP - 14, size=13, bold=True, align="center") for x in middles]
         self._cells = [[self._say(x, 0, size=9.5, align="center") for x in middles] for _ in range(MAX_WAY)]
         self._say(OWN, 14, "your own characters", bold=True)
@@ -82,15 +82,15 @@ class FewShotCanvas(Canvas):
         self._accuracy.text = f"{np.mean(scores):.0%}" if scores else ""
 
     def _name_cells(self, frame: Frame) -> None:
-        height, told = row_height(frame.state.way), frame.shares is not None
+        height, answered = row_height(frame.state.way), frame.shares is not None
         for i, sign in enumerate(self._signs):
-            sign.text = "" if not told else "✓" if frame.right[i] else "✗"
-            sign.colour = RIGHT if told and frame.right[i] else WRONG
+            sign.text = "" if not answered else "✓" if frame.right[i] else "✗"
+            sign.colour = RIGHT if answered and frame.right[i] else WRONG
         for row, labels in enumerate(self._cells):
             for i, label in enumerate(labels):
-                share = frame.shares[i, row] if told and row < frame.state.way else 0.0
+                share = frame.shares[i, row] if answered and row < frame.state.way else 0.0
                 label.text = f"{100 * share:.0f}" if share >= 0.05 else ""
-                label.bold = told and row < frame.state.way and row == int(frame.shares[i].argmax())
+                label.bold = answered and row < frame.state.way and row == int(frame.shares[i].argmax())
                 label.colour = "white" if share > 0.85 and frame.right[i] else "black"
                 label.at = (label.at[0], HEIGHT - TOP - height * (row + 0.5))
 
@@ -102,11 +102,11 @@ class FewShotCanvas(Canvas):
     def _paint_episode(self, pixels: np.ndarray, frame: Frame) -> None:
         height, (way, k_shot) = row_height(frame.state.way), frame.support.shape[:2]
         put(pixels, mosaic(frame.support), MATRIX - 4 - height * k_shot, TOP, (height * k_shot, height * way))
-        put(pixels, mosaic(frame.query[None]), MATRIX, 30, (CELL * SHOWN, CELL))
-        cells = np.empty((way, height, SHOWN, CELL, 3), np.uint8)
+        put(pixels, mosaic(frame.query[None]), MATRIX, 30, (CELL * N_ASKED, CELL))
+        cells = np.empty((way, height, N_ASKED, CELL, 3), np.uint8)
         cells[:] = self._shades(frame)[:, None, :, None]
         cells[:, -1] = cells[:, :, :, -1] = _rgb(LINE)
-        pixels[TOP : TOP + way * height, MATRIX : MATRIX + SHOWN * CELL, :3] = cells.reshape(way * height, -1, 3)
+        pixels[TOP : TOP + way * height, MATRIX : MATRIX + N_ASKED * CELL, :3] = cells.reshape(way * height, -1, 3)
         for i, row in enumerate(frame.truth.tolist()):
             edge(pixels, MATRIX + CELL * i, TOP + height * row, CELL - 1, height - 1, "black", 2)
 
@@ -114,8 +114,8 @@ class FewShotCanvas(Canvas):
     def _shades(frame: Frame) -> np.ndarray:
         """The colour of each cell ``(way, query, 3)``: as far from white as the confidence says."""
         if frame.shares is None:
-            return np.full((frame.state.way, SHOWN, 3), 255, np.float32)
-        colours = np.broadcast_to(_rgb(OTHER), (frame.state.way, SHOWN, 3)).copy()
+            return np.full((frame.state.way, N_ASKED, 3), 255, np.float32)
+        colours = np.broadcast_to(_rgb(OTHER), (frame.state.way, N_ASKED, 3)).copy()
         for i, row in enumerate(frame.shares.argmax(1)):
             colours[row, i] = _rgb(RIGHT if frame.right[i] else WRONG)
         return 255 - frame.shares.T[..., None] * (255 - colours)

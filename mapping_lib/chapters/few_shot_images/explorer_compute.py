@@ -16,8 +16,8 @@ from mapping_lib.worlds.letters import Glyphs
 from mapping_lib.worlds.pictures import jittered
 
 MAX_WAY, MAX_SHOT, N_QUERY = 20, 5, 5
-SHOWN, JUDGED = 10, 20
-"""How many queries of the episode are shown, and over how many episodes the accuracy is taken."""
+N_ASKED, JUDGED = 10, 20
+"""How many queries of the episode are asked and drawn, and over how many episodes the accuracy is taken."""
 
 LETTERS = "ABCDE"
 ASK = len(LETTERS)
@@ -72,7 +72,7 @@ class Frame(NamedTuple):
 
     @property
     def right(self) -> np.ndarray:
-        """Which of the shown queries are told right; none where the method does not fit."""
+        """Which of the queries are answered right; none where the method does not fit."""
         if self.shares is None:
             return np.zeros(0, bool)
         return self.shares.argmax(1) == self.truth
@@ -90,14 +90,14 @@ def compute(state: State) -> Frame:
     >>> frame.support.shape, frame.query.shape, frame.shares.shape
     ((3, 2, 28, 28), (10, 28, 28), (10, 3))
     """
-    support, shown, shares = _episode_told(state.setting, state.episode)
+    support, asked, shares = _answered_episode(state.setting, state.episode)
     drawn = tuple(image_of(drawing) for drawing in state.drawings)
     classes = tuple(place for place in range(ASK) if drawn[place] is not None)
     return Frame(
         state,
         support.x.view(state.way, state.k_shot, *support.x.shape[2:]).numpy(),
-        shown.x[:, 0].numpy(),
-        shown.y.numpy(),
+        asked.x[:, 0].numpy(),
+        asked.y.numpy(),
         shares,
         tuple(None if image is None else image[0].numpy() for image in drawn),
         classes,
@@ -132,19 +132,19 @@ def _first(batch: Batch, way: int, n: int) -> Batch:
     return Batch(*(part.unflatten(0, (MAX_WAY, -1))[:way, :n].flatten(0, 1) for part in batch))
 
 
-def _shown(number: int, way: int) -> Tensor:
-    """Which queries are shown: drawn from all, the same ones as far as their classes take part."""
+def _places_asked(number: int, way: int) -> Tensor:
+    """Which queries are asked: drawn from all, the same ones as far as their classes take part."""
     order = torch.randperm(MAX_WAY * N_QUERY, generator=torch.Generator().manual_seed(number))
-    return order[order < way * N_QUERY][:SHOWN]
+    return order[order < way * N_QUERY][:N_ASKED]
 
 
 @lru_cache(maxsize=32)
-def _episode_told(setting: tuple[str, int, int, float], number: int) -> tuple[Batch, Batch, np.ndarray | None]:
-    """The support, the shown queries and the confidences: kept, since strokes leave them as they are."""
+def _answered_episode(setting: tuple[str, int, int, float], number: int) -> tuple[Batch, Batch, np.ndarray | None]:
+    """The support, the queries asked and the confidences: kept, since strokes leave them as they are."""
     method, way, k_shot, jitter = setting
     support, query = episode(number, jitter, way, k_shot)
-    shown = Batch(*(part[_shown(number, way)] for part in query))
-    return support, shown, confidences(method, way, support, shown.x)
+    asked = Batch(*(part[_places_asked(number, way)] for part in query))
+    return support, asked, confidences(method, way, support, asked.x)
 
 
 def can(method: str, way: int) -> bool:
@@ -195,8 +195,8 @@ def _episode_in_words(frame: Frame) -> str:
             f"<b>{label} was meta-trained for {_ways()} classes</b>, as many as its last layer has outputs,"
             f" and you ask for {state.way}. Set the ways to {_ways()}, or choose another method."
         )
-    shown = f"<b>{label}: {frame.right.sum()} of {SHOWN} right</b> in episode {state.episode}."
-    return f"{shown} {_accuracy_in_words(frame.scores)} Guessing: {1 / state.way:.0%}."
+    right = f"<b>{label}: {frame.right.sum()} of {N_ASKED} right</b> in episode {state.episode}."
+    return f"{right} {_accuracy_in_words(frame.scores)} Guessing: {1 / state.way:.0%}."
 
 
 def _ways() -> str:
@@ -220,8 +220,8 @@ def _drawing_in_words(frame: Frame) -> str:
     if len(letters) == 1:
         return f"Only {letters[0]} is drawn: press <b>next character</b> and draw a second one that looks different."
     if frame.drawn[ASK] is None:
-        said = f"{', '.join(letters[:-1])} and {letters[-1]} are drawn"
-        return f"{said}: press <b>ask</b>, and draw one of them again."
+        drawn = f"{', '.join(letters[:-1])} and {letters[-1]} are drawn"
+        return f"{drawn}: press <b>ask</b>, and draw one of them again."
     return (
         f"{frame.state.method} was meta-trained for {_ways()} classes, and {len(letters)} are drawn: draw"
         f" {min(JUDGED_WAYS)}, or choose another method."

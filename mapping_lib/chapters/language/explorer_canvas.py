@@ -25,15 +25,10 @@ class LanguagesCanvas(Canvas):
 
     def build(self, figure: Figure) -> None:
         """Three axes; the names stand above two of them."""
-        width, height = figure.bbox.size
-
-        def place(x: float, y: float, w: float, h: float) -> Any:
-            return figure.add_axes((x / width, y / height, w / width, h / height))
-
         self._build_names()
-        self._build_answers(place(216, 54, 290, 240))
-        self._build_accuracy(place(530, 54, 150, 240))
-        self._build_ngrams(place(800, 54, 240, 358))
+        self._build_answers(self.axes(216, 54, 290, 240))
+        self._build_accuracy(self.axes(530, 54, 150, 240))
+        self._build_ngrams(self.axes(800, 54, 240, 358))
 
     def _build_names(self) -> None:
         self._asked = self.label(size=15, bold=True, at=(10, 512))
@@ -100,7 +95,7 @@ class LanguagesCanvas(Canvas):
         for row, (title, names, mark) in enumerate(self._names):
             inside = row < len(frame.languages)
             title.text = shortened((frame.languages[row].name,), 21) if inside else ""
-            names.text = shortened(frame.shown[row]) if inside else ""
+            names.text = shortened(frame.support[row]) if inside else ""
             mark.text = "← the truth" if inside and row == frame.asked.label else ""
 
     def _show_answers(self, frame: Frame) -> None:
@@ -115,16 +110,16 @@ class LanguagesCanvas(Canvas):
         self._bars.set_facecolor(colours or "none")
 
     def _show_ngrams(self, frame: Frame) -> None:
-        found = frame.spoke[:TOP]
-        scale = 1 / (max((abs(pull) for _, pull in found), default=0.0) or 1.0)
-        self._pulls.set_verts([_box(0.0, pull * scale, row) for row, (_, pull) in enumerate(found)])
-        sides = [COLOURS[frame.first if pull > 0 else frame.second] for _, pull in found]
+        pulls = frame.spoke[:TOP]
+        scale = 1 / (max((abs(pull) for _, pull in pulls), default=0.0) or 1.0)
+        self._pulls.set_verts([_box(0.0, pull * scale, row) for row, (_, pull) in enumerate(pulls)])
+        sides = [COLOURS[frame.first if pull > 0 else frame.second] for _, pull in pulls]
         self._pulls.set_facecolor(sides or "none")
-        for label, (ngram, _) in zip(self._ngrams, [*found, *[("", 0.0)] * (TOP - len(found))], strict=True):
+        for label, (ngram, _) in zip(self._ngrams, [*pulls, *[("", 0.0)] * (TOP - len(pulls))], strict=True):
             label.text = printable(ngram).replace(" ", "_")
-        self._for.text = "nearest centroid, its first against its second:" if found else ""
+        self._for.text = "nearest centroid, its first against its second:" if pulls else ""
         for label, which in zip(self._versus, (frame.first, frame.second), strict=True):
-            label.text = frame.languages[which].name if found else ""
+            label.text = frame.languages[which].name if pulls else ""
             label.colour = COLOURS[which]
 
 

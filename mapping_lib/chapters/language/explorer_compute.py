@@ -59,7 +59,7 @@ class Asked(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What is drawn. ``shown`` are the example names of each language; ``probabilities`` ``(language,)`` by method.
+    """What is drawn. ``support`` are the example names of each language; ``probabilities`` ``(language,)`` by method.
 
     ``here`` is each method's share of right answers among twenty other names of each of these languages, ``there``
     its mean over the 600 episodes of the stored table with the nearest number of examples (``there_shots``).
@@ -68,7 +68,7 @@ class Frame(NamedTuple):
 
     state: State
     languages: tuple[Language, ...]
-    shown: tuple[tuple[str, ...], ...]
+    support: tuple[tuple[str, ...], ...]
     asked: Asked
     probabilities: dict[str, np.ndarray]
     here: dict[str, float]
@@ -84,10 +84,10 @@ class Drawn(NamedTuple):
     """The languages of a state, the names shown, twenty others, and their rows among all names of the part."""
 
     languages: tuple[Language, ...]
-    shown: tuple[tuple[str, ...], ...]
+    support: tuple[tuple[str, ...], ...]
     others: tuple[tuple[str, ...], ...]
-    support: Tensor
-    query: Tensor
+    support_rows: Tensor
+    other_rows: Tensor
 
 
 def compute(state: State) -> Frame:
@@ -110,7 +110,7 @@ def compute(state: State) -> Frame:
     frame = Frame(
         state,
         drawn.languages,
-        drawn.shown,
+        drawn.support,
         asked,
         probabilities,
         {method: share_right(method, _what_counts(state)) for method in METHODS},
@@ -133,19 +133,19 @@ def read_table_once():
 @lru_cache(maxsize=256)
 def draw(part: str, n_way: int, k_shot: int, seed: int, examples: int) -> Drawn:
     """Draw languages, the names shown, and others; more examples leave the earlier ones in place."""
-    found = languages(part)
-    sizes = torch.tensor([len(language.names) for language in found])
+    all_languages = languages(part)
+    sizes = torch.tensor([len(language.names) for language in all_languages])
     begins = sizes.cumsum(0) - sizes
-    chosen = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed))[:n_way].tolist()
+    chosen = torch.randperm(len(all_languages), generator=torch.Generator().manual_seed(seed))[:n_way].tolist()
     orders = [_order(int(sizes[i]), 1000 * seed + examples) for i in chosen]
-    shown, others = ([order[a:b] for order in orders] for a, b in ((0, k_shot), (MAX_SHOTS, MAX_SHOTS + N_OTHERS)))
+    support, others = ([order[a:b] for order in orders] for a, b in ((0, k_shot), (MAX_SHOTS, MAX_SHOTS + N_OTHERS)))
     return Drawn(
-        tuple(found[i] for i in chosen),
-        tuple(tuple(found[i].names[j] for j in order) for i, order in zip(chosen, shown, strict=True)),
-        tuple(tuple(found[i].names[j] for j in order) for i, order in zip(chosen, others, strict=True)),
+        tuple(all_languages[i] for i in chosen),
+        tuple(tuple(all_languages[i].names[j] for j in order) for i, order in zip(chosen, support, strict=True)),
+        tuple(tuple(all_languages[i].names[j] for j in order) for i, order in zip(chosen, others, strict=True)),
         *(
             torch.tensor([int(begins[i] + j) for i, order in zip(chosen, orders, strict=True) for j in order])
-            for orders in (shown, others)
+            for orders in (support, others)
         ),
     )
 
@@ -195,7 +195,7 @@ def adapted(method: str, of: tuple) -> tuple[Callable, dict]:
     x, _ = part_features(of[0], chosen.reading)
     y = torch.arange(of[1]).repeat_interleave(of[2])
     with torch.no_grad():
-        phi = learner.adapt(theta, Batch(chosen.read(x[drawn.support]), y))
+        phi = learner.adapt(theta, Batch(chosen.read(x[drawn.support_rows]), y))
     return (lambda x: learner.predict(phi, chosen.read(x))[:, : of[1]]), phi
 
 
@@ -213,13 +213,13 @@ def share_right(method: str, of: tuple) -> float:
     x, _ = part_features(of[0], METHODS[method].reading)
     y = torch.arange(of[1]).repeat_interleave(N_OTHERS)
     with torch.no_grad():
-        return float((adapted(method, of)[0](x[draw(*of).query]).argmax(-1) == y).float().mean())
+        return float((adapted(method, of)[0](x[draw(*of).other_rows]).argmax(-1) == y).float().mean())
 
 
 def centroids(drawn: Drawn, state: State) -> Tensor:
     """The mean features of the names shown, ``(n_way, 1024)``."""
     x, _ = part_features(state.part)
-    return x[drawn.support].unflatten(0, (state.n_way, state.k_shot)).mean(1)
+    return x[drawn.support_rows].unflatten(0, (state.n_way, state.k_shot)).mean(1)
 
 
 def contributions(name: str, centres: Tensor, first: int, second: int) -> list[tuple[str, float]]:
@@ -227,13 +227,13 @@ def contributions(name: str, centres: Tensor, first: int, second: int) -> list[t
 
     The difference is Σ_g 2 x_g (c_first - c_second)_g + |c_second|² - |c_first|²; the last part is under `REST`.
     """
-    found = ngrams(name)
-    places = [place(ngram) for ngram in found]
+    grams = ngrams(name)
+    places = [place(gram) for gram in grams]
     x = features([name])[0]
     at_place = 2 * x * (centres[first] - centres[second])
     each: dict[str, float] = {}
-    for ngram, at in zip(found, places, strict=True):
-        each[ngram] = each.get(ngram, 0.0) + float(at_place[at]) / places.count(at)
+    for gram, at in zip(grams, places, strict=True):
+        each[gram] = each.get(gram, 0.0) + float(at_place[at]) / places.count(at)
     each[REST] = float(centres[second].square().sum() - centres[first].square().sum())
     return sorted(each.items(), key=lambda pair: -abs(pair[1]))
 
@@ -245,13 +245,14 @@ def words_of(frame: Frame) -> str:
         return f"<b>{escape(asked.name)} cannot be read: {escape(asked.problem)}.</b> Clear the box to get a name back."
     p = frame.probabilities[state.method]
     answer = frame.languages[int(p.argmax())].name
-    said = f"<b>{escape(asked.name)}</b>: the {state.method} answers <b>{answer}</b> ({100 * p.max():.0f} %). "
+    text = f"<b>{escape(asked.name)}</b>: the {state.method} answers <b>{answer}</b> ({100 * p.max():.0f} %). "
     if asked.label is None:
-        said += "You typed it, so nobody here knows the truth."
+        text += "You typed it, so nobody here knows the truth.<br>"
     else:
         truth = frame.languages[asked.label].name
         right = [m for m, q in frame.probabilities.items() if int(q.argmax()) == asked.label]
-        said += f"{'Right' if answer == truth else f'It is {truth}'}; {len(right)} of {len(METHODS)} methods are right."
-    seen = state.part == "train" and METHODS[state.method].trained
-    said += "<br>" + ("Nothing is typed: the name is one that no method was shown. " if asked.label is not None else "")
-    return said + ("<b>This method has met these languages in meta-training.</b>" if seen else "")
+        verdict = "Right" if answer == truth else f"It is {truth}"
+        text += f"{verdict}; {len(right)} of {len(METHODS)} methods are right."
+        text += "<br>Nothing is typed: the name is one that no method was shown. "
+    met = state.part == "train" and METHODS[state.method].trained
+    return text + ("<b>This method has met these languages in meta-training.</b>" if met else "")

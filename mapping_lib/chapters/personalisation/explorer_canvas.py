@@ -27,9 +27,7 @@ class PersonalisationCanvas(Canvas):
 
     def build(self, figure: Figure) -> None:
         """Two axes, and the errors in figures."""
-        width, height = figure.bbox.size
-        self._left = figure.add_axes((76 / width, 54 / height, 486 / width, 356 / height))
-        self._right = figure.add_axes((642 / width, 54 / height, 404 / width, 280 / height))
+        self._left, self._right = self.axes(76, 54, 486, 356), self.axes(642, 54, 404, 280)
         self._band = self.keep(
             self._left.fill_between([0, 1], [0, 0], [1, 1], color=PEOPLE["mixed effects"], alpha=0.13, lw=0)
         )

@@ -72,16 +72,16 @@ def study(data: str) -> Study:
 
 def training(data: str, part: int, order: str) -> Growth:
     """The individuals on whom everything that judges ``part`` is learned, standardised by themselves."""
-    found = study(data)
-    curves = found.curves.of(found.part != part)
-    return Growth(curves, order, allowed=found.allowed).scaled_by(curves)
+    group = study(data)
+    curves = group.curves.of(group.part != part)
+    return Growth(curves, order, allowed=group.allowed).scaled_by(curves)
 
 
 def judged(data: str, order: str, k_shot: int, *, generator: torch.Generator) -> Task:
     """All judged individuals, in the units of the data, repeated as `REPEAT` says; description is their number."""
-    found = study(data)
-    numbers = found.judged.nonzero()[:, 0]
-    family = Growth(found.curves.of(numbers), order, allowed=found.allowed)
+    group = study(data)
+    numbers = group.judged.nonzero()[:, 0]
+    family = Growth(group.curves.of(numbers), order, allowed=group.allowed)
     task = family.everyone(k_shot, repeat=REPEAT[data] if order == "spread" else 1, generator=generator)
     return task._replace(description=numbers[task.description.long()].float())
 
@@ -137,8 +137,8 @@ def errors(method: str, data: str, order: str, task: Task) -> Tensor:
 
 def best_possible(task: Task) -> Tensor:
     """The Bayes answer for thermometers, by simulation from their true distribution."""
-    shown = study("sensors").curves.times[_places(task.support.x, "sensors")]
-    guess = SENSORS.best_guess(shown, task.support.y[..., 0], generator=torch.Generator().manual_seed(1))
+    observed = study("sensors").curves.times[_places(task.support.x, "sensors")]
+    guess = SENSORS.best_guess(observed, task.support.y[..., 0], generator=torch.Generator().manual_seed(1))
     return _at(guess, task.query.x, "sensors")
 
 
@@ -148,8 +148,8 @@ def best_possible(task: Task) -> Tensor:
 @cache
 def population(data: str) -> Tensor:
     """The mean curve of each part's training individuals, ``(part, time)``: day by day, of those observed then."""
-    found = study(data)
-    return torch.stack([found.curves.values[found.part != f].nanmean(0) for f in range(found.n_parts)])
+    group = study(data)
+    return torch.stack([group.curves.values[group.part != f].nanmean(0) for f in range(group.n_parts)])
 
 
 @cache
@@ -184,18 +184,18 @@ def tuned_penalties(data: str, order: str) -> Tensor:
     The best of 3 degrees x 6 ridges plus the constant on the training individuals, with supports of their own.
     An own fit is linear in y with a free level, so the units in which it is tuned change no choice.
     """
-    found, grid = study(data), _grid()
-    enough = found.curves.values.isfinite().sum(-1) > MAX_SHOTS
-    everyone, part = Growth(found.curves.of(enough), order, allowed=found.allowed), found.part[enough]
+    group, grid = study(data), _grid()
+    enough = group.curves.values.isfinite().sum(-1) > MAX_SHOTS
+    everyone, part = Growth(group.curves.of(enough), order, allowed=group.allowed), group.part[enough]
     center, scale = (t[0] for t in units(data))
-    chosen = [grid[0].expand(found.n_parts, -1)]
+    chosen = [grid[0].expand(group.n_parts, -1)]
     for k in range(1, MAX_SHOTS + 1):
         task = everyone.everyone(k, repeat=2, generator=torch.Generator().manual_seed(50 + k))
         support = Batch(task.support.x, (task.support.y - center) / scale)
         query = (task.query.y - center) / scale
         fits = [own_fit(support, row.expand(len(support.x), -1), task.query.x) for row in grid]
         missed = torch.stack([(fit - query).square()[..., 0].nanmean(-1).view(2, -1).mean(0) for fit in fits])
-        best = [int(missed[:, part != f].mean(-1).argmin()) for f in range(found.n_parts)]
+        best = [int(missed[:, part != f].mean(-1).argmin()) for f in range(group.n_parts)]
         chosen.append(grid[best])
     return torch.stack(chosen, 1)
 

@@ -52,9 +52,9 @@ def individual(data: str, i: int, *, draw: int = 0, width: float = 1.0) -> Indiv
 
     ``draw`` 0 observes from the beginning, 1, 2 ... by lot. ``width`` multiplies the standard deviations of the prior.
 
-    >>> chick = individual("chicks", 5)
+    >>> chick = individual("chicks", 5, draw=1)
     >>> chick.name, len(chick.outcomes), int(chick.observed(3).sum()), f"{chick.outcomes[3].weight:.0%}"
-    ('chick 6', 7, 3, '98%')
+    ('chick 6', 7, 3, '99%')
     """
     return (_customer if data == "customers" else _curve)(data, i, draw, width)
 

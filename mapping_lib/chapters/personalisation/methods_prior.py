@@ -175,9 +175,9 @@ def choice_slopes(theta: Params, z: Tensor, batch: Batch, answered: Tensor | Non
     p = (batch.x @ theta["mean"] + x @ z).softmax(-1)
     taken = (batch.y[:, None] == torch.arange(x.shape[1])).to(x.dtype)
     apart = x - (p[..., None] * x).sum(-2, keepdim=True)
-    shown = torch.ones_like(p[:, 0]) if answered is None else answered.to(x.dtype)
-    slope = z - ((taken * shown[:, None])[..., None] * apart).sum((0, 1))
-    weighted = (p * shown[:, None])[..., None] * apart
+    counts = torch.ones_like(p[:, 0]) if answered is None else answered.to(x.dtype)
+    slope = z - ((taken * counts[:, None])[..., None] * apart).sum((0, 1))
+    weighted = (p * counts[:, None])[..., None] * apart
     return slope, torch.einsum("eaf,eag->fg", weighted, apart) + torch.eye(len(z), dtype=x.dtype)
 
 
@@ -236,5 +236,5 @@ def wide_prior(n_features: int) -> Params:
 
 def _check_choices(name: str, batch: Batch, *, ndim: int) -> None:
     if batch.y.ndim != ndim or batch.y.is_floating_point():
-        shown = f"shape {tuple(batch.y.shape)} and dtype {batch.y.dtype}"
-        raise ValueError(f"{name}.y has {shown}; allowed: one whole number a choice, the alternative taken")
+        what = f"shape {tuple(batch.y.shape)} and dtype {batch.y.dtype}"
+        raise ValueError(f"{name}.y has {what}; allowed: one whole number a choice, the alternative taken")

@@ -34,14 +34,14 @@ def fit_curves(X: Tensor, y: Tensor, *, steps: int = 200) -> Params:
         raise ValueError(f"y has {len(y)} individuals; allowed: two or more, or nothing tells how much they differ")
     X, y, seen = X.double(), y.double().nan_to_num(), y.isfinite().double()
     gram = torch.einsum("it,tf,tg->ifg", seen, X, X)
-    told = (seen * y) @ X
-    mean, C = torch.linalg.lstsq(gram.sum(0), told.sum(0)).solution, torch.eye(X.shape[1], dtype=X.dtype)
+    moment = (seen * y) @ X
+    mean, C = torch.linalg.lstsq(gram.sum(0), moment.sum(0)).solution, torch.eye(X.shape[1], dtype=X.dtype)
     noise = torch.tensor(0.1, dtype=X.dtype)  # a variance
     for _ in range(steps):
         # by the factor F of C, phi = mean + F z: C itself may be nearly singular, I + F' gram F / noise never is
         F = torch.linalg.cholesky(C)
         V = covariance(F, torch.eye(len(C), dtype=C.dtype) + F.T @ (gram / noise) @ F)
-        m = mean + (V @ (told - gram @ mean)[..., None])[..., 0] / noise
+        m = mean + (V @ (moment - gram @ mean)[..., None])[..., 0] / noise
         mean = m.mean(0)
         C = (V + torch.einsum("if,ig->ifg", m - mean, m - mean)).mean(0) + FLOOR * torch.eye(len(mean), dtype=X.dtype)
         residual = (seen * (y - m @ X.T).square()).sum() + (V * gram).sum()

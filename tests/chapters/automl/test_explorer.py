@@ -1,14 +1,11 @@
 """The explorer of alpha and beta: its numbers are the library's own, its words say what a cell is, clicks find it."""
 
-import dataclasses
-import io
 import random
 
 import numpy as np
 import pytest
 import torch
-from explorer_checks import controls_matter, states_draw
-from PIL import Image
+from explorer_checks import colours_arrive, controls_matter, presets_are_states, states_draw
 from torch.nn.functional import mse_loss
 
 from mapping_lib.chapters.automl import explorer as alpha_beta
@@ -188,12 +185,8 @@ def test_the_map_has_each_cells_colour_in_its_place():
 
 
 def test_colours_and_white_arrive_in_the_browser():
-    panel = alpha_beta.explorer()
-    sent = np.asarray(Image.open(io.BytesIO(panel.picture.value)).convert("RGB")).astype(int)
-    assert np.abs(sent - panel.canvas.pixels()).mean() < 2
-    assert (sent[2, 2] == 255).all()
+    colours_arrive(alpha_beta.explorer(), 2)
 
 
-def test_the_state_names_every_control():
-    fields = {field.name for field in dataclasses.fields(State)}
-    assert set(alpha_beta.explorer().controls) == fields
+def test_presets_and_controls_are_those_of_the_state():
+    presets_are_states(alpha_beta)

@@ -37,14 +37,14 @@ def logits(method: str, frame: Frame, names: list[str]) -> torch.Tensor:
     chosen = METHODS[method]
     learner, theta = chosen.make(CHOSEN.get(method, {}).get(frame.there_shots))
 
-    def read(found: list[str]) -> torch.Tensor:
-        return chosen.read((counts if chosen.reading == "counts" else features)(found))
+    def read(names: list[str]) -> torch.Tensor:
+        return chosen.read((counts if chosen.reading == "counts" else features)(names))
 
-    support = [name for shown in frame.shown for name in shown]
-    y = torch.arange(len(frame.shown)).repeat_interleave(frame.state.k_shot)
+    support = [name for names in frame.support for name in names]
+    y = torch.arange(len(frame.support)).repeat_interleave(frame.state.k_shot)
     with torch.no_grad():
         phi = learner.adapt(theta, Batch(read(support), y))
-        return learner.predict(phi, read(names))[:, : len(frame.shown)]
+        return learner.predict(phi, read(names))[:, : len(frame.support)]
 
 
 @pytest.mark.parametrize("values", [{}, {"k_shot": 5, "n_way": 3, "draw": 8}, {"part": "train", "name": "Reykjavík"}])
@@ -88,12 +88,12 @@ def test_an_ngram_that_one_language_has_pulls_towards_it():
 
 def test_names_that_are_shown_are_not_asked_and_more_leave_the_earlier_ones_in_place():
     few, many = (draw("held out", 5, k, 3, 0) for k in (2, 20))
-    assert all(a == b[:2] for a, b in zip(few.shown, many.shown, strict=True))
+    assert all(a == b[:2] for a, b in zip(few.support, many.support, strict=True))
     assert few.others == many.others
-    for shown, others, language in zip(many.shown, many.others, many.languages, strict=True):
-        assert (len(set(shown)), len(set(others))) == (20, 20)
-        assert not set(shown) & set(others)
-        assert {*shown, *others} <= set(language.names)
+    for support, others, language in zip(many.support, many.others, many.languages, strict=True):
+        assert (len(set(support)), len(set(others))) == (20, 20)
+        assert not set(support) & set(others)
+        assert {*support, *others} <= set(language.names)
     assert {language.code for language in many.languages} <= {la.code for la in languages("held out")}
 
 
@@ -101,12 +101,12 @@ def test_the_asked_name_is_of_the_language_that_is_called_the_truth():
     for number in range(12):
         frame = asked(asked=number, n_way=4)
         assert frame.asked.name in frame.languages[frame.asked.label].names
-        assert frame.asked.name not in frame.shown[frame.asked.label]
+        assert frame.asked.name not in frame.support[frame.asked.label]
     assert "Nothing is typed" in frame.words
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "words"),
     [
         ("42!", "42! cannot be read: it has no letter"),
         ("  \t ", "Nothing is typed"),
@@ -118,9 +118,9 @@ def test_the_asked_name_is_of_the_language_that_is_called_the_truth():
         ("Oslo", "You typed it, so nobody here knows the truth"),
     ],
 )
-def test_a_text_that_cannot_be_read_is_answered_in_words(typed: str, said: str):
+def test_a_text_that_cannot_be_read_is_answered_in_words(typed: str, words: str):
     frame = asked(name=typed)
-    assert said in frame.words
+    assert words in frame.words
     assert bool(frame.probabilities) != bool(frame.asked.problem)
     assert "<1>" not in frame.words
     LanguagesCanvas().draw(frame)
@@ -137,10 +137,10 @@ def test_every_name_of_the_data_can_be_read():
 
 
 def test_it_says_when_a_method_has_met_the_languages_before():
-    said = "has met these languages"
-    assert said in asked(part="train", method="MAML").words
-    assert said not in asked(part="train", method="naive Bayes").words
-    assert said not in asked(method="MAML").words
+    met = "has met these languages"
+    assert met in asked(part="train", method="MAML").words
+    assert met not in asked(part="train", method="naive Bayes").words
+    assert met not in asked(method="MAML").words
 
 
 def test_names_are_shortened_to_the_room_there_is():
@@ -174,7 +174,7 @@ def random_state(rng: random.Random) -> State:
     )
 
 
-def test_a_thousand_states_draw():
+def test_random_states_draw():
     states_draw(explorer.compute, LanguagesCanvas(), random_state)
 
 

@@ -1,15 +1,12 @@
 """The explorer of forgetting: its numbers are those of the library, and it says what a reader should see."""
 
-import dataclasses
-import io
 import random
 
 import numpy as np
 import pytest
 import torch
-from explorer_checks import controls_matter, states_draw
+from explorer_checks import colours_arrive, controls_matter, presets_are_states, states_draw
 from oracles import seeded
-from PIL import Image
 
 from mapping_lib.chapters.multitask_and_continual import explorer as forgetting
 from mapping_lib.chapters.multitask_and_continual.explorer_canvas import ForgettingCanvas
@@ -127,7 +124,7 @@ def test_divergence_is_said():
     assert canvas._scores[1].text == "error diverged"
 
 
-def test_it_draws_a_thousand_random_states():
+def test_random_states_draw():
     def draw_state(rng: random.Random) -> State:
         alpha, memory = rng.choice([10**-3.5, 0.01, 10**-1.5]), rng.choice([0, 1, 10, 20])
         return State(
@@ -147,13 +144,9 @@ def test_every_control_changes_the_picture_and_reset_brings_it_back():
     assert panel.picture.value != first
 
 
-def test_the_state_names_every_control():
-    fields = {field.name for field in dataclasses.fields(State)}
-    assert set(forgetting.explorer().controls) == fields - {"sequence"}
+def test_presets_and_controls_are_those_of_the_state():
+    presets_are_states(forgetting, hidden={"sequence"})
 
 
 def test_its_colours_arrive_in_the_browser():
-    panel = forgetting.explorer()
-    sent = np.asarray(Image.open(io.BytesIO(panel.picture.value)).convert("RGB")).astype(int)
-    assert np.abs(sent - panel.canvas.pixels()).mean() < 1.5
-    assert (sent[2, 2] == 255).all()
+    colours_arrive(forgetting.explorer(), 1.5)
