@@ -19,15 +19,15 @@ def check_to_go(to_go: Callable[[Tensor, float], Tensor]) -> str:
             isinstance(got, Tensor) and got.shape == r.shape, f"give a tensor as long as the rewards, {len(r)} numbers."
         )
         wanted, first = rewards_to_go(r, discount), float(rewards_to_go(r, 1.0)[0])
-        shown = f"rewards {rewards} and discount {discount}"
+        given = f"rewards {rewards} and discount {discount}"
         if discount < 1:
-            need(abs(float(got[0]) - first) > 1e-6, f"with {shown} you do not discount.")
+            need(abs(float(got[0]) - first) > 1e-6, f"with {given} you do not discount.")
         past = torch.cumsum(r, 0)
         need(
             not torch.allclose(got, past),
-            f"with {shown} you sum the rewards *before* each action: it did not earn them.",
+            f"with {given} you sum the rewards *before* each action: it did not earn them.",
         )
-        need(torch.allclose(got, wanted), f"with {shown} you give {got.tolist()}, not {wanted.tolist()}.")
+        need(torch.allclose(got, wanted), f"with {given} you give {got.tolist()}, not {wanted.tolist()}.")
     return "An action is judged by what came after it."
 
 

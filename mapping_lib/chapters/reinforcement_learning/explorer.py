@@ -5,7 +5,7 @@ from dataclasses import asdict
 import ipywidgets as widgets
 
 from mapping_lib.chapters.reinforcement_learning.explorer_canvas import NavigationCanvas
-from mapping_lib.chapters.reinforcement_learning.explorer_compute import FAR, MAX_TRAJECTORIES, METHODS, State, compute
+from mapping_lib.chapters.reinforcement_learning.explorer_compute import FAR, MAX_TRAJECTORIES, POLICIES, State, compute
 from mapping_lib.page.panel import LOOK, Panel
 
 PRESETS = {
@@ -48,5 +48,5 @@ def _controls(state: State) -> dict[str, widgets.Widget]:
         ),
         "alpha": widgets.FloatLogSlider(value=state.alpha, description="α", **alphas),
         "luck": widgets.IntSlider(value=state.luck, min=1, max=100, description="luck", **LOOK),
-        "method": widgets.Dropdown(options=list(METHODS), value=state.method, description="method", **LOOK),
+        "method": widgets.Dropdown(options=list(POLICIES), value=state.method, description="method", **LOOK),
     }

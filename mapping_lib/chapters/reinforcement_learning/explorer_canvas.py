@@ -5,7 +5,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mapping_lib.chapters.reinforcement_learning.explorer_compute import PAPER, Frame
+from mapping_lib.chapters.reinforcement_learning.explorer_compute import Frame
+from mapping_lib.chapters.reinforcement_learning.figures import PAPER
 from mapping_lib.page.canvas import Canvas
 from mapping_lib.page.plots import COLOURS
 from mapping_lib.worlds.goals import Navigation

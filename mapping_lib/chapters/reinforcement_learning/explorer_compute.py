@@ -1,26 +1,18 @@
 """What the explorer of navigation computes: trajectories towards one goal after 0 to 3 updates, and their returns."""
 
-import itertools
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.func import grad
 
-from mapping_lib.chapters.reinforcement_learning.methods_policies import experience, surrogate
+from mapping_lib.chapters.reinforcement_learning.methods_fast import acting, updates
 from mapping_lib.chapters.reinforcement_learning.study import FAMILY, UPDATES, policy_of, theta_of, written
-from mapping_lib.inner_loop import inner_step
-from mapping_lib.networks import functional
-from mapping_lib.task import Params
-from mapping_lib.worlds.goals import Act, Rollouts
+from mapping_lib.networks import FunctionalNetwork, functional
+from mapping_lib.worlds.goals import Rollouts
 
-PAPER = (-40.41, -11.68, -3.33, -3.23)
-"""Finn et al. 2017, section 5.3: MAML's return after 0 to 3 updates, a mean over goals."""
-
-METHODS = ("MAML", "pretrained", "random", "hypernetwork")
+POLICIES = ("MAML", "pretrained", "random", "hypernetwork")
 MAX_TRAJECTORIES, FAR = 40, 0.8
 HOVERS, STANDS, WIDE, BEYOND = 0.15, 0.12, 0.4, 1.3
 """Distances for words: about the goal, about the start, all over; and how many times the goal's distance is too far."""
@@ -61,12 +53,12 @@ def compute(state: State) -> Frame:
     """
     tries = _tries(state)
     goal = np.array([state.x, state.y])
-    does = tuple(doing(told, goal) for told, _ in tries)
-    returns = tuple(float(told.returns.mean()) for told, _ in tries)
+    does = tuple(doing(rollouts, goal) for rollouts, _ in tries)
+    returns = tuple(float(rollouts.returns.mean()) for rollouts, _ in tries)
     frame = Frame(
         state,
-        [told.positions[0].numpy() for told, _ in tries],
-        [told.arrived[0].numpy() for told, _ in tries],
+        [rollouts.positions[0].numpy() for rollouts, _ in tries],
+        [rollouts.arrived[0].numpy() for rollouts, _ in tries],
         returns,
         tuple(spread for _, spread in tries),
         does,
@@ -79,46 +71,25 @@ def compute(state: State) -> Frame:
 def _tries(state: State) -> list[tuple[Rollouts, float]]:
     """The trajectories after 0 ... 3 updates, and the standard deviation of the actions."""
     generator = torch.Generator().manual_seed(state.luck)
-    goal = torch.tensor([[state.x, state.y]], dtype=torch.float32)
+    goal, theta = torch.tensor([[state.x, state.y]], dtype=torch.float32), theta_of(state.method)
     luck = [FAMILY.toward(goal, state.trajectories, 0, generator=generator).support for _ in range(UPDATES + 1)]
-    phi = written(theta_of(state.method), goal[0]) if state.method == "hypernetwork" else theta_of(state.method)
-    tries = []
-    for step in range(UPDATES + 1):
-        told = FAMILY.rollouts(_act(phi), luck[step])
-        tries.append((told, float(phi["log_std"].exp().mean())))
-        if state.method == "hypernetwork":  # no update: four times the same
-            return tries * (UPDATES + 1)
-        if step < UPDATES:
-            x, y = experience(told)
-            slope = _slope(state.method)(phi, x[0], y[0])
-            phi = inner_step(phi, slope, state.alpha if step == 0 else state.alpha / 2)
-    return tries
-
-
-def _act(phi: Params) -> Act:
-    """`GaussianPolicy`, by hand: in a hundred small calls the module's own cost is more than its arithmetic."""
-    (weight, bias), *layers = itertools.pairwise([p for name, p in phi.items() if name != "log_std"])
-    layers, linear = layers[1::2], nn.functional.linear
-
-    def act(seen: Tensor) -> Tensor:
-        hidden = linear(seen, weight, bias)
-        for w, b in layers:
-            hidden = linear(hidden.relu_(), w, b)
-        return torch.cat([hidden, phi["log_std"].expand_as(hidden)], -1)
-
-    return act
+    if state.method == "hypernetwork":  # no update: four times the same
+        phi = written(theta, goal[0])
+        path = [(phi, FAMILY.rollouts(acting(phi), luck[0]))] * (UPDATES + 1)
+    else:
+        path = updates(_model(state.method), FAMILY, theta, luck, alpha=(state.alpha, state.alpha / 2))
+    return [(rollouts, float(phi["log_std"].exp().mean())) for phi, rollouts in path]
 
 
 @cache
-def _slope(method: str):
-    model = functional(policy_of(method)[0])
-    return grad(lambda phi, x, y: surrogate(model.predict(phi, x), y))
+def _model(method: str) -> FunctionalNetwork:
+    return functional(policy_of(method)[0])
 
 
 # Words ----------------------------------------------------------------------------------------------------
 
 
-def doing(told: Rollouts, goal: np.ndarray) -> str:
+def doing(rollouts: Rollouts, goal: np.ndarray) -> str:
     """What a policy does, in a few words, from where its trajectories are in the second half of the time.
 
     >>> family = FAMILY
@@ -127,8 +98,8 @@ def doing(told: Rollouts, goal: np.ndarray) -> str:
     >>> doing(family.rollouts(still, luck), np.array([0.4, 0.0]))
     'stays about the start'
     """
-    late = told.positions[0, :, 50:].numpy()
-    away, share = np.linalg.norm(late - goal, axis=-1).mean(), float(told.arrived.float().mean())
+    late = rollouts.positions[0, :, 50:].numpy()
+    away, share = np.linalg.norm(late - goal, axis=-1).mean(), float(rollouts.arrived.float().mean())
     middle, far = late.mean((0, 1)), float(np.linalg.norm(goal))
     if share >= 0.9:
         return "arrives"

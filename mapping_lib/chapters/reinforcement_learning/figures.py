@@ -10,6 +10,9 @@ from torch import Tensor
 from mapping_lib.page.plots import COLOURS
 from mapping_lib.study import Row
 
+PAPER = (-40.41, -11.68, -3.33, -3.23)
+"""Finn et al. 2017, section 5.3: MAML's return after 0 to 3 updates, a mean over goals."""
+
 METHODS = {
     "MAML": "#0072B2",
     "MAML, 40 trajectories": "#00429D",

@@ -12,7 +12,7 @@ from mapping_lib.chapters.reinforcement_learning.explorer_canvas import Navigati
 from mapping_lib.chapters.reinforcement_learning.explorer_compute import (
     FAR,
     MAX_TRAJECTORIES,
-    METHODS,
+    POLICIES,
     State,
     compute,
     doing,
@@ -111,7 +111,7 @@ def any_state(rng: random.Random) -> State:
         trajectories=rng.randint(2, MAX_TRAJECTORIES),
         alpha=10 ** rng.uniform(-2, 0.3),
         luck=rng.randint(1, 100),
-        method=rng.choice(METHODS),
+        method=rng.choice(POLICIES),
     )
 
 
