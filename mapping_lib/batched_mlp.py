@@ -96,11 +96,21 @@ def hessian_product(params, hidden, deltas, v: list[Tensor]) -> list[Tensor]:
 
 
 @torch.no_grad()
+def adapt(params: list[Tensor], alpha: list[Tensor], support: Batch, steps: int) -> list[Tensor]:
+    """Take ``steps`` inner steps on every task, from one start for all or (with a task dimension) one for each.
+
+    The result has a task dimension if the start has one, or a step was taken.
+    """
+    for _ in range(steps if support.x.shape[1] else 0):
+        params = _step(params, alpha, loss_gradient(params, support)[0])
+    return params
+
+
 def adapt_path(params: list[Tensor], alpha: list[Tensor], support: Batch, steps: int) -> list[list[Tensor]]:
-    """Take ``steps`` inner steps on every task; return all ``steps + 1`` iterates, each task by itself."""
+    """Like `adapt`, from one start for all; return all ``steps + 1`` iterates, each task by itself."""
     path = [params]
     for _ in range(steps):
-        path.append(_step(path[-1], alpha, loss_gradient(path[-1], support)[0]) if support.x.shape[1] else params)
+        path.append(adapt(path[-1], alpha, support, 1))
     n_tasks = len(support.x)
     return [
         [q if q.dim() > p.dim() else q.expand(n_tasks, *p.shape) for q, p in zip(phi, params, strict=True)]

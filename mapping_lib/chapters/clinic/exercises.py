@@ -28,8 +28,8 @@ def check_recipe(recipe: Callable) -> str:
     theta = healthy.init(generator=torch.Generator().manual_seed(1))
     learner.meta_grad(copied(theta), tasks)  # what it raises is said in words
     diagnosis = diagnose(learner._replace(adapt=healthy.adapt), Sinusoids(), theta=theta)
-    found = "; ".join(f"{name} ({FAULTS[name]})" for name in diagnosis.faults)
-    need(not diagnosis.faults, f"the doctor finds: {found}.")
+    faults = "; ".join(f"{name} ({FAULTS[name]})" for name in diagnosis.faults)
+    need(not diagnosis.faults, f"the doctor finds: {faults}.")
     (wanted, slope), (got, direction) = (maker.meta_grad(copied(theta), tasks) for maker in (healthy, learner))
     need(abs(float(got - wanted)) < 1e-4, "the meta-loss is not the mean query loss after one step with alpha = 0.01.")
     apart = float(norm(difference(direction, slope)) / norm(slope))

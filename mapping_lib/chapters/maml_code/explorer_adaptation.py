@@ -190,8 +190,8 @@ class AdaptationCanvas(Canvas):
         (after,) = left.plot([], [], color=colour, lw=3.0)
         (query,) = right.plot([], [], color=colour, lw=2.4, marker="o", ms=4)
         (support,) = right.plot([], [], color=colour, lw=1.4, ls=":", marker="s", ms=3)
-        kept = {"path": path, "before": before, "after": after, "support": support, "query": query}
-        return {name: self.keep(artist) for name, artist in kept.items()}
+        artists = {"path": path, "before": before, "after": after, "support": support, "query": query}
+        return {name: self.keep(artist) for name, artist in artists.items()}
 
     def update(self, frame: Frame) -> None:
         """Move the lines to one frame."""

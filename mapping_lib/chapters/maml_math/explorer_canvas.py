@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from mapping_lib.chapters.maml_math.explorer_compute import LANDSCAPES, OUTER_STEPS, Frame, Surface
 from mapping_lib.page.canvas import ALARM, DPI, Canvas, apart, number
 from mapping_lib.page.plots import COLOURS
-from mapping_lib.page.plots import METHODS as METHOD_COLOURS
+from mapping_lib.page.plots import METHODS as COLOUR_OF
 from mapping_lib.worlds.landscapes import METHODS
 
 BANDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
@@ -73,13 +73,13 @@ class LandscapeCanvas(Canvas):
         _map_key(ax)
 
     def _lowest_mark(self, method: str) -> tuple[Any, Any]:
-        colour, name = METHOD_COLOURS[method], "F" if method == "MAML" else "E[L]"
+        colour, name = COLOUR_OF[method], "F" if method == "MAML" else "E[L]"
         mark = self.keep(self._map.plot([], [], "D", color="white", ms=8, mec=colour, mew=2.4)[0])
         return mark, self.label(text=f"lowest {name}", colour=colour, size=11, bold=True, halo=True)
 
     def _trail_lines(self, method: str, width: float, alpha: float) -> Any:
         style = {"lw": width, "marker": "o", "ms": 2.2 * width, "mec": "white", "mew": 0.5}
-        return self.keep(self._map.plot([], [], color=METHOD_COLOURS[method], alpha=alpha, **style)[0])
+        return self.keep(self._map.plot([], [], color=COLOUR_OF[method], alpha=alpha, **style)[0])
 
     def _build_table(self, figure: Figure) -> None:
         tops = [0.845 - 0.058 * i for i in range(len(METHODS))]
@@ -88,7 +88,7 @@ class LandscapeCanvas(Canvas):
         for name, x in columns.items():
             figure.text(x, 0.90, name, ha="right", va="center", fontsize=11, color="#666666")
         for method, y in zip(METHODS, tops, strict=True):
-            figure.text(0.565, y, f"➤ {method}", color=METHOD_COLOURS[method], weight="bold", fontsize=12, va="center")
+            figure.text(0.565, y, f"➤ {method}", color=COLOUR_OF[method], weight="bold", fontsize=12, va="center")
         width, height = figure.bbox.size
         self._cells = {
             method: [self.label(at=(x * width, y * height + 2), align="right") for x in columns.values()]
@@ -105,7 +105,7 @@ class LandscapeCanvas(Canvas):
         self._grid = self.keep(LineCollection([], colors="#E6E6E6", linewidths=0.8))
         ax.add_collection(self._grid, autolim=False)
         self._ticks = [self.label(align="right") for _ in range(8)]
-        colour = METHOD_COLOURS["MAML"]
+        colour = COLOUR_OF["MAML"]
         self._floor = self.keep(ax.axhline(1.0, color=colour, lw=1.2, ls=(0, (4, 3))))
         self._floor_name = self.label(text="lowest F on the map", colour=colour, size=10)
         self._curves = []
@@ -205,7 +205,7 @@ class LandscapeCanvas(Canvas):
             way = -frame.arrows[name].direction / data_per_pixel
             if STILL < frame.arrows[name].length < np.inf:
                 shapes.append(theta + _arrow_shape(way / np.linalg.norm(way), width) * data_per_pixel)
-                colours.append(METHOD_COLOURS[name])
+                colours.append(COLOUR_OF[name])
         self._arrows.set_verts(shapes)
         self._arrows.set_facecolor(colours or "none")
 
@@ -227,20 +227,20 @@ class LandscapeCanvas(Canvas):
         self._floor.set_ydata([floor, floor])
         self._floor_name.at = _pixel(self._chart, (0.6, floor), (0, -10))
         errors = [_clip(error, low, high) for error in frame.errors]
-        shown = [*zip(frame.trails, errors, strict=True)][::-1]
-        upwards = sorted(shown, key=lambda pair: pair[1][-1])
+        trails = [*zip(frame.trails, errors, strict=True)][::-1]
+        upwards = sorted(trails, key=lambda pair: pair[1][-1])
         ends = [(len(error) - 1, float(error[-1])) for _, error in upwards]
         heights = dict(zip((trail.method for trail, _ in upwards), apart(ends, 22, (high / low) ** 0.085), strict=True))
         for i, (line, point, name) in enumerate(self._curves[::-1]):
             for artist in (line, point):
-                artist.set_visible(i < len(shown))
-            name.text = shown[i][0].method if i < len(shown) else ""
-            if i < len(shown):
-                trail, error = shown[i]
+                artist.set_visible(i < len(trails))
+            name.text = trails[i][0].method if i < len(trails) else ""
+            if i < len(trails):
+                trail, error = trails[i]
                 line.set_data(range(len(error)), error)
                 point.set_data([len(error) - 1], error[-1:])
                 name.at = _pixel(self._chart, (len(error) - 1, heights[trail.method]), (8, 9))
-                name.colour = METHOD_COLOURS[trail.method]
+                name.colour = COLOUR_OF[trail.method]
                 line.set_color(name.colour)
                 point.set_color(name.colour)
 

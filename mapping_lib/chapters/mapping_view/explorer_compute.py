@@ -10,19 +10,17 @@ import torch
 from torch import Tensor
 
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.flow import flow_step
-from mapping_lib.inner_loop import mean_squared_error
 from mapping_lib.learners.amortised import BASE
 from mapping_lib.learners.flow import LOG_TAU
 from mapping_lib.networks import mlp
 from mapping_lib.page.canvas import number
-from mapping_lib.page.plots import METHODS
+from mapping_lib.page.plots import METHODS as COLOUR_OF
 from mapping_lib.params import difference, flat
 from mapping_lib.study.sinusoids import LEARNERS, SIZES, shipped
 from mapping_lib.study.sinusoids import MAPPINGS as OTHERS
 from mapping_lib.task import Batch, Params
 
-MAX_SHOTS, MAML_STEPS, FLOW_STEPS = 20, 5, 5
+MAX_SHOTS, MAML_STEPS = 20, 5
 SEEN = Sinusoids()
 """The tasks of meta-training: amplitude 0.1 ... 5, phase 0 ... pi."""
 
@@ -44,7 +42,7 @@ class Mapping(NamedTuple):
     @property
     def colour(self) -> str:
         """Its colour, in this picture and in all others."""
-        return METHODS[self.label]
+        return COLOUR_OF[self.label]
 
 
 MAPPINGS = {
@@ -151,8 +149,6 @@ def _outcome(name: str, support: Batch, description: Tensor, truth: Tensor) -> O
     if name == "maml":  # its path for many tasks is ten times as fast, even for one
         path = learner.adapt_path(theta, Batch(support.x[None], support.y[None]), steps=MAML_STEPS)
         phi = {key: p[-1, 0] for key, p in path.items()}
-    elif name == "flow":
-        phi = _flow(theta, support)
     else:
         phi = learner.adapt(theta, support, description=description)
     curve = learner.predict(phi, GRID)
@@ -160,22 +156,6 @@ def _outcome(name: str, support: Batch, description: Tensor, truth: Tensor) -> O
     change = None if begun is None else flat(difference(phi, begun)).numpy()
     error = float((curve - truth).square().mean())
     return Outcome(curve[:, 0].numpy(), error if error < GONE else math.inf, change, start)
-
-
-def _flow(theta: Params, support: Batch) -> Params:
-    """What the learner's ``adapt`` gives, with PyTorch's plain backward pass: it is faster for a single task."""
-    learner, _ = _shipped("flow")
-
-    def gradient(phi: Params) -> Params:
-        leaves = {key: p.detach().requires_grad_() for key, p in phi.items()}
-        with torch.enable_grad():
-            loss = mean_squared_error(learner.predict(leaves, support.x), support.y)
-        return dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
-
-    phi = {key: theta[key] for key in WEIGHTS}
-    for _ in range(FLOW_STEPS if len(support.x) else 0):
-        phi = flow_step(phi, gradient, tau() / FLOW_STEPS)
-    return phi
 
 
 @cache
@@ -222,9 +202,9 @@ def _all_in_words(outcomes: dict[str, Outcome], zero_error: float) -> str:
 
 def _outside(state: State) -> str:
     """Say which number of the task meta-training never met."""
-    said = []
+    numbers = []
     if state.amplitude > SEEN.amplitude[1] + 1e-6:
-        said.append(f"amplitude {state.amplitude:.1f} (seen: 0.1 to 5)")
+        numbers.append(f"amplitude {state.amplitude:.1f} (seen: 0.1 to 5)")
     if not -1e-6 <= state.phase <= SEEN.phase[1]:
-        said.append(f"phase {state.phase:.1f} (seen: 0 to 3.1)".replace("-", "−"))
-    return f" <b>Outside of what meta-training saw</b>: {' and '.join(said)}." if said else ""
+        numbers.append(f"phase {state.phase:.1f} (seen: 0 to 3.1)".replace("-", "−"))
+    return f" <b>Outside of what meta-training saw</b>: {' and '.join(numbers)}." if numbers else ""

@@ -30,10 +30,10 @@ def check_meta_minimum(meta_minimum: Callable) -> str:
     for alpha, m in ((0.1, 0), (0.1, 1), (0.2, 3)):
         got = float(answered(meta_minimum(h, c, alpha, m)))
         wanted, joint, once = (_centre(h * (1 - alpha * h) ** power, c) for power in (2 * m, 0, m))
-        shown = f"with alpha = {alpha} and m = {m}"
-        need(m == 0 or abs(got - joint) > 1e-9, f"{shown} you give the minimum of multi-task learning.")
-        need(m == 0 or abs(got - once) > 1e-9, f"{shown} the distance is counted once: the loss squares it.")
-        need(abs(got - wanted) < 1e-6, f"{shown} you give {got:.4f}, not {wanted:.4f}.")
+        settings = f"with alpha = {alpha} and m = {m}"
+        need(m == 0 or abs(got - joint) > 1e-9, f"{settings} you give the minimum of multi-task learning.")
+        need(m == 0 or abs(got - once) > 1e-9, f"{settings} the distance is counted once: the loss squares it.")
+        need(abs(got - wanted) < 1e-6, f"{settings} you give {got:.4f}, not {wanted:.4f}.")
     return "A task that adapts fast has little say in where to begin."
 
 

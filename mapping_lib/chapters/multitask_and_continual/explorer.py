@@ -6,9 +6,9 @@ import ipywidgets as widgets
 
 from mapping_lib.chapters.multitask_and_continual.explorer_canvas import ForgettingCanvas
 from mapping_lib.chapters.multitask_and_continual.explorer_compute import (
+    LABELS,
     MAX_MEMORY,
     MAX_STEPS,
-    METHODS,
     N_TASKS,
     State,
     compute,
@@ -42,7 +42,7 @@ def explorer() -> Panel:
 
 
 def _controls(state: State) -> dict[str, widgets.Widget]:
-    methods = [(label, name) for name, label in METHODS.items()]
+    methods = [(label, name) for name, label in LABELS.items()]
     alpha = {"min": -3.5, "max": -1.5, "step": 0.25, "base": 10, "readout_format": ".4f"}
     return {
         "now": widgets.IntSlider(value=state.now, min=1, max=N_TASKS, description="now at task", **LOOK),

@@ -7,7 +7,7 @@ from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mapping_lib.chapters.multitask_and_continual.explorer_compute import GRID, N_TASKS, Frame, said
+from mapping_lib.chapters.multitask_and_continual.explorer_compute import GRID, N_TASKS, Frame, error_in_words
 from mapping_lib.page.canvas import Canvas
 from mapping_lib.page.plots import COLOURS
 
@@ -86,7 +86,7 @@ class ForgettingCanvas(Canvas):
             fit.set_data(X, np.clip(np.nan_to_num(frame.fits[i], nan=FAR), -FAR, FAR))
             points.set_data(*frame.points[i].T)
             self._titles[i].text = names[i]
-            self._scores[i].text = f"error {said(errors[i])}"
+            self._scores[i].text = f"error {error_in_words(errors[i])}"
         self._draw_matrix(frame.matrix, now)
 
     def _draw_matrix(self, matrix: np.ndarray, now: int) -> None:
@@ -95,6 +95,6 @@ class ForgettingCanvas(Canvas):
         self._row.set_xy((-0.5, now - 0.5))
         for i, row in enumerate(self._numbers):
             for j, label in enumerate(row):
-                label.text = "" if np.isnan(matrix[i, j]) else said(matrix[i, j])
+                label.text = "" if np.isnan(matrix[i, j]) else error_in_words(matrix[i, j])
                 label.colour = "black" if j <= i else "#4D4D4D"
                 label.bold = i == now and j <= i

@@ -10,17 +10,18 @@ from torch import Tensor
 
 from mapping_lib import batched_mlp
 from mapping_lib.chapters.multitask_and_continual.family import WaveSequences, of_task
+from mapping_lib.chapters.multitask_and_continual.methods_fast import train_phase
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.networks import functional, mlp
 from mapping_lib.page.canvas import number
 from mapping_lib.params import as_params, flat
 from mapping_lib.study.sinusoids import shipped
-from mapping_lib.task import Batch, Params, Task
+from mapping_lib.task import Batch, Task
 
 N_TASKS, N_POINTS, MAX_STEPS, MAX_MEMORY = 4, 20, 100, 20
 SEED = 10
 GRID = torch.linspace(-5, 5, 81, dtype=torch.float32)[:, None]
-METHODS = {
+LABELS = {
     "sequential": "one after the other",
     "rehearsal": "with rehearsal",
     "joint": "joint, on all so far",
@@ -28,9 +29,10 @@ METHODS = {
     "rehearsal, heads": "a head each, rehearsal",
     "MAML": "MAML's θ, adapted anew",
 }
-"""A joint network keeps all points of every task. With heads, the network is told which task it is asked about."""
+"""The methods, by what the panel calls them.
 
-HIDDEN = ("0.weight", "0.bias", "2.weight", "2.bias")
+A joint network keeps all points of every task. With heads, the network is told which task it is asked about."""
+
 NETWORKS = {heads: functional(mlp((1, 40, 40, heads))) for heads in (1, N_TASKS)}
 GONE = 1e3
 """An error that is not below this is called diverged."""
@@ -56,7 +58,7 @@ class State:
         return N_TASKS if "heads" in self.method else 1
 
     @property
-    def kept(self) -> int:
+    def rehearsed(self) -> int:
         """How many points of every old task are trained on along with the current one's."""
         if self.method == "joint":
             return N_POINTS
@@ -109,13 +111,13 @@ def _points_seen(state: State, now: int, task: int) -> int:
     """How many examples of a task the parameters in use have seen in the latest phase."""
     if state.method == "MAML":
         return state.memory
-    return N_POINTS if task == now else state.kept
+    return N_POINTS if task == now else state.rehearsed
 
 
 def _curves(state: State, after: int) -> Tensor:
     """What the network draws for each of the four tasks after those up to ``after`` were learned: ``(task, grid)``."""
     if state.method != "MAML":
-        vector = _learned(state.heads, state.sequence, after, state.steps, state.alpha, state.kept)
+        vector = _learned(state.heads, state.sequence, after, state.steps, state.alpha, state.rehearsed)
         drawn = _predict(vector, state.heads)
         return drawn.T if state.heads > 1 else drawn.T.expand(N_TASKS, -1)
     # theta is the same after every task; a task yet to come has no examples to adapt to
@@ -125,60 +127,25 @@ def _curves(state: State, after: int) -> Tensor:
 
 
 @lru_cache(maxsize=4000)
-def _learned(heads: int, sequence: int, after: int, steps: int, alpha: float, kept: int) -> Tensor:
+def _learned(heads: int, sequence: int, after: int, steps: int, alpha: float, rehearsed: int) -> Tensor:
     """All parameters as one vector, after the tasks up to ``after`` were learned one after the other."""
     if after < 0:
         return flat(NETWORKS[heads].init(generator=torch.Generator().manual_seed(SEED)))
-    tasks = draw(sequence).support
-    seen = {(after, after + 1): Batch(*(part[0, after : after + 1] for part in tasks))}
-    if kept and after:
-        seen[0, after] = Batch(*(part[0, :after, :kept] for part in tasks))
-    return _adam(_learned(heads, sequence, after - 1, steps, alpha, kept), heads, seen, steps, alpha)
+    before = _learned(heads, sequence, after - 1, steps, alpha, rehearsed)
+    tasks = Batch(*(part[0] for part in draw(sequence).support))
+    settings = {"heads": heads, "rehearsed": rehearsed, "steps": steps, "lr": alpha}
+    return train_phase(NETWORKS[heads], before, tasks, after, **settings)
 
 
 @lru_cache(maxsize=4000)
-@torch.inference_mode()
 def _adapted(sequence: int, task: int, steps: int, alpha: float, k_shot: int) -> Tensor:
     """MAML's shipped theta after inner steps on the first examples of one task."""
-    _, theta = _shipped("maml")
-    params, support = list(theta.values()), of_task(draw(sequence).support, task, k_shot)
-    for _ in range(steps):
-        slopes = [slope[0] for slope in batched_mlp.loss_gradient(params, support)[0]]
-        params = [p - alpha * slope for p, slope in zip(params, slopes, strict=True)]
-    return flat(dict(zip(theta, params, strict=True)))
+    theta, support = list(_shipped("maml")[1].values()), of_task(draw(sequence).support, task, k_shot)
+    alphas = [torch.tensor(alpha, dtype=torch.float32)] * len(theta)
+    return torch.cat([p.flatten() for p in batched_mlp.adapt(theta, alphas, support, steps)])
 
 
 _shipped = cache(shipped)
-
-
-@torch.inference_mode()
-def _adam(vector: Tensor, heads: int, seen: dict[tuple[int, int], Batch], steps: int, lr: float) -> Tensor:
-    """``steps`` of Adam down the mean over tasks of the loss; ``seen`` maps (first, last) tasks to their examples."""
-    n_tasks = sum(len(batch.x) for batch in seen.values())
-    mean, square = torch.zeros_like(vector), torch.zeros_like(vector)
-    for t in range(1, steps + 1):
-        params = as_params(vector, NETWORKS[heads].shapes)
-        slope = sum(_slope(params, heads, *tasks, batch) for tasks, batch in seen.items()) / n_tasks
-        mean = mean.lerp(slope, 0.1)
-        square = (0.999 * square).addcmul_(slope, slope, value=0.001)
-        root = (square / (1 - 0.999**t)).sqrt_().add_(1e-8)
-        vector = vector.addcdiv(mean, root, value=-lr / (1 - 0.9**t))
-    return vector
-
-
-def _slope(params: Params, heads: int, first: int, last: int, batch: Batch) -> Tensor:
-    """The gradient of the summed losses of the tasks ``first`` ... ``last`` - 1, each read from its own head."""
-    if heads == 1:
-        slopes, _, _ = batched_mlp.loss_gradient(list(params.values()), batch)
-        return torch.cat([slope.sum(0).flatten() for slope in slopes])
-    n = last - first
-    own = [params[name].expand(n, *params[name].shape) for name in HIDDEN]
-    own += [params["4.weight"][first:last, None], params["4.bias"][first:last, None]]
-    slopes, _, _ = batched_mlp.loss_gradient(own, batch)
-    ends = [slope.new_zeros(heads, *slope.shape[2:]) for slope in slopes[4:]]
-    for end, slope in zip(ends, slopes[4:], strict=True):
-        end[first:last] = slope[:, 0]
-    return torch.cat([*(slope.sum(0).flatten() for slope in slopes[:4]), *(end.flatten() for end in ends)])
 
 
 @torch.inference_mode()
@@ -192,11 +159,13 @@ def _predict(vector: Tensor, heads: int) -> Tensor:
 
 def _words(frame: Frame) -> str:
     state, now = frame.state, frame.state.now - 1
-    words = f"<b>After task {state.now} of {N_TASKS}</b>: error {said(frame.matrix[now, now])} on it"
+    words = f"<b>After task {state.now} of {N_TASKS}</b>: error {error_in_words(frame.matrix[now, now])} on it"
     if not now:
         return f"{words}. There is no old task yet: move <i>now at task</i> to the right."
     then, first, flat_line = frame.matrix[0, 0], frame.matrix[now, 0], float(np.square(frame.truths[1]).mean())
-    words += f". Task 1 had error {said(then)} when it was learned; now it has <b>{said(first)}</b>. "
+    words += (
+        f". Task 1 had error {error_in_words(then)} when it was learned; now it has <b>{error_in_words(first)}</b>. "
+    )
     if state.method == "MAML":
         again = f"each task is learned again, from its {state.memory} points." if state.memory else "no point is kept."
         return f"{words}θ never moved; {again}"
@@ -206,9 +175,9 @@ def _words(frame: Frame) -> str:
         words += f"<b>Forgotten</b>: a flat line has {number(flat_line)}."
     else:
         words += "<b>Part of it is lost.</b>" if first > max(1.2 * then, 0.2 * flat_line) else "It is kept."
-    return words + (" One curve cannot be several waves." if state.heads == 1 and state.kept else "")
+    return words + (" One curve cannot be several waves." if state.heads == 1 and state.rehearsed else "")
 
 
-def said(error: float) -> str:
-    """An error in words."""
+def error_in_words(error: float) -> str:
+    """An error as a number of few digits, or as diverged."""
     return number(error) if error < GONE else "diverged"

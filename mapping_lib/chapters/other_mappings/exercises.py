@@ -51,6 +51,6 @@ def check_stop(stop_now: Callable[[Tensor, Tensor], bool]) -> str:
     for support, query in (([1.0, 0.0], [1.0, 1.0]), ([1.0, 0.0], [-1.0, 5.0]), ([1.0, 2.0], [2.0, -3.0])):
         falls = sum(s * q for s, q in zip(support, query, strict=True)) > 0
         got = bool(answered(stop_now(torch.tensor(support), torch.tensor(query))))
-        shown = f"gradients {support} (support) and {query} (query)"
-        need(got != falls, f"with {shown} the query loss {'still falls' if falls else 'would rise'}.")
+        gradients = f"gradients {support} (support) and {query} (query)"
+        need(got != falls, f"with {gradients} the query loss {'still falls' if falls else 'would rise'}.")
     return "Go on while the two gradients agree."

@@ -14,14 +14,14 @@ from mapping_lib.page.plots import COLOURS as ROLES
 X = GRID[:, 0].numpy()
 FAR = 1e3
 ERRORS = (1e-3, 20.0)
-TOLD = "#777777"
+DESCRIBED = "#777777"
 
 
 class DescriptionOrDataCanvas(Canvas):
     """Left: one task, what is told of it, and three fits. Right: the typical error against K, and who wins."""
 
     size = (10.6, 4.9)
-    palette = palette(ROLES["truth"], ROLES["support"], TOLD, *COLOURS.values())
+    palette = palette(ROLES["truth"], ROLES["support"], DESCRIBED, *COLOURS.values())
 
     def build(self, figure: Figure) -> None:
         """Two axes and a table."""
@@ -36,8 +36,8 @@ class DescriptionOrDataCanvas(Canvas):
         ax.set(xlim=(-5, 5), ylim=(-6.5, 6.5), xlabel="x")
         ax.set_ylabel("y", rotation=0)
         ax.yaxis.set_label_coords(-0.045, 0.58)
-        self._told = self.keep(
-            ax.plot([], [], color=TOLD, lw=9, alpha=0.3, solid_capstyle="butt", label="the wave that is told")[0]
+        self._described = self.keep(
+            ax.plot([], [], color=DESCRIBED, lw=9, alpha=0.3, solid_capstyle="butt", label="the wave that is told")[0]
         )
         self._curves = {name: self.keep(ax.plot([], [], color=COLOURS[name], lw=2.8)[0]) for name in NAMES}
         self._truth = self.keep(ax.plot([], [], color=ROLES["truth"], lw=1.8, ls=(0, (4, 2)), label="truth")[0])
@@ -89,7 +89,7 @@ class DescriptionOrDataCanvas(Canvas):
 
     def _draw_task(self, frame: Frame) -> None:
         self._truth.set_data(X, frame.truth)
-        self._told.set_data(X, frame.told)
+        self._described.set_data(X, frame.told)
         self._points.set_data(*frame.support.T)
         for name, line in self._curves.items():
             line.set_data(X, np.clip(np.nan_to_num(frame.curves[name], nan=FAR), -FAR, FAR))
@@ -99,7 +99,7 @@ class DescriptionOrDataCanvas(Canvas):
     def _draw_chart(self, frame: Frame) -> None:
         shots, here = np.array(frame.shots), frame.state.k_shot
         for name in NAMES:
-            errors = np.clip([found.error for found in frame.typical[name]], *ERRORS)
+            errors = np.clip([typical.error for typical in frame.typical[name]], *ERRORS)
             self._lines[name].set_data(shots, errors)
             self._dots[name].set_data([here], [np.clip(frame.here[name].error, *ERRORS)])
         self._here.set_xdata([here, here])

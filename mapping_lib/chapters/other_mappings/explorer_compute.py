@@ -14,7 +14,7 @@ from torch import Tensor
 from mapping_lib import batched_mlp
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.page.canvas import number
-from mapping_lib.page.plots import METHODS
+from mapping_lib.page.plots import METHODS as COLOUR_OF
 from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch, Task
 
@@ -35,7 +35,7 @@ WRITERS = {"hypernetwork_tuned": "for a step after it", "hypernetwork": "to be u
 """What the h that steps follow was meta-trained for. One trained alone writes weights too steep for steps."""
 
 NAMES = ("hypernetwork", "hypernetwork + steps", "MAML")
-COLOURS = {name: METHODS[name] for name in NAMES}
+COLOURS = {name: COLOUR_OF[name] for name in NAMES}
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Frame(NamedTuple):
     @property
     def here(self) -> dict[str, Typical]:
         """What is typical for each mapping with as many examples as the reader has set."""
-        return {name: found[self.shots.index(self.state.k_shot)] for name, found in self.typical.items()}
+        return {name: by_shots[self.shots.index(self.state.k_shot)] for name, by_shots in self.typical.items()}
 
 
 def compute(state: State) -> Frame:
@@ -94,9 +94,9 @@ def compute(state: State) -> Frame:
     ((3, 2), ['hypernetwork', 'hypernetwork + steps', 'MAML'], True)
     """
     task = draw(1, state.task, state.noise)
-    told = task.description + state.blur * _mistakes(1, state.task)
+    description = task.description + state.blur * _mistakes(1, state.task)
     support = _first(task.support, state.k_shot)
-    fits = {name: _predict(_adapt(name, state, support, told), GRID[None])[0, :, 0] for name in NAMES}
+    fits = {name: _predict(_adapt(name, state, support, description), GRID[None])[0, :, 0] for name in NAMES}
     truth = Sinusoids.truth(task.description, GRID)[0, :, 0]
     shots = tuple(sorted({*SHOTS, state.k_shot}))
     typical = {name: [_typical(name, state, k) for k in shots] for name in NAMES}
@@ -104,9 +104,9 @@ def compute(state: State) -> Frame:
     frame = Frame(
         state,
         truth.numpy(),
-        Sinusoids.truth(told, GRID)[0, :, 0].numpy(),
+        Sinusoids.truth(description, GRID)[0, :, 0].numpy(),
         torch.cat(support, -1)[0].numpy(),
-        torch.cat([task.description, told]).numpy(),
+        torch.cat([task.description, description]).numpy(),
         {name: fit.numpy() for name, fit in fits.items()},
         {name: _finite(float((fit - truth).square().mean())) for name, fit in fits.items()},
         shots,
@@ -140,8 +140,8 @@ def _first(support: Batch, k_shot: int) -> Batch:
 @lru_cache(maxsize=20_000)
 def _all_tasks(name: str, state: State) -> Typical:
     tasks = draw(N_TASKS, SEED, state.noise)
-    told = tasks.description + state.blur * _mistakes(N_TASKS, SEED)
-    y_hat = _predict(_adapt(name, state, _first(tasks.support, state.k_shot), told), tasks.query.x)
+    descriptions = tasks.description + state.blur * _mistakes(N_TASKS, SEED)
+    y_hat = _predict(_adapt(name, state, _first(tasks.support, state.k_shot), descriptions), tasks.query.x)
     errors = (y_hat - tasks.query.y).square().mean((1, 2)).nan_to_num(nan=math.inf)
     middle = errors.sort().values[N_TASKS // 2 - 1 : N_TASKS // 2 + 1].mean()
     return Typical(float(middle), int((errors >= GONE).sum()))
@@ -171,10 +171,7 @@ def _adapt(name: str, state: State, support: Batch, descriptions: Tensor) -> lis
     else:
         phi = _write("hypernetwork" if name == "hypernetwork" else state.writer, descriptions)
         steps = state.steps if name == "hypernetwork + steps" else 0
-    for _ in range(steps if support.x.shape[1] else 0):
-        slopes, _, _ = batched_mlp.loss_gradient(phi, support)
-        phi = [torch.sub(p, slope, alpha=ALPHA) for p, slope in zip(phi, slopes, strict=True)]
-    return phi
+    return batched_mlp.adapt(phi, [torch.tensor(ALPHA, dtype=torch.float32)] * len(phi), support, steps)
 
 
 def _write(writer: str, descriptions: Tensor) -> list[Tensor]:
@@ -198,7 +195,7 @@ def _winner_in_words(frame: Frame) -> str:
     best, next_best = frame.here[first].error, frame.here[second].error
     words = f"<b>With K = {frame.state.k_shot}, {_coloured(first)} wins</b>: error {number(best)} on a typical task; "
     words += f"{second} {number(next_best)}, {number(next_best / best)} times as much."
-    gone = [f"{name} on {found.diverged}" for name, found in frame.here.items() if found.diverged]
+    gone = [f"{name} on {here.diverged}" for name, here in frame.here.items() if here.diverged]
     return words + (f" <b>Diverged, of {N_TASKS} tasks: {', '.join(gone)}.</b>" if gone else "")
 
 
@@ -208,15 +205,15 @@ def _runs_in_words(shots: Sequence[int], winners: Sequence[str]) -> str:
     runs = [(name, [k for k, _ in run]) for name, run in pairs]
     if len(runs) == 1:
         return f"{_coloured(winners[0])} wins with any number of examples."
-    said = []
+    ranges = []
     for i, (name, ks) in enumerate(runs):
         if i == len(runs) - 1:
             about = "about " if ks[0] - runs[i - 1][1][-1] > 1 else ""  # between the two, no K was tried
             where = f"from {about}K = {ks[0]} on"
         else:
             where = f"K = {ks[0]}" if len(ks) == 1 else f"K = {ks[0]} to {ks[-1]}"
-        said.append(f"{where}: {_coloured(name)}")
-    return f"Who wins? {'; '.join(said)}."
+        ranges.append(f"{where}: {_coloured(name)}")
+    return f"Who wins? {'; '.join(ranges)}."
 
 
 def _coloured(name: str) -> str:

@@ -12,7 +12,7 @@ from mapping_lib.chapters.multitask_and_continual import explorer as forgetting
 from mapping_lib.chapters.multitask_and_continual.explorer_canvas import ForgettingCanvas
 from mapping_lib.chapters.multitask_and_continual.explorer_compute import (
     GRID,
-    METHODS,
+    LABELS,
     N_POINTS,
     N_TASKS,
     SEED,
@@ -39,7 +39,7 @@ def judges(sequence: int) -> Batch:
     return Batch(GRID.expand(1, N_TASKS, -1, 1), Sinusoids.truth(waves, GRID))
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if m != "MAML"])
+@pytest.mark.parametrize("method", [m for m in LABELS if m != "MAML"])
 def test_the_matrix_is_that_of_the_library(method: str):
     heads, kept = (N_TASKS if "heads" in method else 1), {"joint": N_POINTS}.get(method, 4 * ("rehearsal" in method))
     model = sequence_model(mlp((1, 40, 40, heads)), mse, heads=heads)
@@ -72,7 +72,7 @@ def test_moving_now_shows_another_row_of_the_same_matrix():
 
 
 def test_what_is_drawn_has_the_error_that_is_shown():
-    for method in METHODS:
+    for method in LABELS:
         frame = of(method=method, now=3, steps=10)
         shown = np.square(frame.fits - frame.truths).mean(-1)
         assert shown == pytest.approx([frame.matrix[2, 2], frame.matrix[2, 0]], rel=1e-4)
@@ -128,7 +128,7 @@ def test_random_states_draw():
     def draw_state(rng: random.Random) -> State:
         alpha, memory = rng.choice([10**-3.5, 0.01, 10**-1.5]), rng.choice([0, 1, 10, 20])
         return State(
-            rng.choice(list(METHODS)), rng.randint(1, 4), rng.choice([0, 5, 30]), alpha, memory, rng.randint(0, 1)
+            rng.choice(list(LABELS)), rng.randint(1, 4), rng.choice([0, 5, 30]), alpha, memory, rng.randint(0, 1)
         )
 
     states_draw(compute, ForgettingCanvas(), draw_state)
