@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, cat
 
@@ -43,6 +44,15 @@ def norm(a: Params):
 def difference(a: Params, b: Params) -> Params:
     """a - b, on the names of ``a``."""
     return {name: p - b[name] for name, p in a.items()}
+
+
+def prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same values, under names that begin with ``prefix``.
+
+    >>> prefixed("rule.", {"0.weight": 1, "0.bias": 2})
+    {'rule.0.weight': 1, 'rule.0.bias': 2}
+    """
+    return {prefix + name: value for name, value in values.items()}
 
 
 def flat(params: Params) -> Tensor:

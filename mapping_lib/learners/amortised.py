@@ -14,7 +14,7 @@ from mapping_lib.inner_loop import adapt as descend
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.many_tasks import through_writing
 from mapping_lib.networks import FunctionalNetwork, functional
-from mapping_lib.params import as_params
+from mapping_lib.params import as_params, prefixed
 from mapping_lib.task import Batch, Params, Task
 
 BASE, WRITER = "base.", "writer."
@@ -76,11 +76,11 @@ def _writing_learner(network: nn.Module, loss: Loss, writer: nn.Module, read: Ca
     default = check_count("steps", steps, at_least=0)
     model, h, loss = functional(network), functional(writer), strict(loss)
     wanted = n_weights(model)
-    shapes = _prefixed(BASE, model.shapes) | _prefixed(WRITER, h.shapes)
+    shapes = prefixed(BASE, model.shapes) | prefixed(WRITER, h.shapes)
 
     def init(*, generator: torch.Generator) -> Params:
         base, weights = model.init(generator=generator), h.init(generator=generator)
-        return _prefixed(BASE, base) | _prefixed(WRITER, weights)
+        return prefixed(BASE, base) | prefixed(WRITER, weights)
 
     def write(theta: Params, support: Batch, description: Tensor | None) -> Params:
         weights = {name: theta[WRITER + name] for name in h.shapes}
@@ -110,7 +110,3 @@ def _writing_learner(network: nn.Module, loss: Loss, writer: nn.Module, read: Ca
         return through_writing(write_one, fine_tune, model.predict, loss, theta, tasks)
 
     return MetaLearner(init, adapt, model.predict, meta_grad, "exact")
-
-
-def _prefixed(prefix: str, values: dict) -> dict:
-    return {prefix + name: value for name, value in values.items()}

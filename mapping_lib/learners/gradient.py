@@ -18,6 +18,7 @@ from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.many_tasks import paths_of_all, through_adaptation
 from mapping_lib.networks import FunctionalNetwork, functional
 from mapping_lib.over_tasks import over_tasks
+from mapping_lib.params import prefixed
 from mapping_lib.task import Batch, Params, Task
 
 ALPHA_PREFIX = "alpha."
@@ -100,12 +101,12 @@ def meta_sgd(
 
     def init(*, generator: torch.Generator) -> Params:
         weights = rule.model.init(generator=generator)
-        return weights | {ALPHA_PREFIX + name: torch.full_like(w, alpha) for name, w in weights.items()}
+        return weights | prefixed(ALPHA_PREFIX, {name: torch.full_like(w, alpha) for name, w in weights.items()})
 
     def split(theta: Params) -> tuple[Params, StepSize]:
         return {name: theta[name] for name in names}, {name: theta[ALPHA_PREFIX + name] for name in names}
 
-    shapes = names | {ALPHA_PREFIX + name: shape for name, shape in names.items()}
+    shapes = names | prefixed(ALPHA_PREFIX, names)
     return _gradient_learner(rule, split, alpha_too=True, shapes=shapes)._replace(init=init)
 
 
@@ -231,5 +232,5 @@ def _fast_meta_grad(rule: _Rule, params: Params, alpha: StepSize, tasks: Task, a
     )
     direction = dict(zip(rule.model.shapes, result.params, strict=True))
     if alpha_too:
-        direction |= {ALPHA_PREFIX + name: d for name, d in zip(rule.model.shapes, result.alpha, strict=True)}
+        direction |= prefixed(ALPHA_PREFIX, dict(zip(rule.model.shapes, result.alpha, strict=True)))
     return result.loss, direction

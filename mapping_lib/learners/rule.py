@@ -1,5 +1,7 @@
 """A learned update rule: (phi, gradient) -> phi', a small network in the place of "minus alpha times the gradient"."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -7,8 +9,8 @@ from mapping_lib.checks import check_count, check_number
 from mapping_lib.inner_loop import Loss, strict, support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.many_tasks import learner_by_steps
-from mapping_lib.networks import functional, mlp
-from mapping_lib.params import as_params, flat
+from mapping_lib.networks import FunctionalNetwork, functional, mlp
+from mapping_lib.params import as_params, flat, prefixed
 from mapping_lib.task import Batch, Params, Task
 
 RULE_PREFIX = "rule."
@@ -57,47 +59,60 @@ def learned_rule(
     ['rule.0.weight', 'rule.0.bias', 'rule.2.weight', 'rule.2.bias']
     """
     alpha = check_number("alpha", alpha, at_least=0)
-    horizon = check_count("steps", steps, at_least=0)
+    check_count("steps", steps, at_least=0)
     check_count("width", width, at_least=1)
     model, loss = functional(network), strict(loss)
     if clash := [name for name in model.shapes if name.startswith(RULE_PREFIX)]:
         raise ValueError(f"network has a parameter named {clash[0]!r}; allowed: no name that starts with 'rule.'")
     sizes = [shape.numel() for shape in model.shapes.values()]
     tensor_of = torch.eye(len(sizes), dtype=model.dtype).repeat_interleave(torch.tensor(sizes, dtype=torch.long), 0)
-    rule = functional(mlp((4 + len(sizes), width, 2)).to(model.dtype))
+    writer = functional(mlp((4 + len(sizes), width, 2)).to(model.dtype))
+    rule = _Rule(model, writer, tensor_of, loss, alpha, first_order)
+    shapes = model.shapes | prefixed(RULE_PREFIX, writer.shapes)
+    learner = learner_by_steps(model, loss, init=rule.init, iterates=rule.iterates, steps=steps, shapes=shapes)
+    if not learn_start:
+        return _without_direction(learner, list(model.shapes))
+    return learner._replace(claims="first order" if first_order else "exact")
 
-    shapes = model.shapes | {RULE_PREFIX + name: shape for name, shape in rule.shapes.items()}
 
-    def init(*, generator: torch.Generator) -> Params:
-        weights = model.init(generator=generator)
-        own = rule.init(generator=generator)
+class _Rule(NamedTuple):
+    """A rule for the parameters of ``model``: ``writer`` gives (a, b) of `features`, for every weight."""
+
+    model: FunctionalNetwork
+    writer: FunctionalNetwork
+    tensor_of: Tensor
+    loss: Loss
+    alpha: float
+    first_order: bool
+
+    def init(self, *, generator: torch.Generator) -> Params:
+        weights = self.model.init(generator=generator)
+        own = self.writer.init(generator=generator)
         own |= {name: torch.zeros_like(own[name]) for name in list(own)[-2:]}
-        return weights | {RULE_PREFIX + name: p for name, p in own.items()}
+        return weights | prefixed(RULE_PREFIX, own)
 
-    def step(theta: Params, phi: Params, gradient: Params) -> Params:
-        own = {name: theta[RULE_PREFIX + name] for name in rule.shapes}
-        weights, g = flat(phi), flat(gradient)
-        a, b = rule.predict(own, features(weights, g, tensor_of.to(weights))).unbind(-1)
-        return as_params(weights - alpha * (a.exp() * g + b), model.shapes)
-
-    def iterates(theta: Params, support: Batch, steps: int) -> list[Params]:
-        phis = [{name: theta[name] for name in model.shapes}]
-        slope = torch.func.grad(support_objective(model.predict, loss, support))
+    def iterates(self, theta: Params, support: Batch, steps: int) -> list[Params]:
+        phis = [{name: theta[name] for name in self.model.shapes}]
+        slope = torch.func.grad(support_objective(self.model.predict, self.loss, support))
         for _ in range(steps):
             gradient = slope(phis[-1])
-            if first_order:
+            if self.first_order:
                 gradient = {name: g.detach() for name, g in gradient.items()}
-            phis.append(step(theta, phis[-1], gradient))
+            phis.append(self.step(theta, phis[-1], gradient))
         return phis
 
-    learner = learner_by_steps(model, loss, init=init, iterates=iterates, steps=horizon, shapes=shapes)
+    def step(self, theta: Params, phi: Params, gradient: Params) -> Params:
+        own = {name: theta[RULE_PREFIX + name] for name in self.writer.shapes}
+        weights, g = flat(phi), flat(gradient)
+        a, b = self.writer.predict(own, features(weights, g, self.tensor_of.to(weights))).unbind(-1)
+        return as_params(weights - self.alpha * (a.exp() * g + b), self.model.shapes)
+
+
+def _without_direction(learner: MetaLearner, names: list[str]) -> MetaLearner:
+    """The same learner, but its direction is zero by these parameters, on which the meta-loss does depend."""
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         meta_loss, direction = learner.meta_grad(theta, tasks)
-        if not learn_start:
-            direction |= {name: torch.zeros_like(direction[name]) for name in model.shapes}
-        return meta_loss, direction
+        return meta_loss, direction | {name: torch.zeros_like(direction[name]) for name in names}
 
-    whole = "first order" if first_order else "exact"
-    claims = whole if learn_start else "no gradient"  # zero for the start, which the meta-loss does depend on
-    return learner._replace(meta_grad=meta_grad, claims=claims)
+    return learner._replace(meta_grad=meta_grad, claims="no gradient")
