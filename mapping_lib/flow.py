@@ -9,9 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mapping_lib.checks import check_count, check_number
 from mapping_lib.inner_loop import Objective
-from mapping_lib.params import flat
 from mapping_lib.task import Params
 
 
@@ -48,32 +46,3 @@ def gradient_flow(params: Params, objective: Objective, *, tau: float | Tensor, 
     for _ in range(steps):
         params = flow_step(params, gradient, tau / steps)
     return dict(params)
-
-
-def flow_to_tolerance(
-    params: Params, objective: Objective, *, tau: float, tolerance: float = 1e-6, max_steps: int = 2**14
-) -> tuple[Params, int]:
-    """Follow the flow with twice as many steps each time, until doubling moves no parameter by ``tolerance``.
-
-    Returns phi(tau) and the number of Runge-Kutta steps that it took. Raises ValueError for arguments out of
-    range and ArithmeticError where ``max_steps`` are not enough. Not for use inside `torch.func.vmap`.
-
-    >>> phi, steps = flow_to_tolerance({"w": torch.tensor(1.0)}, lambda p: 0.5 * p["w"] ** 2, tau=1.0)
-    >>> round(float(phi["w"]), 5), steps
-    (0.36788, 16)
-    """
-    check_number("tau", tau, at_least=0)
-    check_number("tolerance", tolerance, above=0)
-    check_count("max_steps", max_steps, at_least=2)
-    steps, coarse = 1, gradient_flow(params, objective, tau=tau, steps=1)
-    while 2 * steps <= max_steps:
-        steps *= 2
-        fine = gradient_flow(params, objective, tau=tau, steps=steps)
-        moved = float((flat(fine) - flat(coarse)).abs().max())  # nan where the flow was lost: that is no success
-        if moved <= tolerance:
-            return fine, steps
-        coarse = fine
-    raise ArithmeticError(
-        f"tolerance is {tolerance:g}, and {steps} steps up to tau = {tau:g} still moved a parameter by {moved:.2g};"
-        " allowed: a larger tolerance, a shorter tau, or more max_steps"
-    )

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from mapping_lib.checks import check_batch, check_count, check_drawn, check_labels, check_number, check_tensor
-from mapping_lib.inner_loop import Loss, inner_step, mean_squared_error, strict, support_objective
+from mapping_lib.checks import check_batch, check_count, check_drawn, check_labels, check_tensor
+from mapping_lib.inner_loop import Loss, inner_step, strict, support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.many_tasks import learner_by_steps
@@ -106,63 +106,3 @@ def nearest_neighbour(n_way: int) -> MetaLearner:
         return (y_hat.argmax(-1) != tasks.query.y).float().mean(), {}
 
     return MetaLearner(lambda *, generator: {}, adapt, predict, meta_grad, "no gradient")
-
-
-def bayes_ridge(*, weight: float, intercept: float, noise: float) -> MetaLearner:
-    """Bayes' rule for y = w · x + b + noise: no learner has a smaller expected squared error on such tasks.
-
-    With w_j ~ N(0, weight²), b ~ N(0, intercept²) and Gaussian noise of standard deviation ``noise``, all three
-    as given to `mapping_lib.worlds.linear.LinearFunctions`, phi is the posterior mean of (w, b),
-
-        (X'X + noise² L⁻¹)⁻¹ X'y,  L = diag(weight², ..., weight², intercept²),  X with a last column of ones
-
-    (Bishop 2006, eqs. 3.50 and 3.51): ridge regression whose strength is not tuned but known. It is the limit
-    of that where a standard deviation is 0, and 0, the prior mean, where the support is empty. Shapes: phi has
-    ``weight (1, n_features)`` and ``bias (1,)``, y is ``(example, 1)``. There is nothing to train: theta and the
-    direction are empty, and the meta-loss is the mean squared error on the query. Raises ValueError for a
-    negative standard deviation and for examples of another shape or of whole numbers.
-
-    >>> learner = bayes_ridge(weight=1.0, intercept=0.0, noise=1.0)
-    >>> support = Batch(torch.tensor([[1.0], [2.0]]), torch.tensor([[6.0], [6.0]]))
-    >>> y_hat = learner.predict(learner.adapt({}, support), torch.tensor([[1.0], [-1.0]]))
-    >>> y_hat.round(decimals=4)  # 18 / (5 + 1), where ordinary least squares have 18 / 5
-    tensor([[ 3.],
-            [-3.]])
-    """
-    for name, value in (("weight", weight), ("intercept", intercept), ("noise", noise)):
-        check_number(name, value, at_least=0)
-
-    def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
-        _check_real(support)
-        (k_shot, n_features), like = support.x.shape, support.x
-        scale = like.new_tensor([weight] * n_features + [intercept])
-        design = torch.cat([support.x, like.new_ones(k_shot, 1)], 1) * scale
-        # by the singular values s of the design, for (w, b) = scale * u: X'X would have s², with half of the digits.
-        # A direction that no example shows has s = 0 but for rounding, and keeps its prior mean, 0
-        left, s, right = torch.linalg.svd(design, full_matrices=False)
-        shown = s > s[:1] * max(design.shape) * torch.finfo(s.dtype).eps
-        share = torch.where(shown, s / (s.square() + noise**2), 0)
-        coefficients = scale * (right.mT @ (share[:, None] * (left.mT @ support.y)))[:, 0]
-        return {"weight": coefficients[None, :-1], "bias": coefficients[-1:]}
-
-    def predict(phi: Params, x: Tensor) -> Tensor:
-        return nn.functional.linear(x, phi["weight"], phi["bias"])
-
-    def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-        if check_drawn(tasks).query.x.shape[1] == 0:
-            raise ValueError(
-                "tasks.query is empty; allowed: at least one query example, which the meta-loss is made of"
-            )
-        y_hat = over_tasks(lambda support, x: predict(adapt(theta, support), x), tasks.support, tasks.query.x)
-        return mean_squared_error(y_hat, tasks.query.y), {}
-
-    return MetaLearner(lambda *, generator: {}, adapt, predict, meta_grad, "no gradient")
-
-
-def _check_real(support: Batch) -> None:
-    """Raise unless one task's examples are real numbers, with one target each."""
-    check_batch("support", support)
-    for part, tensor, allowed in (("x", support.x, "(example, feature)"), ("y", support.y, "(example, 1)")):
-        if tensor.ndim != 2 or not tensor.is_floating_point() or (part == "y" and tensor.shape[1] != 1):
-            shown = f"shape {tuple(tensor.shape)} and dtype {tensor.dtype}"
-            raise ValueError(f"support.{part} has {shown}; allowed: {allowed} of a floating dtype")

@@ -1,8 +1,7 @@
 """Noisy linear functions with normal coefficients: tasks whose best possible learner is known.
 
 The coefficients have a normal distribution and so has the noise; what a support says of a task is then
-given by Bayes' rule in closed form (Bishop 2006, section 3.3.1). `mapping_lib.learners.baselines.bayes_ridge`
-is that learner.
+given by Bayes' rule in closed form (Bishop 2006, section 3.3.1): chapter 3b's `bayes_ridge`.
 """
 
 from dataclasses import dataclass

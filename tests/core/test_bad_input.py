@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from mapping_lib.chapters.few_shot_images.methods_features import on_features
+from mapping_lib.chapters.other_mappings.methods import bayes_ridge, flow_to_tolerance
 from mapping_lib.chapters.personalisation import family_choices as choices
 from mapping_lib.chapters.personalisation import family_growth as growth
 from mapping_lib.chapters.personalisation import family_individuals as individuals
@@ -16,9 +17,8 @@ from mapping_lib.chapters.personalisation.methods_prior import gaussian_prior, l
 from mapping_lib.doctor import diagnose
 from mapping_lib.evaluation import evaluate_by_shots, evaluate_by_step
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.flow import flow_to_tolerance
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
-from mapping_lib.learners.baselines import bayes_ridge, from_scratch, joint, joint_adam, nearest_neighbour
+from mapping_lib.learners.baselines import from_scratch, joint, joint_adam, nearest_neighbour
 from mapping_lib.learners.flow import gradient_flow
 from mapping_lib.learners.gradient import ALPHA_PREFIX, anil, fomaml, maml, meta_sgd, reptile
 from mapping_lib.learners.in_context import in_context

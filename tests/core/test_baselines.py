@@ -18,10 +18,11 @@ from torch.func import functional_call
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
+from mapping_lib.chapters.other_mappings.methods import bayes_ridge
 from mapping_lib.doctor import diagnose
 from mapping_lib.evaluation import evaluate_by_step
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.learners.baselines import bayes_ridge, from_scratch, joint, joint_adam
+from mapping_lib.learners.baselines import from_scratch, joint, joint_adam
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import mlp
 from mapping_lib.task import Batch, Task

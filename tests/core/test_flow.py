@@ -25,9 +25,10 @@ from torch.func import functional_call, grad, jacrev, vmap
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
+from mapping_lib.chapters.other_mappings.methods import flow_to_tolerance
 from mapping_lib.doctor import diagnose
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.flow import flow_step, flow_to_tolerance, gradient_flow
+from mapping_lib.flow import flow_step, gradient_flow
 from mapping_lib.inner_loop import adapt as descend
 from mapping_lib.learners import flow
 from mapping_lib.task import Batch, Params, Task

@@ -9,9 +9,9 @@ import torch
 from stored import BEST_STEP, MAPPING_BELOW, MEDIAN_BELOW, STEPS_OF, TRAINED, adapted, judged
 from torch import nn
 
+from mapping_lib.chapters.other_mappings.methods import bayes_ridge
 from mapping_lib.evaluation import evaluate_by_step
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.learners.baselines import bayes_ridge
 from mapping_lib.study.sinusoids import LEARNERS, MAPPINGS, SEEDS, shipped
 from mapping_lib.study.theta import load_settings, load_theta, save_theta
 

@@ -9,9 +9,9 @@ from oracles import seeded
 from torch import Tensor
 from torch.testing import assert_close
 
+from mapping_lib.chapters.other_mappings.methods import bayes_ridge
 from mapping_lib.evaluation import evaluate_by_step
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.learners.baselines import bayes_ridge
 from mapping_lib.task import Task
 from mapping_lib.worlds.derived import Mixed, NoisyDescriptions, Pool, VaryingShots
 from mapping_lib.worlds.digits import Digits
