@@ -49,8 +49,8 @@ def check_number(name: str, value: float, *, above: float | None = None, at_leas
         raise TypeError(f"{name} is {value!r}; allowed: {allowed}") from None
     too_low = (above is not None and number <= above) or (at_least is not None and number < at_least)
     if not math.isfinite(number) or too_low:
-        shown = repr(value) if isinstance(value, str | bool) else number
-        raise ValueError(f"{name} is {shown}; allowed: {allowed}")
+        given = repr(value) if isinstance(value, str | bool) else number
+        raise ValueError(f"{name} is {given}; allowed: {allowed}")
     return number
 
 
@@ -175,8 +175,8 @@ def check_tasks(tasks: Task, *, dtype: dtype, whole_x: bool = False) -> None:
 def check_labels(name: str, batch: Batch, *, ndim: int) -> None:
     """Raise unless ``batch.y`` has one whole number an example; ``ndim`` is 1 for one task, 2 for several."""
     if batch.y.ndim != ndim or batch.y.is_floating_point():
-        shown = f"shape {tuple(batch.y.shape)} and dtype {batch.y.dtype}"
-        raise ValueError(f"{name}.y has {shown}; allowed: one whole number an example, its label")
+        form = f"shape {tuple(batch.y.shape)} and dtype {batch.y.dtype}"
+        raise ValueError(f"{name}.y has {form}; allowed: one whole number an example, its label")
 
 
 def check_params(name: str, params: Params) -> Params:

@@ -45,8 +45,8 @@ def not_scaled(tasks: Task | Sequence[Task]) -> str:
         large = (size > LARGE) | ((size > FAR) & (mean.abs() > FAR * spread))
         if ".description" not in name and large.any():
             worst, part = size.where(large, 0).argmax(), name.rpartition(".")[-1]
-            shown = f"mean {mean[worst]:.4g}, spread {spread[worst]:.2g}"
-            return f"{name} has large numbers ({shown}): scale them, ({part} - mean) / spread, alike for all tasks"
+            moments = f"mean {mean[worst]:.4g}, spread {spread[worst]:.2g}"
+            return f"{name} has large numbers ({moments}): scale them, ({part} - mean) / spread, alike for all tasks"
     return ""
 
 
@@ -71,7 +71,7 @@ def _tensors(tasks: Task | Sequence[Task]) -> Iterator[tuple[str, Tensor]]:
 def _holds(name: str, t: Tensor) -> str:
     bad = t.isfinite().logical_not()
     n, tasks = int(bad.sum()), bad.reshape(len(t), -1).any(1).nonzero()[:, 0].tolist()
-    shown = ", ".join(map(str, tasks[:5])) + (", ..." if len(tasks) > 5 else "")
+    places = ", ".join(map(str, tasks[:5])) + (", ..." if len(tasks) > 5 else "")
     numbers = "1 number" if n == 1 else f"{n} numbers"
     verb = "is" if n == 1 else "are"
-    return f"{name} holds {numbers} of {t.numel()} that {verb} not finite (nan or inf), in task {shown}"
+    return f"{name} holds {numbers} of {t.numel()} that {verb} not finite (nan or inf), in task {places}"

@@ -11,7 +11,7 @@ from mapping_lib.checks import check_count, check_drawn, check_family, check_gen
 from mapping_lib.data_checks import not_finite, not_scaled
 from mapping_lib.inner_loop import mean_squared_error, strict
 from mapping_lib.learners import MetaLearner
-from mapping_lib.over_tasks import over_tasks
+from mapping_lib.over_tasks import over_tasks, stacked
 from mapping_lib.task import Batch, Params, Task, TaskFamily
 
 DIVERGED_TIMES = 10.0
@@ -94,10 +94,7 @@ def evaluate_by_step(
     """
     check_count("k_shot", k_shot, at_least=0)
     check_count("steps", steps, at_least=0)
-    check_count("n_tasks", n_tasks, at_least=2)
-    check_count("n_query", n_query, at_least=1)
-    check_family("family", family)
-    tasks = check_drawn(family.sample(n_tasks, k_shot, n_query, generator=check_generator(generator)), groups=True)
+    tasks = check_drawn(_sampled(family, n_tasks, k_shot, n_query, generator), groups=True)
     errors = []
     with torch.no_grad():
         for group in tasks if isinstance(tasks, list) else [tasks]:
@@ -139,10 +136,7 @@ def evaluate_by_shots(
         check_count(f"shots[{i}]", k_shot, at_least=0)
     if steps is not None:
         check_count("steps", steps, at_least=0)
-    check_count("n_tasks", n_tasks, at_least=2)
-    check_count("n_query", n_query, at_least=1)
-    check_family("family", family)
-    tasks = check_drawn(family.sample(n_tasks, max(shots), n_query, generator=check_generator(generator)))
+    tasks = check_drawn(_sampled(family, n_tasks, max(shots), n_query, generator))
     columns = []
     with torch.no_grad():
         for k_shot in shots:
@@ -150,6 +144,13 @@ def evaluate_by_shots(
             phi = _adapted(learner, theta, support, tasks.description, steps)
             columns.append(query_errors(learner, {name: p[None] for name, p in phi.items()}, tasks.query, error)[0])
     return summarise(_looked_at(torch.stack(columns, 1), tasks))
+
+
+def _sampled(family: TaskFamily, n_tasks: int, k_shot: int, n_query: int, generator: Generator) -> Task:
+    check_count("n_tasks", n_tasks, at_least=2)
+    check_count("n_query", n_query, at_least=1)
+    check_family("family", family)
+    return family.sample(n_tasks, k_shot, n_query, generator=check_generator(generator))
 
 
 def _looked_at(errors: Tensor, tasks: Task) -> Tensor:
@@ -179,7 +180,7 @@ def adaptation_path(learner: MetaLearner, theta: Params, support: Batch, descrip
     phis = [_adapted(learner, theta, support, description, i) for i in range(steps + 1)]
     if steps == 0:  # a view: what all tasks have in common (a transformer's weights) is not copied for each
         return {name: p[None] for name, p in phis[0].items()}
-    return {name: torch.stack([phi[name] for phi in phis]) for name in phis[0]}
+    return stacked(phis)
 
 
 def query_errors(learner: MetaLearner, path: Params, query: Batch, error: Error = mean_squared_error) -> Tensor:

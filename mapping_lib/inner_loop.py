@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from mapping_lib.over_tasks import over_tasks
+from mapping_lib.over_tasks import over_tasks, stacked
 from mapping_lib.task import Batch, Params
 
 StepSize = float | Mapping[str, float | Tensor]
@@ -160,7 +160,7 @@ def adapt_path(params: Params, objective: Objective, *, alpha: StepSize, steps: 
     path = [params]
     for _ in range(steps):
         path.append(adapt(path[-1], objective, alpha=alpha, steps=1))
-    return {name: torch.stack([params[name] for params in path]) for name in params}
+    return stacked(path)
 
 
 def train_each(

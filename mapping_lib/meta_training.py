@@ -165,22 +165,22 @@ class _Outer:
     @torch.no_grad()
     def state(self) -> dict[str, Any]:
         """A copy of the optimiser's state that no later step changes."""
-        return _kept(self.optimiser.state_dict())
+        return _copy_of(self.optimiser.state_dict())
 
     def put_back(self, state: dict[str, Any]) -> None:
         """Go on from a state that `state` gave; ValueError for that of another optimiser."""
         own, given = (s["param_groups"] for s in (self.optimiser.state_dict(), state))
         if [(set(g), g["params"]) for g in own] != [(set(g), list(g["params"])) for g in given]:
             raise ValueError("resume holds the state of another optimiser; allowed: a progress of the same settings")
-        self.optimiser.load_state_dict(_kept(state))  # a copy: the optimiser works in place
+        self.optimiser.load_state_dict(_copy_of(state))  # a copy: the optimiser works in place
 
 
-def _kept(value: Any) -> Any:
+def _copy_of(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.clone()
     if isinstance(value, dict):
-        return {key: _kept(part) for key, part in value.items()}
-    return [_kept(part) for part in value] if isinstance(value, list) else value
+        return {key: _copy_of(part) for key, part in value.items()}
+    return [_copy_of(part) for part in value] if isinstance(value, list) else value
 
 
 def _chosen(name: str, value: str | Callable, named: dict[str, Callable]) -> Callable:

@@ -26,6 +26,11 @@ def trainable(network: nn.Module) -> Params:
     return {name: p for name, p in network.named_parameters() if p.requires_grad}
 
 
+def tensors_of(network: nn.Module) -> Params:
+    """All parameters and buffers, by name, still attached."""
+    return dict(network.named_parameters()) | dict(network.named_buffers())
+
+
 # What is refused ---------------------------------------------------------------------------------------
 
 
@@ -132,21 +137,17 @@ def look_at(network: nn.Module, *like: Tensor) -> None:
 
 
 def _run_and_look(network: nn.Module, inputs: list[Tensor], seen: list[str]) -> None:
-    before = {name: (t, t._version, t.detach().clone()) for name, t in _state(network).items()}
+    before = {name: (t, t._version, t.detach().clone()) for name, t in tensors_of(network).items()}
     try:
         with _Draws() as draws:
             network(*inputs)
     except Exception:  # zeros may not suit it: that is no verdict
         return
     seen += ["draws random numbers"] * draws.seen
-    for name, now in _state(network).items():
+    for name, now in tensors_of(network).items():
         was, version, value = before.get(name, (None, 0, now))
         if now is not was or now._version != version or not torch.equal(now.detach().nan_to_num(), value.nan_to_num()):
             seen.append(f"changes its {name!r}")
-
-
-def _state(network: nn.Module) -> Params:
-    return dict(network.named_parameters()) | dict(network.named_buffers())
 
 
 class _Draws(TorchDispatchMode):
@@ -208,8 +209,7 @@ def _reset_parametrised(module: nn.Module) -> None:
     for name in names:
         made_of, drawn = module.parametrizations[name], getattr(plain, name).detach()
         if made_of.is_tensor and made_of.original.shape == drawn.shape:
-            kept = made_of.original.triu() + drawn.tril(-1) if _has_signs(made_of) else drawn
-            made_of.original.copy_(kept)
+            made_of.original.copy_(made_of.original.triu() + drawn.tril(-1) if _has_signs(made_of) else drawn)
         else:
             setattr(module, name, drawn)
     for name, p in module.named_parameters(recurse=False):

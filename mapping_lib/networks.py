@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from mapping_lib.checks import check_choice, check_count, check_generator, check_theta
-from mapping_lib.modules import check_network, draw_parameters, is_torchs_own, look_at, trainable
+from mapping_lib.modules import check_network, draw_parameters, is_torchs_own, look_at, tensors_of, trainable
 from mapping_lib.params import copied
 from mapping_lib.task import Batch, Params
 from mapping_lib.twice import needs_plain_steps, plain_steps
@@ -110,19 +110,13 @@ def functional(
     torch.Size([5, 1])
     """
     if isinstance(network, FunctionalNetwork):
-        return network
+        return network._replace(init=_init_of(network.module, own_start=True)) if own_start else network
     check_network(network, may_be_frozen=may_be_frozen)
     own = copy.deepcopy(network)
-    params = trainable(own)
-
-    def init(*, generator: Generator) -> Params:
-        check_generator(generator)
-        return copied(params) if own_start else draw_parameters(own, generator)
-
     return FunctionalNetwork(
-        init=init,
+        init=_init_of(own, own_start=own_start),
         predict=_predictor(own),
-        shapes={name: p.shape for name, p in params.items()},
+        shapes={name: p.shape for name, p in trainable(own).items()},
         dtype=_dtype(own),
         reads_tokens=any(isinstance(m, nn.Embedding | nn.EmbeddingBag) for m in own.modules()),
         module=own,
@@ -139,6 +133,14 @@ def dtype_of(model: FunctionalNetwork, theta: Params, batch: Batch) -> torch.dty
     if model.shapes:
         return check_theta(theta, model.shapes)
     return model.dtype if model.reads_tokens else batch.x.dtype
+
+
+def _init_of(network: nn.Module, *, own_start: bool) -> Callable[..., Params]:
+    def init(*, generator: Generator) -> Params:
+        check_generator(generator)
+        return copied(trainable(network)) if own_start else draw_parameters(network, generator)
+
+    return init
 
 
 def _predictor(network: nn.Module) -> Callable[..., Tensor]:
@@ -168,8 +170,7 @@ def _dtype(network: nn.Module) -> torch.dtype:
 def _constants(network: nn.Module) -> Params:
     """The frozen parameters and the buffers that have the network's dtype."""
     learns, dtype = trainable(network), _dtype(network)
-    tensors = dict(network.named_parameters()) | dict(network.named_buffers())
-    return {name: t for name, t in tensors.items() if name not in learns and t.dtype == dtype}
+    return {name: t for name, t in tensors_of(network).items() if name not in learns and t.dtype == dtype}
 
 
 class _LocalCopy(threading.local):

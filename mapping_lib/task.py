@@ -104,6 +104,6 @@ def _stacked(tasks: list[Task]) -> Task:
     def batch(batches: list[Batch]) -> Batch:
         return Batch(stack([b.x for b in batches]), stack([b.y for b in batches]))
 
-    said = [task.description for task in tasks if task.description is not None]
-    description = stack(said) if len(said) == len(tasks) else None
+    descriptions = [task.description for task in tasks if task.description is not None]
+    description = stack(descriptions) if len(descriptions) == len(tasks) else None
     return Task(batch([task.support for task in tasks]), batch([task.query for task in tasks]), description)

@@ -173,13 +173,13 @@ def evaluation(patient: Patient) -> Seen:
     def unchanged(tasks: Task) -> bool:
         return bool((ask(tasks) - own).abs() <= 1e-6 * own.abs())
 
-    found = {
+    seen = {
         "θ is changed in place": not same(thetas[0], patient.theta),
         "tasks leak": not unchanged(map_tasks(lambda t: t.flip(0), tasks)),
         "judged on the support": unchanged(tasks._replace(query=others.query)),
         "judged before adaptation": unchanged(others._replace(query=tasks.query)),
     }
-    faults = tuple(name for name, is_found in found.items() if is_found)
+    faults = tuple(name for name, is_seen in seen.items() if is_seen)
     return f"reports {_number(own)}" + "; it knows support and query" * (not faults), faults
 
 

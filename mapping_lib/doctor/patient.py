@@ -19,7 +19,7 @@ class Patient:
     is_widened = False
 
     def __init__(self, learner, theta, tasks, many, loss, evaluate, probes, is_trained) -> None:
-        self.told = (learner, theta, tasks, many, loss, evaluate, probes, is_trained)
+        self.arguments = (learner, theta, tasks, many, loss, evaluate, probes, is_trained)
         self.learner, self.theta, self.loss, self.evaluate = learner, theta, loss, evaluate
         self.tasks, self.many, self.probes, self.is_trained = tasks, many, probes, is_trained
         self.claims, self.n_tasks = learner.claims, len(tasks.query.x)
@@ -27,7 +27,7 @@ class Patient:
 
     def widened(self) -> "Patient":
         """The same, before any question, to be asked while `widening.Widening` is entered."""
-        again = Patient(*self.told)
+        again = Patient(*self.arguments)
         again.is_widened = True
         return again
 

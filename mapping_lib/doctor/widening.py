@@ -55,9 +55,9 @@ def _widened(value: Any) -> Any:
 
 
 def _dtypes(value: Any) -> set[torch.dtype]:
-    found = set()
-    _each(value, lambda x: found.add(x.dtype) if isinstance(x, Tensor) else None)
-    return found
+    dtypes = set()
+    _each(value, lambda x: dtypes.add(x.dtype) if isinstance(x, Tensor) else None)
+    return dtypes
 
 
 def _each(value: Any, change) -> Any:

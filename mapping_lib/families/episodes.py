@@ -6,7 +6,8 @@ from functools import cached_property
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.checks import check_count, check_generator, check_tensor
+from mapping_lib.checks import check_count, check_tensor
+from mapping_lib.families.drawing import check_draw
 from mapping_lib.task import Batch, Task
 
 
@@ -35,8 +36,8 @@ class Episodes:
         check_tensor("x", self.x)
         check_tensor("classes", self.classes)
         if self.classes.ndim != 1 or self.classes.is_floating_point() or len(self.classes) != len(self.x):
-            shown = f"shape {tuple(self.classes.shape)} and dtype {self.classes.dtype}"
-            raise ValueError(f"classes has {shown}; allowed: one whole number for each of the {len(self.x)} examples")
+            form = f"shape {tuple(self.classes.shape)} and dtype {self.classes.dtype}"
+            raise ValueError(f"classes has {form}; allowed: one whole number for each of the {len(self.x)} examples")
         if len(self.classes) == 0 or int(self.classes.min()) < 0:
             raise ValueError("classes is empty or has numbers below 0; allowed: classes counted from 0")
         if check_count("n_way", self.n_way, at_least=1) > self.n_classes:
@@ -55,10 +56,7 @@ class Episodes:
         which class each label means, by its number (float32: exact up to 2 ** 24). Raises ValueError where a class
         has fewer examples than k_shot + n_query.
         """
-        check_count("n_tasks", n_tasks, at_least=1)
-        check_count("k_shot", k_shot, at_least=0)
-        check_count("n_query", n_query, at_least=0)
-        check_generator(generator)
+        check_draw(n_tasks, k_shot, n_query, generator)
         lots = torch.rand((n_tasks, self.n_classes), generator=generator, dtype=torch.float32)
         dealt = lots.argsort(-1)[:, : self.n_way]
         dealt = dealt if self.relabel else dealt.sort(-1).values

@@ -17,8 +17,7 @@ nearest_neighbour                  nothing                       S -> phi, the s
 bayes_ridge                        nothing                       S -> phi, Bayes' rule for noisy linear functions
 gaussian_prior, choice_prior       a distribution of phi         (theta, S) -> phi, Bayes' rule with a learned prior
 
-`uneven` lets any of them learn from tasks of several sizes.
-`continual` and `online_meta` train one network on several tasks that come one after the other, many sequences at once.
+`uneven` lets any of them learn from tasks of several sizes. Learners that one chapter uses stand in its folder.
 """
 
 from collections.abc import Callable

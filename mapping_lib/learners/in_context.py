@@ -66,5 +66,5 @@ def _check_tasks(tasks: Task, dtype: torch.dtype, reads_tokens: bool) -> None:
     check_tasks(tasks, dtype=dtype, whole_x=reads_tokens)
     support, query = tasks.support, tasks.query
     if query.y.shape[2:] != support.y.shape[2:]:
-        shown = f"{tuple(query.y.shape)} and tasks.support.y {tuple(support.y.shape)}"
-        raise ValueError(f"tasks.query.y has shape {shown}; allowed: targets of one length")
+        shapes = f"{tuple(query.y.shape)} and tasks.support.y {tuple(support.y.shape)}"
+        raise ValueError(f"tasks.query.y has shape {shapes}; allowed: targets of one length")

@@ -10,7 +10,7 @@ from torch import Tensor
 from mapping_lib.checks import check_batch, check_count, check_tasks, check_theta
 from mapping_lib.learners import MetaLearner
 from mapping_lib.networks import FunctionalNetwork
-from mapping_lib.over_tasks import over_tasks
+from mapping_lib.over_tasks import over_tasks, stacked
 from mapping_lib.task import Batch, Params, Task
 
 
@@ -68,8 +68,8 @@ def in_plain_words() -> Iterator[None]:
         yield
     except (RuntimeError, NotImplementedError) as problem:
         for pattern, sentence in CANNOT.items():
-            if found := re.search(pattern, str(problem)):
-                raise ValueError(sentence.format(*found.groups())) from problem
+            if match := re.search(pattern, str(problem)):
+                raise ValueError(sentence.format(*match.groups())) from problem
         raise
 
 
@@ -94,27 +94,10 @@ CANNOT = {
 """What PyTorch says, and what it means here."""
 
 
-def iterates_of_all(iterates: Callable, theta: Params, support: Batch, steps: int) -> Params:
+def paths_of_all(path_of_one: Callable, theta: Params, support: Batch) -> Params:
     """Every tensor of phi after 0 ... ``steps`` steps, for several tasks: ``(steps + 1, task, ...)``.
 
-    ``iterates(theta, support, steps)`` gives one task's phis as a list. No gradient is kept.
-
-    >>> halve = lambda theta, support, steps: [{"w": theta["w"] / 2**i} for i in range(steps + 1)]
-    >>> iterates_of_all(halve, {"w": torch.tensor(8.0)}, Batch(torch.ones(2, 1, 1), torch.ones(2, 1, 1)), 2)
-    {'w': tensor([[8., 8.],
-            [4., 4.],
-            [2., 2.]])}
-    """
-
-    def one_task(theta: Params, support: Batch) -> Params:
-        path = iterates(theta, support, steps)
-        return {name: torch.stack([phi[name] for phi in path]) for name in path[0]}
-
-    return paths_of_all(one_task, theta, support)
-
-
-def paths_of_all(path_of_one: Callable, theta: Params, support: Batch) -> Params:
-    """The same from ``path_of_one(theta, support)``, one task's iterates put together: ``(steps + 1, ...)``.
+    ``path_of_one(theta, support)`` gives one task's, ``(steps + 1, ...)``. No gradient is kept.
 
     >>> halve = lambda theta, support: {"w": theta["w"] / torch.tensor([1.0, 2.0])}
     >>> paths_of_all(halve, {"w": torch.tensor(8.0)}, Batch(torch.ones(3, 1, 1), torch.ones(3, 1, 1)))["w"].shape
@@ -168,7 +151,7 @@ def learner_by_steps(
     def adapt_path(theta: Params, support: Batch, *, steps: int) -> Params:
         check_count("steps", steps, at_least=0)
         check_batch("support", support, dtype=check_theta(theta, shapes), ndim=3, whole_x=model.reads_tokens)
-        return iterates_of_all(path, theta, support, steps)
+        return paths_of_all(lambda theta, support: stacked(path(theta, support, steps)), theta, support)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         check_tasks(tasks, dtype=check_theta(theta, shapes), whole_x=model.reads_tokens)

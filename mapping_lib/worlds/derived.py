@@ -145,8 +145,8 @@ class Mixed:
 def _check_alike(drawn: list[Task]) -> None:
     """Raise unless the examples of all families have one form."""
     for of, part in (("support", "x"), ("support", "y"), ("query", "x"), ("query", "y")):
-        found = [getattr(getattr(tasks, of), part) for tasks in drawn]
-        forms = [f"{tuple(t.shape)} {t.dtype}" for t in found]
+        tensors = [getattr(getattr(tasks, of), part) for tasks in drawn]
+        forms = [f"{tuple(t.shape)} {t.dtype}" for t in tensors]
         if len(set(forms)) > 1:
             raise ValueError(f"families draw a {of}.{part} of {', '.join(forms)}; allowed: one shape and dtype for all")
 
@@ -201,9 +201,9 @@ class NoisyDescriptions:
         tasks = check_drawn(self.family.sample(n_tasks, k_shot, n_query, generator=generator))
         clear = tasks.description
         deviation, blank = self._for_width(clear)
-        said = clear + deviation * torch.randn(clear.shape, generator=generator, dtype=clear.dtype)
+        noisy = clear + deviation * torch.randn(clear.shape, generator=generator, dtype=clear.dtype)
         lost = torch.rand((len(clear), 1), generator=generator, dtype=torch.float32) < self.missing
-        return tasks._replace(description=torch.where(lost, blank, said))
+        return tasks._replace(description=torch.where(lost, blank, noisy))
 
     def _for_width(self, description: Tensor) -> tuple[Tensor, Tensor]:
         """Noise and blank as tensors ``(feature,)``, for descriptions ``(task, feature)``."""

@@ -118,9 +118,9 @@ class Navigation:
             actions.append(mean + log_std.exp() * noise[..., t, :])
             position = position + self.speed * actions[-1].clamp(-1, 1)
             path.append(position)
-        return self._told(torch.stack(actions, 2), torch.stack(path, 2), goal)
+        return self._rollouts(torch.stack(actions, 2), torch.stack(path, 2), goal)
 
-    def _told(self, actions: Tensor, path: Tensor, goal: Tensor) -> Rollouts:
+    def _rollouts(self, actions: Tensor, path: Tensor, goal: Tensor) -> Rollouts:
         """End each episode where it first came near: what a policy did after that is left out."""
         near = ((path - goal[:, :, None]).abs().amax(-1) < self.near).cummax(-1).values
         alive = torch.cat([torch.ones_like(near[..., :1]), ~near[..., :-1]], -1).to(path.dtype)
@@ -139,8 +139,8 @@ class Navigation:
 
 def _check_goals(goals: Tensor) -> None:
     if not isinstance(goals, Tensor) or goals.ndim != 2 or goals.shape[-1] != 2 or not goals.is_floating_point():
-        shown = f"shape {tuple(goals.shape)}" if isinstance(goals, Tensor) else f"type {type(goals).__name__}"
-        raise ValueError(f"goals has {shown}; allowed: a tensor of real numbers, (task, 2)")
+        given = f"shape {tuple(goals.shape)}" if isinstance(goals, Tensor) else f"type {type(goals).__name__}"
+        raise ValueError(f"goals has {given}; allowed: a tensor of real numbers, (task, 2)")
 
 
 def _check_luck(noise: Tensor, goal: Tensor, horizon: int) -> None:

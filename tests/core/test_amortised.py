@@ -26,7 +26,7 @@ from mapping_lib.doctor import diagnose
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.amortised import BASE, WRITER, hypernetwork, n_weights, set_network
 from mapping_lib.learners.baselines import joint
-from mapping_lib.learners.many_tasks import iterates_of_all, one_each, through_adaptation, through_writing
+from mapping_lib.learners.many_tasks import one_each, paths_of_all, through_adaptation, through_writing
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import mlp
 from mapping_lib.set_networks import DeepSet
@@ -315,13 +315,13 @@ def test_the_doctor_finds_no_fault(make, steps: int):
 # Many tasks -------------------------------------------------------------------------------------------
 
 
-def test_iterates_of_all_stacks_every_tasks_iterates_and_keeps_no_graph():
+def test_paths_of_all_stacks_every_tasks_iterates_and_keeps_no_graph():
     theta = {"w": torch.tensor([1.0, 2.0], dtype=torch.float64).requires_grad_()}
 
-    def iterates(theta: Params, support: Batch, steps: int) -> list[Params]:
-        return [{"w": theta["w"] + i * support.y.mean()} for i in range(steps + 1)]
+    def path_of_one(theta: Params, support: Batch) -> Params:
+        return {"w": torch.stack([theta["w"] + i * support.y.mean() for i in range(4)])}
 
-    path = iterates_of_all(iterates, theta, TASKS.support, 3)
+    path = paths_of_all(path_of_one, theta, TASKS.support)
     expected = [[theta["w"].detach() + i * support.y.mean() for support, _ in each(TASKS)] for i in range(4)]
     assert_close(path["w"], torch.stack([torch.stack(row) for row in expected]), **FLOAT64)
     assert not path["w"].requires_grad

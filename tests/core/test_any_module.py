@@ -213,6 +213,15 @@ def test_training_can_begin_at_the_values_that_the_module_has(name: str):
     assert not any(torch.equal(fresh.init(generator=seeded(0))[n], p) for n, p in network.named_parameters())
 
 
+def test_a_network_that_is_a_function_already_can_still_begin_at_its_own_values():
+    network = mlp((1, 4, 1), nn.Tanh)
+    own = functional(functional(network), own_start=True)
+    assert_close(own.init(generator=seeded(0)), dict(network.named_parameters()))
+    assert_close(functional(own).init(generator=seeded(0)), dict(network.named_parameters()))
+    with pytest.raises(TypeError, match="generator is None"):
+        own.init(generator=None)
+
+
 def test_what_happens_to_a_module_later_does_not_reach_its_learner():
     network = mlp((1, 4, 1), nn.Tanh)
     learner = maml(functional(network, own_start=True), mse_loss)

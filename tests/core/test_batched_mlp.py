@@ -13,7 +13,7 @@ from torch.func import functional_call
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
-from mapping_lib.batched_mlp import hessian_product, is_relu_mlp, loss_gradient
+from mapping_lib.batched_mlp import adapt, hessian_product, is_relu_mlp, loss_gradient
 from mapping_lib.learners.baselines import joint
 from mapping_lib.learners.gradient import ALPHA_PREFIX, anil, fomaml, maml, meta_sgd
 from mapping_lib.networks import mlp
@@ -166,3 +166,14 @@ def test_the_gradient_of_each_task(sizes):
         value = mse_loss(functional_call(network, leaves, (one.x,)), one.y)
         expected.append(dict(zip(theta, torch.autograd.grad(value, list(leaves.values())), strict=True)))
     assert_close(found, stacked(expected), **FLOAT64)
+
+
+@pytest.mark.parametrize("k_shot", [0, 5])
+@pytest.mark.parametrize("sizes", SIZES)
+def test_inner_steps_may_begin_at_a_start_of_its_own_for_every_task(sizes, k_shot: int):
+    network, _, tasks = setting(sizes, maml, k_shot)
+    thetas = [random_theta(network, seed=i) for i in range(len(tasks.support.x))]
+    phi = adapt(stacked(thetas), [torch.tensor(0.1, dtype=torch.float64)] * len(thetas[0]), tasks.support, 3)
+    learner = maml(network, general_mse, alpha=0.1, steps=3)
+    expected = [learner.adapt(theta, batch) for theta, batch in zip(thetas, each_batch(tasks.support), strict=True)]
+    assert_close(phi, stacked(expected), **FLOAT64)
