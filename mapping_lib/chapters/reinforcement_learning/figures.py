@@ -13,7 +13,7 @@ from mapping_lib.study import Row
 PAPER = (-40.41, -11.68, -3.33, -3.23)
 """Finn et al. 2017, section 5.3: MAML's return after 0 to 3 updates, a mean over goals."""
 
-METHODS = {
+COLOUR_OF = {
     "MAML": "#0072B2",
     "MAML, 40 trajectories": "#00429D",
     "MAML, Adam": "#56B4E9",
@@ -55,7 +55,7 @@ def plot_returns(ax: Axes, rows: Mapping[str, Sequence[Row]]) -> Axes:
     for i, (method, cells) in enumerate(rows.items()):
         x = np.arange(len(cells)) + 0.04 * (i - len(rows) / 2)
         half = [cell.half for cell in cells]
-        colour = METHODS.get(method, COLOURS["truth"])
+        colour = COLOUR_OF.get(method, COLOURS["truth"])
         ax.errorbar(x, [cell.mean for cell in cells], half, color=colour, marker="o", ms=5, capsize=3, label=method)
     ax.set(xlabel="updates", ylabel="return", xticks=range(len(cells)))
     return ax

@@ -1,6 +1,6 @@
 """MAML for policies: the support is a function from phi to trajectories, so every inner step tries its own phi."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mapping_lib import inner_loop
 from mapping_lib.chapters.reinforcement_learning.methods_policies import experience, surrogate, surrogate_with_score
 from mapping_lib.checks import check_count, check_number, check_theta
-from mapping_lib.inner_loop import support_objective
+from mapping_lib.inner_loop import Loss, support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.many_tasks import one_each, through_adaptation
 from mapping_lib.networks import FunctionalNetwork, functional
@@ -17,7 +17,7 @@ from mapping_lib.task import Batch, Params, Task
 from mapping_lib.worlds.goals import Navigation, Rollouts
 
 Support = Callable[[Params], Batch]
-"""phi -> what a policy with the parameters phi lives through, as a `Batch` of `policies.experience`."""
+"""phi -> what a policy with the parameters phi lives through, as a `Batch` of `methods_policies.experience`."""
 
 
 def policy_maml(
@@ -32,11 +32,11 @@ def policy_maml(
 
     ``adapt(theta, support)`` takes a *function* for a support: each inner step calls it with the phi that it has
     reached, and descends the `surrogate` on what comes back; nothing is differentiated through the function.
-    ``adapt_path`` and ``meta_grad`` take the luck that `Navigation.sample` draws, and share it out evenly to the
-    steps. The meta-loss is minus the mean return after adaptation; the direction is an estimate of its gradient (up
-    to the scale of advantages), with the score-function term of the inner trajectories or without (see
-    `policies.surrogate_with_score`). ``alpha`` is one size for all steps, or one each, the last of which then holds
-    on. With ``steps=0`` this is joint training. Raises ValueError for numbers out of range.
+    ``adapt_path`` and ``meta_grad`` take the luck that `Navigation.sample` draws, and share it out evenly to the steps.
+    The meta-loss is minus the mean return after adaptation; the direction is an estimate of its gradient (up to the
+    scale of advantages), with the score-function term of the inner trajectories or without (see
+    `methods_policies.surrogate_with_score`). ``alpha`` is one size for all steps, or one each, the last of which then
+    holds on. With ``steps=0`` this is joint training. Raises ValueError for numbers out of range.
 
     >>> from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy
     >>> family = Navigation(horizon=5)
@@ -46,38 +46,80 @@ def policy_maml(
     >>> learner.adapt_path(theta, tasks.support, steps=2)["log_std"].shape
     torch.Size([3, 3, 2])
     """
-    model, rule = functional(policy), Alphas.of(alpha)
+    model, alphas = functional(policy), Alphas.of(alpha)
     default = check_count("steps", steps, at_least=0)
-    inner = surrogate_with_score if score_term else surrogate
+    updates = Updates(model, surrogate_with_score if score_term else surrogate, alphas)
 
     def adapt(theta: Params, support: Support, *, description=None, steps: int | None = None) -> Params:
-        check_theta(theta, model.shapes)
-        phi = dict(theta)
-        for i in range(check_count("steps", default if steps is None else steps, at_least=0)):
-            phi = inner_loop.adapt(phi, support_objective(model.predict, inner, support), alpha=rule.at(i), steps=1)
-        return phi
+        steps = check_count("steps", default if steps is None else steps, at_least=0)
+        return updates.over(theta, [support] * steps)
 
     def adapt_path(theta: Params, support: Batch, *, steps: int) -> Params:
         check_theta(theta, model.shapes)
-        path = [phi for phi, _ in live(model, family, rule, theta, support, steps)]
+        path = [phi for phi, _ in live(model, family, alphas, theta, support, steps)]
         return {name: torch.stack([phi[name] for phi in path]) for name in theta}
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         check_theta(theta, model.shapes)
-        *lived, (phi, _) = live(model, family, rule, theta, tasks.support, default)
+        *stages, (phi, _) = live(model, family, alphas, theta, tasks.support, default)
         judged = rollouts(model, family, phi, tasks.query)
-        # through what was lived: per task, a Batch with a leading dimension of steps
-        support = _stacked([batch for _, batch in lived], like=tasks.support)
-
-        def again(theta: Params, support: Batch) -> Params:
-            parts = iter(Batch(*part) for part in zip(*support, strict=True))
-            return adapt(theta, lambda phi: next(parts), steps=default)
-
-        adapted = Task(support, experience(judged), tasks.description)
-        _, direction = through_adaptation(again, model.predict, surrogate, theta, adapted)
+        lived = _stacked([stage.lived for stage in stages], like=tasks.support)
+        adapted = Task(lived, experience(judged), tasks.description)
+        _, direction = through_adaptation(updates.again, model.predict, surrogate, theta, adapted)
         return -judged.returns.mean(), direction
 
     return MetaLearner(model.init, adapt, model.predict, meta_grad, "no gradient", adapt_path)
+
+
+class Alphas(NamedTuple):
+    """The size of each inner step; the last one holds for all that follow.
+
+    >>> Alphas.of((0.1, 0.05)).at(0), Alphas.of((0.1, 0.05)).at(7)
+    (0.1, 0.05)
+    """
+
+    sizes: tuple[float, ...]
+
+    @classmethod
+    def of(cls, alpha: float | Sequence[float]) -> "Alphas":
+        """From one size for all steps, or one each. Raises ValueError for a size that is no number, or below 0."""
+        if isinstance(alpha, Sequence) and not isinstance(alpha, str):
+            if not alpha:
+                raise ValueError(f"alpha is {alpha!r}; allowed: one number, or one for each step")
+            return cls(tuple(check_number(f"alpha[{i}]", a, at_least=0) for i, a in enumerate(alpha)))
+        return cls((check_number("alpha", alpha, at_least=0),))
+
+    def at(self, step: int) -> float:
+        """The size of a step, counted from 0."""
+        return self.sizes[min(step, len(self.sizes) - 1)]
+
+
+class Updates(NamedTuple):
+    """The inner loop of one task: a step down ``loss`` on each support, one after the other."""
+
+    model: FunctionalNetwork
+    loss: Loss
+    alphas: Alphas
+
+    def over(self, theta: Params, supports: Iterable[Support | Batch]) -> Params:
+        """phi after a step on each of the supports: a function of phi, or a `Batch` that stays as it is."""
+        check_theta(theta, self.model.shapes)
+        phi = dict(theta)
+        for i, support in enumerate(supports):
+            objective = support_objective(self.model.predict, self.loss, support)
+            phi = inner_loop.adapt(phi, objective, alpha=self.alphas.at(i), steps=1)
+        return phi
+
+    def again(self, theta: Params, lived: Batch) -> Params:
+        """phi after the same steps on what the task has lived through in each, ``(step, row, feature)``."""
+        return self.over(theta, [Batch(x, y) for x, y in zip(*lived, strict=True)])
+
+
+class Stage(NamedTuple):
+    """The parameters of all tasks' policies, and what these lived through: None once all steps are done."""
+
+    phi: Params
+    lived: Batch | None
 
 
 def rollouts(policy: nn.Module | FunctionalNetwork, family: Navigation, phi: Params, luck: Batch) -> Rollouts:
@@ -115,35 +157,12 @@ def trials(policy: nn.Module, family: Navigation, luck: Batch) -> Support:
     return support
 
 
-class Alphas(NamedTuple):
-    """The size of each inner step; the last one holds for all that follow.
-
-    >>> Alphas.of((0.1, 0.05)).at(0), Alphas.of((0.1, 0.05)).at(7)
-    (0.1, 0.05)
-    """
-
-    sizes: tuple[float, ...]
-
-    @classmethod
-    def of(cls, alpha: float | Sequence[float]) -> "Alphas":
-        """From one size for all steps, or one each. Raises ValueError for a size that is no number, or below 0."""
-        if isinstance(alpha, Sequence) and not isinstance(alpha, str):
-            if not alpha:
-                raise ValueError(f"alpha is {alpha!r}; allowed: one number, or one for each step")
-            return cls(tuple(check_number(f"alpha[{i}]", a, at_least=0) for i, a in enumerate(alpha)))
-        return cls((check_number("alpha", alpha, at_least=0),))
-
-    def at(self, step: int) -> float:
-        """The size of a step, counted from 0."""
-        return self.sizes[min(step, len(self.sizes) - 1)]
-
-
 def live(
-    model: FunctionalNetwork, family: Navigation, rule: Alphas, theta: Params, luck: Batch, steps: int
-) -> Iterator[tuple[Params, Batch | None]]:
+    model: FunctionalNetwork, family: Navigation, alphas: Alphas, theta: Params, luck: Batch, steps: int
+) -> Iterator[Stage]:
     """phi before each step with what it lived through there, and at last phi after all steps with None.
 
-    ``rule`` has the sizes of the steps, ``luck`` is shared out to them evenly. Nothing is differentiated. Raises
+    ``alphas`` has the sizes of the steps, ``luck`` is shared out to them evenly. Nothing is differentiated. Raises
     ValueError where the trajectories cannot be shared out.
 
     >>> from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy
@@ -156,9 +175,9 @@ def live(
     """
     check_count("steps", steps, at_least=0)
     if luck.x.ndim != 4 or luck.x.shape[1] < steps or (steps and luck.x.shape[1] % steps):
-        shown = tuple(luck.x.shape)
         raise ValueError(
-            f"support.x has shape {shown}; allowed: (task, trajectory, horizon, 2), as many for each of {steps} steps"
+            f"support.x has shape {tuple(luck.x.shape)};"
+            f" allowed: (task, trajectory, horizon, 2), as many for each of {steps} steps"
         )
     phi, predict = one_each(theta, len(luck.x)), torch.func.vmap(model.predict)
     slopes = torch.func.vmap(torch.func.grad(lambda phi, x, y: surrogate(model.predict(phi, x), y)))
@@ -168,9 +187,9 @@ def live(
                 break
             act = lambda seen, phi=phi: predict(phi, seen)  # noqa: E731
             lived = experience(family.rollouts(act, Batch(*share)))
-            yield phi, lived
-            phi = inner_loop.inner_step(phi, slopes(phi, *lived), rule.at(i))
-    yield phi, None
+            yield Stage(phi, lived)
+            phi = inner_loop.inner_step(phi, slopes(phi, *lived), alphas.at(i))
+    yield Stage(phi, None)
 
 
 def _stacked(batches: list[Batch], *, like: Batch) -> Batch:

@@ -12,19 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.func import vjp, vmap
 
-from mapping_lib import inner_loop
-from mapping_lib.chapters.reinforcement_learning.methods import Alphas, live, policy_maml, rollouts
+from mapping_lib.chapters.reinforcement_learning.methods import Alphas, Updates, live, policy_maml, rollouts
 from mapping_lib.chapters.reinforcement_learning.methods_policies import (
     experience,
     log_probability,
     surrogate_with_score,
 )
 from mapping_lib.checks import check_number, check_theta
-from mapping_lib.inner_loop import support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.networks import functional
 from mapping_lib.params import as_params, flat
-from mapping_lib.task import Batch, Params, Task
+from mapping_lib.task import Params, Task
 from mapping_lib.twice import check_norms
 from mapping_lib.worlds.goals import Navigation
 
@@ -50,36 +48,34 @@ def trust_region_maml(
     >>> from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy
     >>> from mapping_lib.meta_training import meta_train
     >>> learner = trust_region_maml(GaussianPolicy((2, 8, 2)), Navigation(horizon=5))
-    >>> told = {"tasks_per_step": 2, "k_shot": 4, "n_query": 4, "generator": torch.Generator().manual_seed(0)}
-    >>> [p.step for p in meta_train(learner, Navigation(horizon=5), beta=1, outer_steps=2, optimiser="sgd", **told)]
+    >>> settings = {"tasks_per_step": 2, "k_shot": 4, "n_query": 4, "generator": torch.Generator().manual_seed(0)}
+    >>> [p.step for p in meta_train(learner, Navigation(horizon=5), beta=1, outer_steps=2, optimiser="sgd", **settings)]
     [1, 2]
     """
     check_number("limit", limit, above=0)
-    plain, model, rule = policy_maml(policy, family, alpha=alpha), functional(policy), Alphas.of(alpha)
+    plain, model, alphas = policy_maml(policy, family, alpha=alpha), functional(policy), Alphas.of(alpha)
     check_norms(model.module)
-
-    def adapted(theta: Params, support: Batch, x: Tensor) -> Tensor:
-        objective = support_objective(model.predict, surrogate_with_score, support)
-        return model.predict(inner_loop.adapt(theta, objective, alpha=rule.at(0), steps=1), x)
+    updates = Updates(model, surrogate_with_score, alphas)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         check_theta(theta, model.shapes)
-        (_, before), (phi, _) = live(model, family, rule, theta, tasks.support, 1)
+        (_, before), (phi, _) = live(model, family, alphas, theta, tasks.support, 1)
         judged = rollouts(model, family, phi, tasks.query)
         after, alive = experience(judged), judged.alive.flatten(1)
 
-        def say(vector: Tensor, every: int = 1) -> Tensor:
-            of_one = lambda support, x: adapted(as_params(vector, model.shapes), support, x)  # noqa: E731
+        def answers(vector: Tensor, every: int = 1) -> Tensor:
+            theta = as_params(vector, model.shapes)
+            of_one = lambda support, x: model.predict(updates.over(theta, [support]), x)  # noqa: E731
             return vmap(of_one)(before, after.x[:, ::every])
 
         here = flat(theta)
-        said, pull = vjp(say, here)
-        region = _Region(said, after.y, alive / alive.sum())
-        (slope,) = pull(torch.func.grad(region.loss)(said))
-        metric = gauss_newton(lambda v: say(v, EVERY), here, _fisher(said[:, ::EVERY], alive[:, ::EVERY]))
+        old, pull = vjp(answers, here)
+        region = _Region(old, after.y, alive / alive.sum())
+        (slope,) = pull(torch.func.grad(region.loss)(old))
+        metric = gauss_newton(lambda v: answers(v, EVERY), here, _fisher(old[:, ::EVERY], alive[:, ::EVERY]))
         step = _within(limit, conjugate_gradients(metric, -slope), metric)
         with torch.no_grad():
-            fitting = _shortened(step, lambda step: region.allows(say(here + step), limit))
+            fitting = _shortened(step, lambda step: region.allows(answers(here + step), limit))
         return -judged.returns.mean(), as_params(-fitting, model.shapes)
 
     return plain._replace(meta_grad=meta_grad, claims="no gradient")
@@ -100,14 +96,14 @@ def divergence(old: Tensor, new: Tensor) -> Tensor:
 def gauss_newton(outputs: Callable[[Tensor], Tensor], at: Tensor, weight: Tensor) -> Callable[[Tensor], Tensor]:
     """v -> Jᵀ (weight * J v), where J is the derivative of ``outputs`` at the vector ``at``.
 
-    With the `_fisher` of the outputs for a weight this is the Hessian of the mean divergence from what is said there.
+    With the `_fisher` of the outputs for a weight this is the Hessian of the mean divergence from the outputs there.
 
     >>> gauss_newton(lambda x: 3 * x, torch.zeros(2), torch.tensor([1.0, 2.0]))(torch.ones(2))
     tensor([ 9., 18.])
     """
-    said, pull = vjp(outputs, at)
+    value, pull = vjp(outputs, at)
     # pull is linear in what it is given, so its own derivative is J: a product forwards out of two backwards
-    _, push = vjp(lambda u: pull(u)[0], torch.zeros_like(said))
+    _, push = vjp(lambda u: pull(u)[0], torch.zeros_like(value))
     return lambda v: pull(weight * push(v)[0])[0]
 
 
@@ -130,24 +126,24 @@ def conjugate_gradients(product: Callable[[Tensor], Tensor], b: Tensor, *, steps
 
 
 class _Region(NamedTuple):
-    """What the adapted policies ``said``, what came of it, and how much each state counts."""
+    """What the adapted policies did (``old``: means and log stds), what came of it, and how much each state counts."""
 
-    said: Tensor
+    old: Tensor
     y: Tensor
     share: Tensor
 
-    def loss(self, said: Tensor) -> Tensor:
+    def loss(self, new: Tensor) -> Tensor:
         actions, worth = self.y[..., :-1], self.y[..., -1]
-        return -((log_probability(said, actions) - log_probability(self.said, actions)).exp() * worth).mean()
+        return -((log_probability(new, actions) - log_probability(self.old, actions)).exp() * worth).mean()
 
-    def allows(self, said: Tensor, limit: float) -> bool:
-        far = (divergence(self.said, said) * self.share).sum()
-        return bool((far <= limit) & (self.loss(said) < self.loss(self.said)))
+    def allows(self, new: Tensor, limit: float) -> bool:
+        far = (divergence(self.old, new) * self.share).sum()
+        return bool((far <= limit) & (self.loss(new) < self.loss(self.old)))
 
 
-def _fisher(said: Tensor, counts: Tensor) -> Tensor:
+def _fisher(y_hat: Tensor, counts: Tensor) -> Tensor:
     """The Fisher metric of mean and log standard deviation, by state, weighted: 1 / σ² and 2."""
-    log_std = said.chunk(2, -1)[1]
+    log_std = y_hat.chunk(2, -1)[1]
     metric = torch.cat([(-2 * log_std).exp(), torch.full_like(log_std, 2.0)], -1)
     return metric * (counts / counts.sum())[..., None]
 

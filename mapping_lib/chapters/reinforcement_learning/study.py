@@ -3,136 +3,142 @@
 How fair is it? All methods but the oracle and the hypernetwork have the network, the family, the number of
 trajectories and the form of the update in common: first a step of size alpha, then steps of alpha / 2. Two rows have
 40 trajectories for an update, as the paper's test has; all others 20, as its training. MAML has the paper's alpha,
-0.1, in training and after it. Those that were not trained for updates have theirs *tuned*: the best of `ALPHAS` by the
-return after three updates on `VALIDATION` goals, drawn by a seed that neither training nor the table uses. MAML is
-trained by trust region steps, as the paper's; of its theta, looked at every `LOOK` outer steps, the one is kept that is
-best after three updates on the same goals. This does the tuning again:
-
-    python -c "from mapping_lib.chapters.reinforcement_learning.study import tuned; print(tuned())"
+0.1, in training and after it. Those that were not trained for updates have theirs *tuned*, by `study_tuning`: the best
+by the return after three updates on `VALIDATION` goals, drawn by a seed that neither training nor the table uses. MAML
+is trained by trust region steps, as the paper's; of its theta, looked at every `LOOK` outer steps, the one is kept that
+is best after three updates on the same goals.
 """
 
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from mapping_lib.chapters.reinforcement_learning.methods import policy_maml, rollouts
-from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy, experience, surrogate
+from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy
 from mapping_lib.chapters.reinforcement_learning.methods_trust_region import trust_region_maml
+from mapping_lib.chapters.reinforcement_learning.methods_writing import write, writing
+from mapping_lib.checks import check_choice
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.amortised import hypernetwork, n_weights
 from mapping_lib.learners.many_tasks import one_each
-from mapping_lib.meta_training import meta_train
-from mapping_lib.networks import mlp
+from mapping_lib.meta_training import Progress
 from mapping_lib.study import Table, Tolerance, shipped_theta
-from mapping_lib.study.recipes import Recipe
-from mapping_lib.task import Batch, Params, Task
+from mapping_lib.study.recipes import Recipe, Training
+from mapping_lib.task import Params, Task
 from mapping_lib.worlds.goals import Navigation
 
-FAMILY = Navigation()
-TOLD = Navigation(show_goal=True)
+FAMILY, GOAL_IN_SIGHT = Navigation(), Navigation(show_goal=True)
 SIZES, SMALL = (2, 100, 100, 2), (2, 16, 16, 2)
 """The network of the paper, and a small one for the hypernetwork to write."""
 
 TRAJECTORIES, UPDATES = 20, 3
-MANY, MANY_TRAJECTORIES = ", 40 trajectories", 40
-ALPHA = {
-    "MAML": 0.1,
-    "MAML" + MANY: 0.1,
-    "MAML, Adam": 0.1,
-    "MAML, Adam, no score term": 0.1,
-    "pretrained": 0.5,
-    "pretrained" + MANY: 0.5,
-    "pretrained, not tuned": 0.1,
-    "random": 2.0,
-}
-"""The size of the first update; those after it are half as large."""
-
-ALPHAS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 VALIDATION, VALIDATION_SEED, LOOK = 40, 777, 25
 SEED, TEST_SEED = 0, 2026
 
-FILES = {
-    "MAML": "navigation_maml",
-    "MAML, Adam": "navigation_maml_adam",
-    "MAML, Adam, no score term": "navigation_maml_adam_no_score",
-    "pretrained": "navigation_pretrained",
-    "hypernetwork": "navigation_hypernetwork",
-    "oracle": "navigation_oracle",
+# Methods ----------------------------------------------------------------------------------------------
+
+
+class Method(NamedTuple):
+    """One row of the table: its learner, the file of its theta (None: nobody trained it), and what it is allowed.
+
+    ``make(policy, family, alphas)`` gives the learner; ``alpha`` is the size of the first update, those after it are
+    half as large. ``of_goal(theta, goals)`` gives the policies of those that know their goal and have no update.
+    """
+
+    make: Callable[[GaussianPolicy, Navigation, tuple[float, float]], MetaLearner]
+    file: str | None
+    alpha: float = 0.0
+    trajectories: int = TRAJECTORIES
+    sizes: tuple[int, ...] = SIZES
+    family: Navigation = FAMILY
+    of_goal: Callable[[Params, Tensor], Params] | None = None
+
+
+def _policy_maml(**settings) -> Callable:
+    return lambda policy, family, alphas: policy_maml(policy, family, alpha=alphas, **settings)
+
+
+def _written_each(theta: Params, goals: Tensor) -> Params:
+    return torch.func.vmap(partial(written, theta))(goals)
+
+
+_MAML = Method(lambda policy, family, alphas: trust_region_maml(policy, family, alpha=alphas), "navigation_maml", 0.1)
+_PRETRAINED = Method(_policy_maml(steps=0), "navigation_pretrained", 0.5)
+
+METHODS = {
+    "MAML": _MAML,
+    "MAML, 40 trajectories": _MAML._replace(trajectories=40),
+    "MAML, Adam": Method(_policy_maml(), "navigation_maml_adam", 0.1),
+    "MAML, Adam, no score term": Method(_policy_maml(score_term=False), "navigation_maml_adam_no_score", 0.1),
+    "pretrained": _PRETRAINED,
+    "pretrained, 40 trajectories": _PRETRAINED._replace(trajectories=40),
+    "pretrained, not tuned": _PRETRAINED._replace(alpha=0.1),
+    "random": _PRETRAINED._replace(file=None, alpha=2.0),
+    "hypernetwork": Method(
+        lambda policy, family, _: writing(policy, family), "navigation_hypernetwork", sizes=SMALL, of_goal=_written_each
+    ),
+    "oracle": _PRETRAINED._replace(
+        file="navigation_oracle",
+        alpha=0.0,
+        sizes=(4, *SIZES[1:]),
+        family=GOAL_IN_SIGHT,
+        of_goal=lambda theta, goals: one_each(theta, len(goals)),
+    ),
 }
-METHODS = (*ALPHA, "hypernetwork", "oracle")
+"""Only MAML is trained through inner steps, others meet them afterwards."""
+
+ALPHA = {name: method.alpha for name, method in METHODS.items() if method.of_goal is None}
+"""The size of the first update."""
 
 
 def learner(method: str, *, alpha: float | None = None) -> MetaLearner:
-    """The learner of one of `METHODS`; only MAML is trained through inner steps, others meet them afterwards.
+    """The learner of one of `METHODS`, with its own first alpha or another one.
 
     >>> sum(p.numel() for p in learner("MAML").init(generator=torch.Generator().manual_seed(0)).values())
     10604
     """
-    if method == "hypernetwork":
-        return writing(SMALL)
-    first = ALPHA.get(method, 0.0) if alpha is None else alpha
-    sizes, family = ((4, *SIZES[1:]), TOLD) if method == "oracle" else (SIZES, FAMILY)
-    policy, alphas = GaussianPolicy(sizes), (first, first / 2)
-    if method in ("MAML", "MAML" + MANY):
-        return trust_region_maml(policy, family, alpha=alphas)
-    steps, score_term = int(method.startswith("MAML")), not method.endswith("no score term")
-    return policy_maml(policy, family, alpha=alphas, steps=steps, score_term=score_term)
+    chosen = METHODS[check_choice("method", method, METHODS)]
+    first = chosen.alpha if alpha is None else alpha
+    return chosen.make(*policy_of(method), (first, first / 2))
 
 
-def writing(sizes: tuple[int, ...]) -> MetaLearner:
-    """A hypernetwork h that writes a policy from the goal, goal ↦ φ: the idea of a seed article, on real tasks.
+def policy_of(method: str) -> tuple[GaussianPolicy, Navigation]:
+    """The network that a method's phi belongs to, and what it sees."""
+    return GaussianPolicy(METHODS[method].sizes), METHODS[method].family
 
-    It is `amortised.hypernetwork`, trained on what the policies that it wrote have lived through.
 
-    >>> written = writing((2, 4, 2)).init(generator=torch.Generator().manual_seed(0))
-    >>> written["base.log_std"]
-    tensor([0., 0.])
-    """
-    policy = GaussianPolicy(sizes)
-    h = hypernetwork(policy, surrogate, writer=mlp((2, 32, n_weights(policy))))
-
-    def write(theta: Params, goals: Tensor) -> Params:
-        nothing = Batch(goals.new_zeros(0, 2), goals.new_zeros(0, 3))
-        return torch.func.vmap(lambda goal: h.adapt(theta, nothing, description=goal))(goals)
-
-    def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
-        with torch.no_grad():
-            lived = rollouts(policy, FAMILY, write(theta, tasks.description), tasks.query)
-        n_tasks = len(tasks.description)
-        nothing = Batch(*(torch.zeros(n_tasks, 0, width, dtype=torch.float32) for width in (2, 3)))
-        _, direction = h.meta_grad(theta, Task(nothing, experience(lived), tasks.description))
-        return -lived.returns.mean(), direction
-
-    return h._replace(meta_grad=meta_grad, claims="no gradient")
+@cache
+def theta_of(method: str) -> Params:
+    """The shipped theta; for "random" one that nobody trained."""
+    if METHODS[method].file is None:
+        return learner(method).init(generator=torch.Generator().manual_seed(SEED))
+    return shipped_theta(METHODS[method].file)
 
 
 def written(theta: Params, goal: Tensor) -> Params:
     """The policy that the hypernetwork writes for one ``goal (2,)``, without a try.
 
-    >>> theta = writing(SMALL).init(generator=torch.Generator().manual_seed(0))
-    >>> written(theta, torch.tensor([0.3, -0.3]))["log_std"].shape
+    >>> written(theta_of("hypernetwork"), torch.tensor([0.3, -0.3]))["log_std"].shape
     torch.Size([2])
     """
-    nothing = Batch(*(torch.zeros(0, width, dtype=torch.float32) for width in (2, 3)))
-    return _WRITER.adapt(theta, nothing, description=goal)
+    return write(_WRITER, theta, goal)
+
+
+_WRITER = learner("hypernetwork")
+
+# What is measured -------------------------------------------------------------------------------------
 
 
 def phis(method: str, theta: Params, tasks: Task, *, updates: int = UPDATES, alpha: float | None = None) -> Params:
     """phi after 0 ... ``updates`` updates: tensors ``(updates + 1, task, ...)``, all alike where there is no update."""
-    if method == "hypernetwork":
-        with torch.no_grad():
-            phi = torch.func.vmap(lambda goal: written(theta, goal))(tasks.description)
-        return {name: p.expand(updates + 1, *p.shape) for name, p in phi.items()}
-    if method == "oracle":
-        return {name: p.expand(updates + 1, *p.shape) for name, p in one_each(theta, len(tasks.description)).items()}
-    return learner(method, alpha=alpha).adapt_path(theta, tasks.support, steps=updates)
-
-
-def policy_of(method: str) -> tuple[GaussianPolicy, Navigation]:
-    """The network that a method's phi belongs to, and what it sees."""
-    sizes = {"hypernetwork": SMALL, "oracle": (4, *SIZES[1:])}.get(method, SIZES)
-    return GaussianPolicy(sizes), TOLD if method == "oracle" else FAMILY
+    of_goal = METHODS[method].of_goal
+    if of_goal is None:
+        return learner(method, alpha=alpha).adapt_path(theta, tasks.support, steps=updates)
+    with torch.no_grad():
+        phi = of_goal(theta, tasks.description)
+    return {name: p.expand(updates + 1, *p.shape) for name, p in phi.items()}
 
 
 def returns(method: str, theta: Params, tasks: Task, *, alpha: float | None = None) -> Tensor:
@@ -140,35 +146,15 @@ def returns(method: str, theta: Params, tasks: Task, *, alpha: float | None = No
 
     The trajectories that judge are never those that a policy learned from.
     """
-    path = phis(method, theta, tasks, alpha=alpha)
-    policy, family = policy_of(method)
-    rows = []
-    for step in range(UPDATES + 1):
-        if step and method in ("oracle", "hypernetwork"):  # it has no update: the same policy, the same luck
-            rows.append(rows[0])
-            continue
-        phi = {name: p[step] for name, p in path.items()}
-        rows.append(rollouts(policy, family, phi, tasks.query).returns.mean(-1))
-    return torch.stack(rows)
+    path, (policy, family) = phis(method, theta, tasks, alpha=alpha), policy_of(method)
+    # without an update it is the same policy with the same luck, which need act only once
+    steps = range(UPDATES + 1) if METHODS[method].of_goal is None else (0,)
+    phi_after = [{name: p[step] for name, p in path.items()} for step in steps]
+    rows = torch.stack([rollouts(policy, family, phi, tasks.query).returns.mean(-1) for phi in phi_after])
+    return rows.expand(UPDATES + 1, -1)
 
 
-_WRITER = writing(SMALL)
-
-
-@cache
-def theta_of(method: str) -> Params:
-    """The shipped theta; for "random" one that nobody trained."""
-    if method == "random":
-        return learner(method).init(generator=torch.Generator().manual_seed(SEED))
-    return shipped_theta(FILES[method.removesuffix(", not tuned").removesuffix(MANY)])
-
-
-def tuned(methods: tuple[str, ...] = ("pretrained", "random")) -> dict[str, dict[float, float]]:
-    """The return after three updates on the validation goals, for each method and alpha."""
-    return {m: {a: _validated(m, theta_of(m), alpha=a) for a in ALPHAS} for m in methods}
-
-
-def _validated(method: str, theta: Params, *, alpha: float | None = None) -> float:
+def validated(method: str, theta: Params, *, alpha: float | None = None) -> float:
     """The mean return after three updates on the validation goals."""
     drawn = torch.Generator().manual_seed(VALIDATION_SEED)
     tasks = FAMILY.sample(VALIDATION, UPDATES * TRAJECTORIES, TRAJECTORIES, generator=drawn)
@@ -177,10 +163,8 @@ def _validated(method: str, theta: Params, *, alpha: float | None = None) -> flo
 
 def score(method: str, setting: str, n: int, generator: Generator) -> Tensor:
     """The return of ``n`` goals after as many updates as the setting says."""
-    each_update = MANY_TRAJECTORIES if method.endswith(MANY) else TRAJECTORIES
-    tasks = FAMILY.sample(
-        n, UPDATES * each_update, TRAJECTORIES, generator=generator
-    )  # goals are drawn first: the same
+    k_shot = UPDATES * METHODS[method].trajectories
+    tasks = FAMILY.sample(n, k_shot, TRAJECTORIES, generator=generator)  # goals are drawn first: all meet the same
     key = method, tasks.description.numpy().tobytes()  # equal goals were drawn with equal luck
     if key not in _SCORES:  # all settings are columns of one adaptation: it is done once
         _SCORES[key] = returns(method, theta_of(method), tasks)
@@ -190,43 +174,43 @@ def score(method: str, setting: str, n: int, generator: Generator) -> Tensor:
 _SCORES: dict[tuple[str, bytes], Tensor] = {}
 
 
-def _trained(method: str, *, beta: float, outer_steps: int, k_shot: int) -> Recipe:
-    settings = {"beta": beta, "outer_steps": outer_steps, "k_shot": k_shot, "n_query": 20, "tasks_per_step": 20}
-
-    def train() -> Params:
-        *_, last = meta_train(
-            learner(method),
-            TOLD if method == "oracle" else FAMILY,
-            generator=torch.Generator().manual_seed(SEED),
-            schedule="cosine",
-            **settings,
-        )
-        return last.theta
-
-    return Recipe(train, {"method": method, "seed": SEED, "schedule": "cosine", **settings})
+# Recipes, and the table -------------------------------------------------------------------------------
 
 
-def _by_trust_region(outer_steps: int) -> Recipe:
-    settings = {"beta": 1.0, "outer_steps": outer_steps, "k_shot": 20, "n_query": 20, "tasks_per_step": 20}
-    settings |= {"optimiser": "sgd"}  # the direction is a whole step
-
-    def train() -> Params:
-        stream = meta_train(learner("MAML"), FAMILY, generator=torch.Generator().manual_seed(SEED), **settings)
-        looked_at = (progress.theta for progress in stream if progress.step % LOOK == 0)
-        return max(looked_at, key=lambda theta: _validated("MAML", theta))
-
-    return Recipe(train, {"method": "MAML", "seed": SEED, "limit": 0.01, "kept": "the best on validation", **settings})
+def _recipe(method: str, *names: str, remarks: dict | None = None, **given) -> Recipe:
+    """The recipe of a method's theta; fields of its training that are called ``names`` are stored, too."""
+    training = Training(partial(learner, method), METHODS[method].family, n_query=20, tasks_per_step=20, **given)
+    settings = training.settings("beta", "outer_steps", "k_shot", "n_query", "tasks_per_step", *names)
+    return Recipe(partial(training.theta, SEED), {"method": method, "seed": SEED, **(remarks or {}), **settings})
 
 
-RECIPES = {
-    FILES["MAML"]: _by_trust_region(outer_steps=300),
-    FILES["MAML, Adam"]: _trained("MAML, Adam", beta=0.006, outer_steps=200, k_shot=20),
-    FILES["MAML, Adam, no score term"]: _trained("MAML, Adam, no score term", beta=0.006, outer_steps=200, k_shot=20),
-    FILES["pretrained"]: _trained("pretrained", beta=0.006, outer_steps=100, k_shot=0),
-    FILES["oracle"]: _trained("oracle", beta=0.006, outer_steps=150, k_shot=0),
-    FILES["hypernetwork"]: _trained("hypernetwork", beta=0.005, outer_steps=200, k_shot=0),
+def _best_on_validation(stream: Iterator[Progress]) -> Params:
+    looked_at = (progress.theta for progress in stream if progress.step % LOOK == 0)
+    return max(looked_at, key=lambda theta: validated("MAML", theta))
+
+
+def _by_trust_region(method: str, **given) -> Recipe:
+    step = {"beta": 1.0, "optimiser": "sgd", "schedule": "constant"}  # the direction is a whole step
+    remarks = {"limit": 0.01, "kept": "the best on validation"}
+    return _recipe(method, "optimiser", remarks=remarks, keep=_best_on_validation, **step, **given)
+
+
+def _by_adam(method: str, **given) -> Recipe:
+    return _recipe(method, "schedule", **given)
+
+
+_RECIPE_OF = {
+    "MAML": _by_trust_region("MAML", outer_steps=300, k_shot=20),
+    "MAML, Adam": _by_adam("MAML, Adam", beta=0.006, outer_steps=200, k_shot=20),
+    "MAML, Adam, no score term": _by_adam("MAML, Adam, no score term", beta=0.006, outer_steps=200, k_shot=20),
+    "pretrained": _by_adam("pretrained", beta=0.006, outer_steps=100, k_shot=0),
+    "hypernetwork": _by_adam("hypernetwork", beta=0.005, outer_steps=200, k_shot=0),
+    "oracle": _by_adam("oracle", beta=0.006, outer_steps=150, k_shot=0),
 }
 """MAML by trust region steps, the others by Adam with cosine decay of beta; seed 0, fixed before any result."""
+
+FILES = {method: METHODS[method].file for method in _RECIPE_OF}
+RECIPES = {FILES[method]: recipe for method, recipe in _RECIPE_OF.items()}
 
 SETTINGS = {f"{i} updates" if i != 1 else "1 update": {"updates": i} for i in range(UPDATES + 1)}
 FIXED = {
@@ -239,4 +223,6 @@ FIXED = {
 # A walk that, by the last digit, arrives one move sooner leads to another update, and that to other walks: up to 7 of
 # 20 goals then have another return, by up to 2.7. The others' returns move by less than 0.001.
 TOLERANCE = Tolerance(0.05, "most scores", sample=40)
-TABLES = {"navigation": Table("return", METHODS, SETTINGS, score, FIXED, n=600, seed=TEST_SEED, tolerance=TOLERANCE)}
+TABLES = {
+    "navigation": Table("return", tuple(METHODS), SETTINGS, score, FIXED, n=600, seed=TEST_SEED, tolerance=TOLERANCE)
+}

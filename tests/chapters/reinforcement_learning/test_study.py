@@ -4,7 +4,7 @@ import pytest
 import torch
 from answers import wrong_answers
 
-from mapping_lib.chapters.reinforcement_learning import exercises
+from mapping_lib.chapters.reinforcement_learning import exercises, study_tuning
 from mapping_lib.chapters.reinforcement_learning import study as navigation
 from mapping_lib.chapters.reinforcement_learning.methods import rollouts, trials
 from mapping_lib.chapters.reinforcement_learning.study import (
@@ -27,6 +27,7 @@ from mapping_lib.chapters.reinforcement_learning.study import (
     written,
 )
 from mapping_lib.learners.many_tasks import one_each
+from mapping_lib.study import recipes as study_recipes
 from mapping_lib.task import Batch
 
 TABLE = TABLES["navigation"]
@@ -63,11 +64,10 @@ def test_training_meets_the_goals_that_the_test_above_counts(monkeypatch):
     met = []
 
     def watched(learner, family, *, generator, **settings):
-        learner.init(generator=generator)
         met.append(family.sample(20, settings["k_shot"], settings["n_query"], generator=generator).description)
         yield type("Progress", (), {"theta": {}})
 
-    monkeypatch.setattr(navigation, "meta_train", watched)
+    monkeypatch.setattr(study_recipes, "meta_train", watched)
     RECIPES[FILES["MAML, Adam"]].train()
     g = seeded(SEED)
     learner("MAML, Adam").init(generator=g)
@@ -77,9 +77,17 @@ def test_training_meets_the_goals_that_the_test_above_counts(monkeypatch):
 def test_of_the_thetas_looked_at_the_best_on_validation_is_kept(monkeypatch):
     steps = range(1, 101)
     stream = [type("Progress", (), {"theta": {"w": step}, "step": step}) for step in steps]
-    monkeypatch.setattr(navigation, "meta_train", lambda *_, **__: iter(stream))
-    monkeypatch.setattr(navigation, "_validated", lambda method, theta: -abs(theta["w"] - 60))
+    monkeypatch.setattr(study_recipes, "meta_train", lambda *_, **__: iter(stream))
+    monkeypatch.setattr(navigation, "validated", lambda method, theta: -abs(theta["w"] - 60))
     assert RECIPES[FILES["MAML"]].train() == {"w": 50}  # of 25, 50, 75 and 100
+
+
+def test_tuning_tells_every_return_and_the_best_on_the_validation_goals(monkeypatch):
+    monkeypatch.setattr(study_tuning, "validated", lambda method, theta, *, alpha: -abs(alpha - 0.4))
+    lines = list(study_tuning.tune())
+    assert len(lines) == 2 * (len(study_tuning.ALPHAS) + 1)
+    assert lines[0] == "pretrained: alpha 0.02: -0.38"
+    assert lines[-1] == "random: best alpha 0.5"
 
 
 @pytest.mark.parametrize("method", ["MAML", "pretrained"])
@@ -93,7 +101,7 @@ def test_returns_are_those_of_adapting_one_goal_after_the_other(method: str):
         assert float(got[3, i]) == pytest.approx(float(judged.returns.mean()), abs=0.05)
 
 
-def test_who_is_told_needs_no_update_and_the_policy_is_that_written_for_the_goal():
+def test_who_knows_the_goal_needs_no_update_and_the_policy_is_that_written_for_the_goal():
     tasks = FAMILY.sample(3, UPDATES * TRAJECTORIES, TRAJECTORIES, generator=seeded(6))
     for method in ("hypernetwork", "oracle"):
         rows = returns(method, theta_of(method), tasks)
