@@ -11,8 +11,13 @@ from mapping_lib.page.plots import COLOURS, METHODS
 from mapping_lib.task import Batch
 
 SHADES = LinearSegmentedColormap.from_list("errors", ["white", "#E9A06A", COLOURS["rival"]])
-FAMILIES = {"MAML": METHODS["MAML"], "joint": METHODS["joint training"], "nearest": "#000000"}
-"""The colour of a method, by how its name begins or ends; all others are grey."""
+META, JOINT, NEIGHBOURS, OTHERS = METHODS["MAML"], METHODS["joint training"], "#000000", "#777777"
+COLOUR_OF = {
+    **dict.fromkeys(("MAML", "MAML, relabelled", "online MAML", "online MAML, no memory"), META),
+    **dict.fromkeys(("joint", "joint, heads"), JOINT),
+    "nearest neighbour": NEIGHBOURS,
+}
+"""The colour of a method; all others are grey."""
 
 
 def plot_examples(ax: Axes, batch: Batch, n: int) -> Axes:
@@ -64,7 +69,7 @@ def plot_rows(ax: Axes, names: Sequence[str], rows: Mapping[str, object], *, cha
     """
     for place, name in enumerate(names):
         if name in rows:
-            row, colour = rows[name], colour_of(name)
+            row, colour = rows[name], COLOUR_OF.get(name, OTHERS)
             ax.plot([row.low, row.high], [place, place], color=colour, lw=3)
             ax.plot([row.mean], [place], "o", ms=8, color=colour)
             beside = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
@@ -73,8 +78,3 @@ def plot_rows(ax: Axes, names: Sequence[str], rows: Mapping[str, object], *, cha
     ax.set_yticks(range(len(names)), names)
     ax.set(xlim=(0, 1.22 * chance), ylim=(len(names) - 0.5, -0.5), xlabel="share of wrong labels")
     return ax
-
-
-def colour_of(method: str) -> str:
-    """The colour of a method: blue for meta-learning, orange for joint training, black for neighbours, grey else."""
-    return next((colour for part, colour in FAMILIES.items() if part in method), "#777777")

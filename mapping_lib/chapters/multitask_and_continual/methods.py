@@ -9,7 +9,7 @@ rehearsal             the mean over the tasks so far, of which only a few exampl
 joint                 the mean over all tasks at once: there is no "one after the other" any more
 EWC                   the loss of the current task, and a pull towards what old tasks need
 
-`online_meta` descends the loss *after adaptation* instead.
+`methods_online` descends the loss *after adaptation* instead.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -55,7 +55,7 @@ def sequence_model(network: nn.Module, loss: Loss, *, heads: int = 1) -> Model:
     """
     check_count("heads", heads, at_least=1)
     model, loss = functional(network), inner_loop.strict(loss)
-    check_norms(model.module)  # `online_meta` takes the gradient around all sequences
+    check_norms(model.module)  # `methods_online` takes the gradient around all sequences
 
     def init(n: int, *, generator: Generator) -> Params:
         drawn = [model.init(generator=generator) for _ in range(n)]

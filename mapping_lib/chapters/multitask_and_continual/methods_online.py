@@ -1,6 +1,6 @@
 """Meta-learning on the few tasks of a sequence, all at once or as they come: (theta, S_i) -> phi_i.
 
-theta is judged after adaptation, and each task starts from theta itself. As in `continual`, everything runs for many
+theta is judged after adaptation, and each task starts from theta itself. As in `methods`, everything runs for many
 sequences at once, by Adam.
 """
 

@@ -5,103 +5,38 @@ of its own; all methods meet the same sequences and starts. ``MEMORY`` examples 
 rehearsal keeps, what adaptation sees, and what nearest neighbours are searched in. Nobody ever trains on forms that
 judge.
 
-How the settings were chosen: `continual_tuning` tries each method's own grid on 30 sequences of other forms
+How the settings were chosen: `study_tuning` tries each method's own choices on 30 sequences of other forms
 (``judged_on="tuning"``: trained on the first six forms, judged on the next three), and keeps the best. No theta is
 shipped: all are trained in seconds.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
-from torch.nn.functional import cross_entropy
 
 from mapping_lib.chapters.multitask_and_continual.family import DigitSequences, of_task
-from mapping_lib.chapters.multitask_and_continual.methods import (
-    Model,
-    errors,
-    sequence_model,
-    train_in_sequence,
-    train_jointly,
+from mapping_lib.chapters.multitask_and_continual.methods import Model, errors
+from mapping_lib.chapters.multitask_and_continual.methods_online import errors_after
+from mapping_lib.chapters.multitask_and_continual.study_methods import (
+    CHOSEN,
+    HIDDEN,
+    IN_ORDER,
+    INNER_STEPS,
+    MEMORY,
+    METHODS,
+    METHODS_OF,
+    OLD,
+    train,
 )
-from mapping_lib.chapters.multitask_and_continual.methods_online import (
-    Inner,
-    errors_after,
-    follow_the_meta_leader,
-    meta_train_each,
-)
-from mapping_lib.networks import mlp
 from mapping_lib.study import Table, Tolerance
 from mapping_lib.study.recipes import Recipe
 from mapping_lib.task import Batch, Params, Task
 
-OLD, HIDDEN, MEMORY = 4, 40, 10
-INNER_STEPS = 3
 TRAIN, TEST = {"pairs": 20, "relabelled": 8}, {"pairs": 25, "relabelled": 10}
 """Images of each label that a task brings to train on, and that judge it."""
-
-
-class Chosen(NamedTuple):
-    """A method's settings: Adam's step size and steps a task, EWC's lambda, and the inner alpha of meta-training.
-
-    ``adapt`` are the step sizes of adaptation: to an old task by 3 steps, to the new one by 3, to the new one by 50.
-    """
-
-    lr: float = 0.01
-    steps: int = 20
-    penalty: float = 0.0
-    alpha: float = 0.5
-    adapt: tuple[float, float, float] = (0.1, 0.1, 0.1)
-
-
-METHODS = (
-    "from scratch",
-    "sequential",
-    "EWC",
-    "rehearsal",
-    "joint",
-    "sequential, heads",
-    "joint, heads",
-    "MAML",
-    "MAML, relabelled",
-    "online MAML",
-    "online MAML, no memory",
-    "nearest neighbour",
-)
-
-METHODS_OF = {
-    "pairs": METHODS,
-    "relabelled": tuple(name for name in METHODS if name != "EWC" and not name.startswith("online")),
-}
-"""What is measured on which kind. Where tasks contradict each other, a pull towards old answers has no point."""
-
-CHOSEN = {
-    "pairs": {
-        "from scratch": Chosen(adapt=(0.5, 0.5, 0.8)),
-        "sequential": Chosen(lr=0.003, adapt=(0.3, 0.3, 0.5)),
-        "EWC": Chosen(lr=0.003, penalty=100.0, adapt=(0.3, 0.3, 0.5)),
-        "rehearsal": Chosen(lr=0.03, adapt=(0.3, 0.5, 0.5)),
-        "joint": Chosen(lr=0.003, adapt=(0.3, 0.3, 0.5)),
-        "sequential, heads": Chosen(adapt=(0.1, 0.03, 0.8)),
-        "joint, heads": Chosen(adapt=(0.8, 0.03, 0.5)),
-        "MAML": Chosen(steps=15, alpha=0.8, adapt=(0.5, 0.5, 0.8)),
-        "MAML, relabelled": Chosen(steps=15, adapt=(0.3, 0.3, 0.5)),
-        "online MAML": Chosen(steps=15, alpha=0.8, adapt=(0.5, 0.5, 0.8)),
-        "online MAML, no memory": Chosen(steps=15, adapt=(0.3, 0.3, 0.5)),
-    },
-    "relabelled": {
-        "from scratch": Chosen(adapt=(0.8, 0.8, 0.5)),
-        "sequential": Chosen(lr=0.003, adapt=(0.5, 0.8, 0.8)),
-        "rehearsal": Chosen(lr=0.003, adapt=(0.5, 0.8, 0.8)),
-        "joint": Chosen(lr=0.003, adapt=(0.5, 0.8, 0.8)),
-        "sequential, heads": Chosen(lr=0.03, adapt=(0.1, 0.1, 0.3)),
-        "joint, heads": Chosen(adapt=(0.0, 0.1, 0.5)),
-        "MAML": Chosen(lr=0.03, steps=15, alpha=0.8, adapt=(0.8, 0.8, 0.8)),
-        "MAML, relabelled": Chosen(lr=0.03, steps=15, alpha=0.8, adapt=(0.8, 0.8, 0.3)),
-    },
-}
-"""What `continual_tuning` chose."""
 
 
 def wrong(y_hat: Tensor, y: Tensor) -> Tensor:
@@ -127,39 +62,6 @@ def draw(kind: str, n: int, generator: Generator, judged_on: str = "held out") -
     return tasks, Batch(*(part[:, :OLD] for part in tasks.support))
 
 
-def make_model(kind: str, method: str) -> Model:
-    """The network 64-40-n: with ``heads`` in the method's name, one head for each of the five tasks."""
-    n_way, heads = DigitSequences(kind).n_way, OLD + 1 if "heads" in method else 1
-    return sequence_model(mlp((64, HIDDEN, heads * n_way)), cross_entropy, heads=heads)
-
-
-def inner(kind: str, method: str, alpha: float) -> Inner:
-    """How a MAML practises: 3 steps on ten examples, judged on twenty others of the same task."""
-    n_way = DigitSequences(kind).n_way
-    return Inner(alpha, INNER_STEPS, MEMORY, 20, n_way, relabel="relabelled" in method)
-
-
-def train(kind: str, method: str, seen: Batch, chosen: Chosen, generator: Generator) -> tuple[Model, list[Params]]:
-    """Train one method on the tasks ``seen``; give its parameters after each task, or the final ones alone."""
-    model, n_tasks = make_model(kind, method), seen.x.shape[1]
-    starts = model.init(len(seen.x), generator=generator)
-    how = {"steps": chosen.steps, "lr": chosen.lr}
-    practice = inner(kind, method, chosen.alpha)
-    if method == "from scratch":
-        return model, [starts]
-    if method.startswith("joint"):
-        return model, [train_jointly(model, starts, seen, **how | {"steps": n_tasks * chosen.steps})]
-    if method.startswith("MAML"):
-        how["steps"] *= n_tasks
-        return model, [meta_train_each(model, starts, seen, practice, **how, generator=generator)]
-    if method.startswith("online"):
-        remember = "no memory" not in method
-        thetas = follow_the_meta_leader(model, starts, seen, practice, remember=remember, **how, generator=generator)
-        return model, list(thetas)
-    kept = MEMORY if method == "rehearsal" else 0
-    return model, list(train_in_sequence(model, starts, seen, kept=kept, penalty=chosen.penalty, **how))
-
-
 # What is measured -------------------------------------------------------------------------------------
 
 SETTINGS = {
@@ -169,17 +71,28 @@ SETTINGS = {
     "new task, 50 steps": {"tasks": "the fifth", "adapted": "50 steps on ten examples of it"},
 }
 
-IN_ORDER = ("sequential", "EWC", "rehearsal", "sequential, heads", "online MAML")
-"""The methods that meet the tasks one after the other, and whose matrix of errors is stored."""
+
+class Adaptation(NamedTuple):
+    """Which tasks are judged after an adaptation, and of how many steps."""
+
+    on: Sequence[int]
+    steps: int
+
+
+ADAPTATIONS = {
+    "all tasks, 3 steps": Adaptation(range(OLD), INNER_STEPS),
+    "new task, 3 steps": Adaptation([OLD], INNER_STEPS),
+    "new task, 50 steps": Adaptation([OLD], 50),
+}
+"""All `SETTINGS` but the first."""
 
 CELLS = {f"after {i}, on {j}": {"after": i, "on": j} for i in range(1, OLD + 1) for j in range(1, OLD + 1)}
 
 
 def adapted_errors(model: Model, params: Params, tasks: Task, setting: str, alpha: float) -> Tensor:
-    """The errors ``(sequence,)`` after adaptation, in one of the last three of `SETTINGS`."""
-    on = range(OLD) if setting.startswith("all") else [OLD]
-    steps = 50 if setting.endswith("50 steps") else INNER_STEPS
-    return errors_after(model, params, tasks, wrong, on=on, k_shot=MEMORY, alpha=alpha, steps=steps).mean(1)
+    """The errors ``(sequence, task)`` after one of `ADAPTATIONS`, by steps of size ``alpha`` on ten examples."""
+    on, steps = ADAPTATIONS[setting]
+    return errors_after(model, params, tasks, wrong, on=on, k_shot=MEMORY, alpha=alpha, steps=steps)
 
 
 def matrix(model: Model, path: list[Params], tasks: Task, alpha: float | None = None) -> Tensor:
@@ -190,8 +103,7 @@ def matrix(model: Model, path: list[Params], tasks: Task, alpha: float | None = 
     if alpha is None:
         rows = [errors(model, params, tasks.query, wrong)[:, :OLD] for params in path]
     else:
-        how = {"on": range(OLD), "k_shot": MEMORY, "alpha": alpha, "steps": INNER_STEPS}
-        rows = [errors_after(model, theta, tasks, wrong, **how) for theta in path]
+        rows = [adapted_errors(model, theta, tasks, "all tasks, 3 steps", alpha) for theta in path]
     return torch.stack(rows, 1)
 
 
@@ -200,17 +112,18 @@ def outcomes(kind: str, method: str, n: int, seed: int) -> dict[str, Tensor]:
     """The errors ``(n,)`` of one method on ``n`` sequences, in all `SETTINGS` and `CELLS`."""
     generator = torch.Generator().manual_seed(seed)
     tasks, seen = draw(kind, n, generator)
-    if method == "nearest neighbour":
+    row = METHODS[method]
+    if row.train is None:
         return neighbours(tasks)
     chosen = CHOSEN[kind][method]
     model, path = train(kind, method, seen, chosen, generator)
-    found = {"all tasks": errors(model, path[-1], tasks.query, wrong)[:, :OLD].mean(1)}
-    for setting, alpha in zip(list(SETTINGS)[1:], chosen.adapt, strict=True):
-        found[setting] = adapted_errors(model, path[-1], tasks, setting, alpha)
-    if method in IN_ORDER:
-        cells = matrix(model, path, tasks, chosen.adapt[0] if "MAML" in method else None)
-        found |= dict(zip(CELLS, cells.flatten(1).unbind(1), strict=True))
-    return found
+    scores = {"all tasks": errors(model, path[-1], tasks.query, wrong)[:, :OLD].mean(1)}
+    for setting, alpha in zip(ADAPTATIONS, chosen.adapt, strict=True):
+        scores[setting] = adapted_errors(model, path[-1], tasks, setting, alpha).mean(1)
+    if row.in_order:
+        cells = matrix(model, path, tasks, chosen.adapt[0] if row.meta else None)
+        scores |= dict(zip(CELLS, cells.flatten(1).unbind(1), strict=True))
+    return scores
 
 
 def neighbours(tasks: Task) -> dict[str, Tensor]:
@@ -237,7 +150,7 @@ def _table(kind: str, methods: tuple[str, ...], settings: dict, rough: Tolerance
     fixed = {"kind": kind, "old tasks": OLD, "memory": MEMORY, "train": TRAIN[kind], "test": TEST[kind]}
     chosen = {method: CHOSEN[kind][method]._asdict() for method in methods if method in CHOSEN[kind]}
     fixed |= {"network": network, "chosen": chosen}
-    several = {method: rough for method in methods if "MAML" in method}
+    several = {method: rough for method in methods if METHODS[method].meta}
     settled = {"fixed": fixed, "at_once": 30, "tolerance": TOLERANCE, "rough": several}
     return Table("share of wrong labels", methods, settings, score, **settled)
 
