@@ -19,7 +19,6 @@ COMMANDS = {
     "tools.editions": ["student"],
     "study": ["--train", "--tune", "sinusoids"],
     "chapters.few_shot_images.study_omniglot": ["--episodes"],
-    "chapters.few_shot_images.study_tuning": [],
 }
 """Every command of the library, with a word that its help must have."""
 

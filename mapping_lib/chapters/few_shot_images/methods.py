@@ -23,11 +23,11 @@ import torch
 from torch import nn
 
 from mapping_lib.chapters.few_shot_images.methods_features import BODY, HEAD, on_features
+from mapping_lib.checks import check_choice
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.baselines import joint, joint_adam, nearest_neighbour
+from mapping_lib.learners.baselines import joint_adam, nearest_neighbour
 from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.prototypes import prototypical
-from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import conv_net
 from mapping_lib.study import shipped_theta
 from mapping_lib.task import Params, TaskFamily
@@ -75,8 +75,10 @@ TUNED: dict[tuple[str, int, int], Tuned] = {
 }
 """The steps chosen for (method, N, K). What is not chosen for 20 ways is that of 5 ways."""
 
-INNER = Tuned(0.3, 3)
-"""The inner steps of MAML and ANIL in training, chosen before on the validation alphabet (`study_tuning`)."""
+JUDGED_WAYS = (5, 20)
+"""The numbers of classes that MAML and ANIL have a theta for: their last layer has so many outputs."""
+
+# Learners ---------------------------------------------------------------------------------------------
 
 
 def body() -> nn.Sequential:
@@ -84,9 +86,87 @@ def body() -> nn.Sequential:
     return conv_net(1, FILTERS)[:-1]
 
 
-def head_learner(n_way: int, tuned: Tuned) -> MetaLearner:
-    """Gradient steps on the last layer alone."""
-    return on_features(body(), maml(nn.Linear(FEATURES, n_way), cross_entropy, **tuned._asdict()), cross_entropy)
+def embedding(norm: str = "none", n_way: int = 5) -> MetaLearner:
+    """A prototypical network whose embedding is normalised in one of the ways of `networks.conv_net`."""
+    return prototypical(conv_net(EMBEDDING, FILTERS, norm=norm), n_way)
+
+
+def _last_layer(n_way: int, **steps: float) -> MetaLearner:
+    return on_features(body(), maml(nn.Linear(FEATURES, n_way), cross_entropy, **steps), cross_entropy)
+
+
+# Where they start -------------------------------------------------------------------------------------
+
+Read = Callable[[str], Params]
+"""A trained theta, by its name in `study_training.TRAINING`."""
+
+
+def glyphs_theta(name: str) -> Params:
+    """A shipped theta by its name in `study_training.TRAINING`, in 32 bits again.
+
+    >>> {p.dtype for p in glyphs_theta("joint").values()}
+    {torch.float32}
+    """
+    return {name: p.float() for name, p in shipped_theta(f"glyphs_{name}").items()}
+
+
+def _joint_body(n_way: int, read: Read) -> Params:
+    return {BODY + name: p for name, p in read("joint").items()}
+
+
+def _joint_body_and_new_head(n_way: int, read: Read) -> Params:
+    """A new last layer begins with no opinion."""
+    shapes = {"weight": (n_way, FEATURES), "bias": (n_way,)}
+    head = {HEAD + name: torch.zeros(shape, dtype=torch.float32) for name, shape in shapes.items()}
+    return _joint_body(n_way, read) | head
+
+
+def _trained_for_ways(method: str) -> Callable[[int, Read], Params]:
+    def theta(n_way: int, read: Read) -> Params:
+        if n_way not in JUDGED_WAYS:
+            raise ValueError(f"n_way is {n_way}; allowed: {JUDGED_WAYS}, which {method} was trained for")
+        return read(f"{method.lower()}_{n_way}way")
+
+    return theta
+
+
+# The table --------------------------------------------------------------------------------------------
+
+
+class Method(NamedTuple):
+    """One row of the table: a learner, where it starts, and the steps that were tried.
+
+    ``make(n_way)`` gives the learner, of those that take steps ``make(n_way, alpha=..., steps=...)``. ``theta(n_way,
+    read)`` is where it starts; None are random weights. ``choices`` are what `study_tuning` tries.
+    """
+
+    make: Callable[..., MetaLearner]
+    theta: Callable[[int, Read], Params] | None
+    choices: tuple[Tuned, ...] = ()
+
+
+def _grid(alphas: tuple[float, ...], steps: tuple[int, ...]) -> tuple[Tuned, ...]:
+    return tuple(Tuned(alpha, m) for alpha in alphas for m in steps)
+
+
+METHODS = {
+    "pixel 1-NN": Method(nearest_neighbour, lambda n_way, read: {}),
+    "from scratch": Method(
+        lambda n_way, **steps: joint_adam(conv_net(n_way, FILTERS), cross_entropy, **steps),
+        None,
+        _grid((0.003, 0.01), (10, 40)),
+    ),
+    "joint training": Method(_last_layer, _joint_body_and_new_head, _grid((0.001, 0.003, 0.01, 0.03, 0.1), (10, 50))),
+    "joint features": Method(lambda n_way: on_features(body(), prototypical(None, n_way), cross_entropy), _joint_body),
+    "MAML": Method(
+        lambda n_way, **steps: maml(conv_net(n_way, FILTERS), cross_entropy, **steps),
+        _trained_for_ways("MAML"),
+        _grid((0.1, 0.3), (3, 10, 20)),
+    ),
+    "ANIL": Method(_last_layer, _trained_for_ways("ANIL"), _grid((0.1, 0.3), (3, 10, 20))),
+    "prototypical": Method(lambda n_way: embedding(n_way=n_way), lambda n_way, read: read("prototypical")),
+}
+"""All methods, from those that learn nothing beforehand to those that learn to learn."""
 
 
 def _chosen(method: str, n_way: int, k_shot: int) -> Tuned | None:
@@ -100,132 +180,21 @@ def learner_of(method: str, n_way: int, k_shot: int = 1, tuned: Tuned | None = N
     >>> learner_of("prototypical", 5).claims
     'exact'
     """
+    make = METHODS[check_choice("method", method, METHODS)].make
     tuned = tuned or _chosen(method, n_way, k_shot)
-    match method:
-        case "pixel 1-NN":
-            return nearest_neighbour(n_way)
-        case "from scratch":
-            return joint_adam(conv_net(n_way, FILTERS), cross_entropy, **tuned._asdict())
-        case "joint training" | "ANIL":
-            return head_learner(n_way, tuned)
-        case "joint features":
-            return on_features(body(), prototypical(None, n_way), cross_entropy)
-        case "MAML":
-            return maml(conv_net(n_way, FILTERS), cross_entropy, **tuned._asdict())
-        case "prototypical":
-            return prototypical(conv_net(EMBEDDING, FILTERS), n_way)
-    raise ValueError(f"method is {method!r}; allowed: {', '.join(map(repr, METHODS))}")
+    return make(n_way, **tuned._asdict()) if tuned else make(n_way)
 
 
-METHODS = ("pixel 1-NN", "from scratch", "joint training", "joint features", "MAML", "ANIL", "prototypical")
-"""All methods, from those that learn nothing beforehand to those that learn to learn."""
-
-JUDGED_WAYS = (5, 20)
-"""The numbers of classes that MAML and ANIL have a theta for: their last layer has so many outputs."""
-
-
-# The trained theta ------------------------------------------------------------------------------------
-
-
-_LAST = list(dict(conv_net(1, FILTERS).named_parameters()))[-2:]
-
-
-class Training(NamedTuple):
-    """How one theta is trained: the learner, its tasks, and what `meta_train` is told."""
-
-    learner: Callable[[Source], MetaLearner]
-    tasks: Callable[[Source], TaskFamily]
-    outer_steps: int
-    tasks_per_step: int
-    k_shot: int = 1
-    n_query: int = 3
-    beta: float = 0.003
-    seed: int = 0
-    body_only: bool = False
-
-    def theta(self, source: Source) -> Params:
-        """Train on the tasks of ``source``; the numbers are rounded to 16 bits, as they are stored."""
-        told = {name: getattr(self, name) for name in ("outer_steps", "tasks_per_step", "k_shot", "n_query", "beta")}
-        g = torch.Generator().manual_seed(self.seed)
-        stream = meta_train(self.learner(source), self.tasks(source), generator=g, schedule="cosine", **told)
-        for progress in stream:
-            theta = progress.theta
-        kept = {name: p for name, p in theta.items() if not (self.body_only and name in _LAST)}
-        return {name: p.half() for name, p in kept.items()}
-
-
-def _episodic(method: str, n_way: int, outer_steps: int, tasks_per_step: int, **told) -> Training:
-    """Training by episodes of ``n_way`` classes at jitter 1."""
-    return Training(
-        lambda source: learner_of(method, n_way, tuned=INNER if method in ("MAML", "ANIL") else None),
-        lambda source: source.episodes("train", n_way, 1.0),
-        outer_steps,
-        tasks_per_step,
-        **told,
-    )
-
-
-def embedding(norm: str, n_way: int = 5) -> MetaLearner:
-    """A prototypical network whose embedding is normalised in one of the ways of `networks.conv_net`."""
-    return prototypical(conv_net(EMBEDDING, FILTERS, norm=norm), n_way)
-
-
-def _normalised(norm: str) -> Training:
-    return _episodic("prototypical", 20, 600, 2)._replace(learner=lambda source: embedding(norm, 20))
-
-
-TRAINING: dict[str, Training] = {
-    "prototypical": _episodic("prototypical", 20, 1500, 2),
-    "joint": Training(
-        lambda source: joint(conv_net(source.n_classes, FILTERS), cross_entropy),
-        lambda source: source.all_classes(),
-        outer_steps=1500,
-        tasks_per_step=1,
-        k_shot=0,
-        n_query=1,
-        body_only=True,
-    ),
-    "anil_5way": _episodic("ANIL", 5, 1500, 4),
-    "anil_20way": _episodic("ANIL", 20, 800, 2),
-    "maml_5way": _episodic("MAML", 5, 1500, 4),
-    "maml_20way": _episodic("MAML", 20, 800, 2),
-    "group_norm": _normalised("group"),
-    "batch_norm": _normalised("batch"),
-}
-"""What is trained. Of joint training the last layer, which knows the training letters alone, is thrown away."""
-
-
-def glyphs_theta(name: str) -> Params:
-    """A shipped theta by its name in `TRAINING`, in 32 bits again.
-
-    >>> {p.dtype for p in glyphs_theta("joint").values()}
-    {torch.float32}
-    """
-    return {name: p.float() for name, p in shipped_theta(f"glyphs_{name}").items()}
-
-
-def theta_of(method: str, n_way: int, read: Callable[[str], Params] = glyphs_theta, *, seed: int = 0) -> Params:
-    """The theta that a method starts from; ``read`` gives a trained one by its name in `TRAINING`.
+def theta_of(method: str, n_way: int, read: Read = glyphs_theta, *, seed: int = 0) -> Params:
+    """The theta that a method starts from; ``read`` gives a trained one by its name.
 
     ``seed`` is that of random weights, for "from scratch". Raises ValueError for MAML and ANIL with a number of ways
     that they were not trained for.
     """
-    match method:
-        case "pixel 1-NN":
-            return {}
-        case "from scratch":
-            return learner_of(method, n_way).init(generator=torch.Generator().manual_seed(seed))
-        case "joint features":
-            return {BODY + name: p for name, p in read("joint").items()}
-        case "joint training":  # a new last layer, which begins with no opinion
-            shapes = {"weight": (n_way, FEATURES), "bias": (n_way,)}
-            head = {name: torch.zeros(shape, dtype=torch.float32) for name, shape in shapes.items()}
-            return theta_of("joint features", n_way, read) | {HEAD + name: p for name, p in head.items()}
-        case "MAML" | "ANIL":
-            if n_way not in JUDGED_WAYS:
-                raise ValueError(f"n_way is {n_way}; allowed: {JUDGED_WAYS}, which {method} was trained for")
-            return read(f"{method.lower()}_{n_way}way")
-    return read("prototypical")
+    theta = METHODS[check_choice("method", method, METHODS)].theta
+    if theta is None:
+        return learner_of(method, n_way).init(generator=torch.Generator().manual_seed(seed))
+    return theta(n_way, read)
 
 
 def ready(method: str, n_way: int, k_shot: int = 1) -> tuple[MetaLearner, Params]:

@@ -1,8 +1,8 @@
 """Few-shot images (chapter 4a): letters of unseen alphabets from one or five examples of each, measured.
 
-`methods` has the methods and their training, `study_tuning` how their step sizes were chosen, `study_omniglot`
-the same table for a reader's own Omniglot. Two tables: the accuracy of all methods; and the accuracy of prototypical
-networks with and without normalisation, when the same queries are judged in different company.
+`methods` has the methods, `study_training` how their theta were made, `study_tuning` how their step sizes were chosen,
+`study_omniglot` the same table for a reader's own Omniglot. Two tables: the accuracy of all methods; and the accuracy
+of prototypical networks with and without normalisation, when the same queries are judged in different company.
 """
 
 from collections.abc import Callable
@@ -13,37 +13,21 @@ from torch import Generator, Tensor
 from mapping_lib.chapters.few_shot_images.methods import (
     FILTERS,
     GLYPHS,
-    INNER,
     JUDGED_WAYS,
     METHODS,
-    TRAINING,
     TUNED,
     Source,
-    Training,
     Tuned,
     embedding,
     glyphs_theta,
     learner_of,
     theta_of,
 )
+from mapping_lib.chapters.few_shot_images.study_training import RECIPES as RECIPES
 from mapping_lib.learners import MetaLearner
 from mapping_lib.study import Table, Tolerance
-from mapping_lib.study.recipes import Recipe
 from mapping_lib.task import Batch, Params, Task, each
 from mapping_lib.worlds.letters import Glyphs
-
-
-def _settings(name: str) -> dict:
-    """What a theta hangs on, as plain values."""
-    told = {field: getattr(TRAINING[name], field) for field in Training._fields[2:]}
-    inner = {"alpha": INNER.alpha, "steps": INNER.steps} if name.startswith(("maml", "anil")) else {}
-    return {**told, **inner, "filters": list(FILTERS), "schedule": "cosine", "optimiser": "adam", "stored": "16 bits"}
-
-
-RECIPES = {
-    f"glyphs_{name}": Recipe(lambda t=training: t.theta(GLYPHS), _settings(name)) for name, training in TRAINING.items()
-}
-
 
 SETTINGS = {
     f"{n_way}-way {k_shot}-shot": {"n_way": n_way, "k_shot": k_shot, "jitter": 1.0}
@@ -77,22 +61,25 @@ def accuracies(
     """
     n_way, n_tasks = setting["n_way"], len(tasks.query.x)
     learner = learner_of(method, n_way, setting["k_shot"], tuned)
-    several = method == "from scratch"  # all others begin at one theta, which need not be copied
+    several = METHODS[method].theta is None  # all others begin at one theta, which need not be copied
     theta = theta_of(method, n_way, read)
     if several:
         drawn = [theta_of(method, n_way, seed=i) for i in range(n_tasks)]
         theta = {name: torch.stack([one[name] for one in drawn]) for name in theta}
 
-    def told(theta: Params, support: Batch, x: Tensor) -> Tensor:
+    def answer(theta: Params, support: Batch, x: Tensor) -> Tensor:
         return learner.predict(learner.adapt(theta, support), x)
 
     with torch.no_grad():
-        y_hat = torch.func.vmap(told, in_dims=(0 if several else None, 0, 0))(theta, tasks.support, tasks.query.x)
+        y_hat = torch.func.vmap(answer, in_dims=(0 if several else None, 0, 0))(theta, tasks.support, tasks.query.x)
     return (y_hat.argmax(-1) == tasks.query.y).float().mean(-1)
 
 
-def table_of(source: Source, settings: dict[str, dict], read: Callable[[str], Params], **told) -> Table:
-    """The table of all methods on the held-out part of ``source``, with the theta that ``read`` gives."""
+def table_of(source: Source, settings: dict[str, dict], read: Callable[[str], Params], **others) -> Table:
+    """The table of all methods on the held-out part of ``source``, with the theta that ``read`` gives.
+
+    ``others`` are fields of the `Table`.
+    """
 
     def score(method: str, name: str, n: int, generator: Generator) -> Tensor:
         setting = settings[name]
@@ -101,12 +88,17 @@ def table_of(source: Source, settings: dict[str, dict], read: Callable[[str], Pa
         return accuracies(method, setting, tasks, read=read)
 
     fixed = {"n_query": N_QUERY, "filters": list(FILTERS), "tuned": _plain(TUNED)}
-    return Table("accuracy", METHODS, settings, score, fixed, **{"at_once": 10, "tolerance": TOLERANCE, **told})
+    return Table("accuracy", tuple(METHODS), settings, score, fixed, **{"at_once": 10, "tolerance": TOLERANCE} | others)
 
 
 def _plain(tuned: dict[tuple[str, int, int], Tuned]) -> dict:
     return {f"{method}, {n_way} ways, K = {k}": [*chosen] for (method, n_way, k), chosen in tuned.items()}
 
+
+# Company ----------------------------------------------------------------------------------------------
+
+THETA_OF_NORM = {"none": "prototypical", "group": "group_norm", "batch": "batch_norm"}
+"""The theta of the embedding with each normalisation."""
 
 JUDGED_TOGETHER = {
     "one of each class": {"queries judged together": 5},
@@ -117,37 +109,37 @@ JUDGED_TOGETHER = {
 
 def _company(norm: str, company: str, n: int, generator: Generator) -> Tensor:
     """The same 25 queries of each episode, judged in different company."""
-    learner, theta = embedding(norm), glyphs_theta("prototypical" if norm == "none" else f"{norm}_norm")
+    learner, theta = embedding(norm), glyphs_theta(THETA_OF_NORM[norm])
     tasks, rights = Glyphs("held out").sample(n, 1, 5, generator=generator), []
     for task in each(tasks):
         phi = learner.adapt(theta, task.support)
-        rights.append((told_in_company(learner, phi, task.query.x, company) == task.query.y).float().mean())
+        rights.append((labels_in_company(learner, phi, task.query.x, company) == task.query.y).float().mean())
     return torch.stack(rights)
 
 
-def told_in_company(learner: MetaLearner, phi: Params, x: Tensor, company: str) -> Tensor:
+def labels_in_company(learner: MetaLearner, phi: Params, x: Tensor, company: str) -> Tensor:
     """The labels that ``learner`` gives to 25 queries ``x``, five of each of five classes, class after class.
 
     ``company`` is a name in `JUDGED_TOGETHER`: who else is in the batch that `predict` is given.
 
     >>> learner = embedding("none")
     >>> phi = learner.adapt(glyphs_theta("prototypical"), Batch(torch.rand(5, 1, 28, 28), torch.arange(5)))
-    >>> told_in_company(learner, phi, torch.rand(25, 1, 28, 28), "alone").shape
+    >>> labels_in_company(learner, phi, torch.rand(25, 1, 28, 28), "alone").shape
     torch.Size([25])
     """
     order = torch.arange(25).view(5, 5)
     batches = {"one of each class": order.T, "five of one class": order, "alone": order.view(25, 1)}[company]
-    told = torch.empty(25, dtype=torch.long)
+    labels = torch.empty(25, dtype=torch.long)
     for batch in batches:
-        told[batch] = learner.predict(phi, x[batch]).argmax(-1)
-    return told
+        labels[batch] = learner.predict(phi, x[batch]).argmax(-1)
+    return labels
 
 
 TABLES = {
     "few_shot_images": table_of(GLYPHS, SETTINGS, glyphs_theta),
     "few_shot_company": Table(
         "accuracy",
-        ("none", "group", "batch"),
+        tuple(THETA_OF_NORM),
         JUDGED_TOGETHER,
         _company,
         {"n_way": 5, "k_shot": 1, "jitter": 1.0, "part": "held out"},

@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 
 from mapping_lib.chapters.few_shot_images.family_omniglot import Omniglot
-from mapping_lib.chapters.few_shot_images.methods import TRAINING, Source, glyphs_theta
+from mapping_lib.chapters.few_shot_images.methods import Source, glyphs_theta
 from mapping_lib.chapters.few_shot_images.study import SETTINGS, table_of
+from mapping_lib.chapters.few_shot_images.study_training import trainings
 from mapping_lib.console import command
 from mapping_lib.study import Row, Table, measure
 from mapping_lib.task import Params
@@ -34,9 +35,9 @@ def source(folder: str | Path) -> Source:
 
 
 def omniglot_table(folder: str | Path, *, trained: dict[str, Params] | None = None, n: int = 600) -> Table:
-    """The table of chapter 4a on ``folder``, for `applications.measure`; only settings with jitter 1, here without.
+    """The table of chapter 4a on ``folder``, for `study.measure`; only settings with jitter 1, here without.
 
-    ``trained`` are theta by their names in `methods.TRAINING`; None takes the shipped ones. Raises what
+    ``trained`` are theta by their names in `study_training.trainings`; None takes the shipped ones. Raises what
     `family_omniglot.Omniglot` raises.
 
     >>> omniglot_table("nowhere")
@@ -55,10 +56,8 @@ def omniglot_table(folder: str | Path, *, trained: dict[str, Params] | None = No
 
 def trained_on(folder: str | Path) -> Iterator[tuple[str, Params]]:
     """Train every theta that the table reads on images_background; yield each with its name."""
-    data = source(folder)
-    for name, training in TRAINING.items():
-        if not name.endswith("_norm"):  # those are for the table of normalisations
-            yield name, {n: p.float() for n, p in training.theta(data).items()}
+    for name, training in trainings(source(folder)).items():
+        yield name, {n: p.float() for n, p in training.theta().items()}
 
 
 def rows_of(table: Table) -> Iterator[Row]:

@@ -17,9 +17,9 @@ from mapping_lib.chapters.few_shot_images import study_tuning as few_shot_tuning
 from mapping_lib.chapters.few_shot_images.methods import (
     GLYPHS,
     METHODS,
-    TRAINING,
     TUNED,
     Source,
+    Tuned,
     embedding,
     glyphs_theta,
     learner_of,
@@ -27,7 +27,8 @@ from mapping_lib.chapters.few_shot_images.methods import (
     theta_of,
 )
 from mapping_lib.chapters.few_shot_images.methods_features import BODY, HEAD
-from mapping_lib.chapters.few_shot_images.study import accuracies, told_in_company
+from mapping_lib.chapters.few_shot_images.study import accuracies, labels_in_company
+from mapping_lib.chapters.few_shot_images.study_training import TRAINING, trainings
 from mapping_lib.learners import MetaLearner
 from mapping_lib.task import each
 from mapping_lib.worlds.letters import Glyphs
@@ -69,8 +70,8 @@ def test_the_accuracy_of_pixels_is_that_of_a_loop():
     many = tasks()
     by_hand = []
     for support, query, _ in each(many):
-        told = [support.y[(support.x - x).square().flatten(1).sum(1).argmin()] for x in query.x]
-        by_hand.append(sum(int(a == b) for a, b in zip(told, query.y, strict=True)) / len(told))
+        labels = [support.y[(support.x - x).square().flatten(1).sum(1).argmin()] for x in query.x]
+        by_hand.append(sum(int(a == b) for a, b in zip(labels, query.y, strict=True)) / len(labels))
     assert accuracies("pixel 1-NN", FIVE, many).tolist() == pytest.approx(by_hand)
 
 
@@ -127,8 +128,8 @@ def test_training_takes_its_tasks_from_the_training_part_alone():
         return Glyphs(part, n_way, jitter)
 
     source = Source(episodes, lambda: Glyphs("train", 332, relabel=False), 332)
-    for training in TRAINING.values():
-        theta = training._replace(outer_steps=1, tasks_per_step=1).theta(source)
+    for training in trainings(source).values():
+        theta = training._replace(outer_steps=1, tasks_per_step=1).theta()
         assert {p.dtype for p in theta.values()} == {torch.float16}
     assert {*asked} == {"train"}
 
@@ -137,17 +138,24 @@ def test_tuning_looks_at_the_validation_alphabet_alone(monkeypatch):
     asked = []
     source = GLYPHS._replace(episodes=lambda part, n, jitter: asked.append(part) or Glyphs(part, n, jitter))
     monkeypatch.setattr(few_shot_tuning, "GLYPHS", source)
-    found = few_shot_tuning.tried("ANIL", 5, 1, n_tasks=2)
+    validated = few_shot_tuning.validate("ANIL", 5, 1, n_tasks=2)
     assert asked == ["validation"]
-    alphas, counts = few_shot_tuning.GRIDS["ANIL"]
-    assert len(found) == len(alphas) * len(counts)
+    assert tuple(validated) == METHODS["ANIL"].choices
+
+
+def test_tuning_tells_every_accuracy_and_the_best(monkeypatch):
+    monkeypatch.setattr(few_shot_tuning, "TUNED", {("ANIL", 5, 1): None})
+    monkeypatch.setattr(few_shot_tuning, "validate", lambda *_: {Tuned(0.1, 3): 0.5, Tuned(0.3, 3): 0.75})
+    assert list(few_shot_tuning.tune()) == [
+        "ANIL, 5 ways, K = 1: alpha 0.1, 3 steps: 0.500",
+        "ANIL, 5 ways, K = 1: alpha 0.3, 3 steps: 0.750",
+        "ANIL, 5 ways, K = 1: best Tuned(alpha=0.3, steps=3)",
+    ]
 
 
 def test_what_was_chosen_was_tried():
-    for (method, _, _), (alpha, steps) in TUNED.items():
-        alphas, counts = few_shot_tuning.GRIDS[method]
-        assert alpha in alphas
-        assert steps in counts
+    assert {method for method, _, _ in TUNED} == {name for name, method in METHODS.items() if method.choices}
+    assert all(chosen in METHODS[method].choices for (method, _, _), chosen in TUNED.items())
 
 
 # Company ----------------------------------------------------------------------------------------------
@@ -169,10 +177,10 @@ def test_queries_are_judged_in_the_company_that_is_said(company: str, batches: l
         return torch.nn.functional.one_hot(x[:, 0].long() % 5, 5).float()
 
     spy = MetaLearner(None, None, predict, None, "no gradient")
-    told = told_in_company(spy, {}, torch.arange(25.0)[:, None], company)
+    labels = labels_in_company(spy, {}, torch.arange(25.0)[:, None], company)
     assert met[:3] == batches
     assert sorted(i for batch in met for i in batch) == list(range(25))
-    assert told.tolist() == [i % 5 for i in range(25)]
+    assert labels.tolist() == [i % 5 for i in range(25)]
 
 
 def test_only_batch_normalisation_minds_the_company():
@@ -212,8 +220,10 @@ def test_the_same_table_runs_on_omniglot(folder: Path):
 
 
 def test_theta_can_be_trained_on_omniglot(folder: Path, monkeypatch):
-    short = {name: t._replace(outer_steps=1, tasks_per_step=1) for name, t in TRAINING.items()}
-    monkeypatch.setattr(omniglot, "TRAINING", short)
+    def short(source: Source) -> dict:
+        return {name: t._replace(outer_steps=1, tasks_per_step=1) for name, t in trainings(source).items()}
+
+    monkeypatch.setattr(omniglot, "trainings", short)
     trained = dict(omniglot.trained_on(folder))
     assert {*trained} == {"prototypical", "joint", "maml_5way", "maml_20way", "anil_5way", "anil_20way"}
     table = omniglot.omniglot_table(folder, trained=trained, n=1)._replace(at_once=1)

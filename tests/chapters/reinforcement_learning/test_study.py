@@ -1,5 +1,7 @@
 """Chapter 4d: whose goals are whose, scores computed another way, and wrong answers to its exercises."""
 
+import sys
+
 import pytest
 import torch
 from answers import wrong_answers
@@ -27,7 +29,7 @@ from mapping_lib.chapters.reinforcement_learning.study import (
     written,
 )
 from mapping_lib.learners.many_tasks import one_each
-from mapping_lib.study import recipes as study_recipes
+from mapping_lib.study.recipes import Training
 from mapping_lib.task import Batch
 
 TABLE = TABLES["navigation"]
@@ -67,7 +69,7 @@ def test_training_meets_the_goals_that_the_test_above_counts(monkeypatch):
         met.append(family.sample(20, settings["k_shot"], settings["n_query"], generator=generator).description)
         yield type("Progress", (), {"theta": {}})
 
-    monkeypatch.setattr(study_recipes, "meta_train", watched)
+    monkeypatch.setattr(sys.modules[Training.__module__], "meta_train", watched)
     RECIPES[FILES["MAML, Adam"]].train()
     g = seeded(SEED)
     learner("MAML, Adam").init(generator=g)
@@ -77,7 +79,7 @@ def test_training_meets_the_goals_that_the_test_above_counts(monkeypatch):
 def test_of_the_thetas_looked_at_the_best_on_validation_is_kept(monkeypatch):
     steps = range(1, 101)
     stream = [type("Progress", (), {"theta": {"w": step}, "step": step}) for step in steps]
-    monkeypatch.setattr(study_recipes, "meta_train", lambda *_, **__: iter(stream))
+    monkeypatch.setattr(Training, "stream", lambda self, seed: iter(stream))
     monkeypatch.setattr(navigation, "validated", lambda method, theta: -abs(theta["w"] - 60))
     assert RECIPES[FILES["MAML"]].train() == {"w": 50}  # of 25, 50, 75 and 100
 
