@@ -19,7 +19,7 @@ FLOAT64 = {"rtol": 1e-9, "atol": 1e-11}
 """Tolerances for two float64 results that should be equal but for rounding."""
 
 
-def seeded(seed: int) -> torch.Generator:
+def seeded(seed: int = 0) -> torch.Generator:
     """A generator with this seed."""
     return torch.Generator().manual_seed(seed)
 
@@ -147,6 +147,14 @@ def central_differences(function: Callable[[Params], Tensor], theta: Params, eps
             down[name].view(-1)[i] -= eps
             slopes[name].view(-1)[i] = float((function(up) - function(down)).detach()) / (2 * eps)
     return slopes
+
+
+def differences_at_once(function: Callable[[Params], Tensor], theta: Params, eps: float = 1e-6) -> Params:
+    """As `central_differences`, of a function that `torch.func.vmap` can take."""
+    here = flat(theta)
+    ups, downs = (here + sign * eps * torch.eye(len(here), dtype=here.dtype) for sign in (1, -1))
+    values = torch.func.vmap(lambda vector: function(unflat(vector, theta)))(torch.cat([ups, downs]))
+    return unflat(torch.sub(*values.detach().chunk(2)) / (2 * eps), theta)
 
 
 def flat(theta: Params) -> Tensor:

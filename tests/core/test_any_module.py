@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from learners_table import BY_STEPS, WRITERS
 from oracles import FLOAT64, copied, float64_mlp, loop_meta_grad, loop_path, random_tasks, seeded
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, dropout, gaussian_nll_loss, l1_loss, mse_loss, one_hot
@@ -15,14 +16,10 @@ from mapping_lib.chapters.reinforcement_learning.methods_trust_region import tru
 from mapping_lib.evaluation import evaluate_by_step
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners import baselines
-from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
-from mapping_lib.learners.flow import gradient_flow
-from mapping_lib.learners.gradient import anil, fomaml, maml, meta_sgd, reptile
+from mapping_lib.learners.gradient import maml, reptile
 from mapping_lib.learners.module import from_module
-from mapping_lib.learners.rule import learned_rule
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import functional, mlp
-from mapping_lib.set_networks import DeepSet
 from mapping_lib.task import Batch, Task, each, map_tasks
 from mapping_lib.worlds.goals import Navigation
 
@@ -38,16 +35,6 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.lstm(x)[0])
-
-
-BY_STEPS = {
-    **{make.__name__: make for make in (maml, fomaml, anil, meta_sgd, reptile, gradient_flow, learned_rule)},
-    **{make.__name__: make for make in (baselines.joint, baselines.from_scratch, baselines.joint_adam)},
-}
-WRITERS = {
-    "hypernetwork": lambda net, loss: hypernetwork(net, loss, writer=mlp((2, 4, n_weights(net)))),
-    "set_network": lambda net, loss: set_network(net, loss, writer=DeepSet(2, n_weights(net), width=4)),
-}
 
 
 # Where vmap cannot ---------------------------------------------------------------------------------------

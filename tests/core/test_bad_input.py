@@ -1,34 +1,32 @@
 """Wrong arguments raise at once, and the message names the argument, the value and what is allowed."""
 
 import math
+from functools import partial
 
+import learners_table as table
 import pytest
 import torch
 from oracles import general_mse, seeded
 from torch import nn
 from torch.nn.functional import mse_loss
 
-from mapping_lib.chapters.few_shot_images.methods_features import on_features
 from mapping_lib.chapters.other_mappings.methods import bayes_ridge, flow_to_tolerance
 from mapping_lib.chapters.personalisation import family_choices as choices
 from mapping_lib.chapters.personalisation import family_growth as growth
 from mapping_lib.chapters.personalisation import family_individuals as individuals
-from mapping_lib.chapters.personalisation.methods_prior import gaussian_prior, legendre
 from mapping_lib.doctor import diagnose
 from mapping_lib.evaluation import evaluate_by_shots, evaluate_by_step
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
-from mapping_lib.learners.baselines import from_scratch, joint, joint_adam, nearest_neighbour
+from mapping_lib.learners.amortised import hypernetwork, n_weights
+from mapping_lib.learners.baselines import from_scratch, joint, joint_adam
 from mapping_lib.learners.flow import gradient_flow
 from mapping_lib.learners.gradient import ALPHA_PREFIX, anil, fomaml, maml, meta_sgd, reptile
-from mapping_lib.learners.in_context import in_context
-from mapping_lib.learners.prototypes import prototypical
 from mapping_lib.learners.rule import learned_rule
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import functional, mlp
 from mapping_lib.params import as_params, flat
 from mapping_lib.set_networks import ContextTransformer, DeepSet
-from mapping_lib.task import Batch, Task
+from mapping_lib.task import Batch, Task, each
 from mapping_lib.worlds import pictures
 from mapping_lib.worlds.derived import Mixed, NoisyDescriptions
 from mapping_lib.worlds.goals import Navigation
@@ -37,16 +35,8 @@ NETWORK = mlp((1, 4, 1))
 THETA = maml(NETWORK, mse_loss).init(generator=seeded(0))
 
 
-def described(network: nn.Module, loss, *, steps: int = 1, **kwargs):
-    """A hypernetwork that takes one step after writing: otherwise it never looks at the support."""
-    return hypernetwork(network, loss, writer=mlp((2, n_weights(network))), steps=steps, **kwargs)
-
-
-def set_reader(network: nn.Module, loss, *, steps: int = 1, **kwargs):
-    n_out = list(network.parameters())[-1].shape[0]
-    return set_network(network, loss, writer=DeepSet(1 + n_out, n_weights(network), width=4), steps=steps, **kwargs)
-
-
+# one step after writing: otherwise a hypernetwork never looks at the support
+described, set_reader = (partial(make, steps=1) for make in table.WRITERS.values())
 WRITER = nn.Linear(2, n_weights(NETWORK))
 WRITERS = [described, set_reader]
 MAKERS = [maml, fomaml, anil, meta_sgd, reptile, joint, joint_adam, from_scratch, learned_rule, *WRITERS]
@@ -531,48 +521,17 @@ class Arrays:
         return converted(Sinusoids().sample(*args, **kwargs), self.place, self.convert)
 
 
-def labelled() -> Task:
-    """Three tasks of two classes, two examples of each."""
-    part = Batch(torch.rand(3, 4, 3, generator=seeded(0)), torch.tensor([[0, 0, 1, 1]]).expand(3, 4).clone())
-    return Task(part, part, zeros(3, 2))
-
-
-REGRESSION = {make.__name__: lambda make=make: make(NETWORK, mse_loss) for make in [*MAKERS, gradient_flow]}
-REGRESSION |= {
-    "any network": lambda: maml(mlp((1, 4, 1), nn.Tanh), mse_loss),
-    "in_context": lambda: in_context(ContextTransformer(width=8, heads=2, layers=1), mse_loss),
-    "bayes_ridge": lambda: bayes_ridge(weight=1.0, intercept=1.0, noise=1.0),
-    "gaussian_prior": lambda: gaussian_prior(legendre(0), 1),
-}
-CLASSES = {
-    "maml, classes": lambda: maml(nn.Linear(3, 2), nn.functional.cross_entropy),
-    "prototypical": lambda: prototypical(nn.Linear(3, 3), 2),
-    "nearest_neighbour": lambda: nearest_neighbour(2),
-    "on_features": lambda: on_features(
-        nn.Linear(3, 3), maml(nn.Linear(3, 2), nn.functional.cross_entropy), nn.functional.cross_entropy
-    ),
-}
-
-
 @ARRAYS
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("name", [*REGRESSION, *CLASSES])
-def test_every_meta_grad_names_the_array(name: str, place: str, convert):
-    learner, drawn = (CLASSES[name](), labelled()) if name in CLASSES else (REGRESSION[name](), sample())
-    with pytest.raises(TypeError, match=REMEDY.format(f"tasks.{place}")):
-        learner.meta_grad(learner.init(generator=seeded(0)), converted(drawn, place, convert))
-
-
-@ARRAYS
-@pytest.mark.parametrize("part", ["x", "y"])
-@pytest.mark.parametrize("name", [*REGRESSION, *CLASSES])
-def test_every_adapt_names_the_array(name: str, part: str, convert):
-    learner, drawn = (CLASSES[name](), labelled()) if name in CLASSES else (REGRESSION[name](), sample())
-    one = Batch(*(t[0] for t in drawn.support))
-    with pytest.raises(TypeError, match=REMEDY.format(f"support.{part}")):
-        learner.adapt(
-            learner.init(generator=seeded(0)), one._replace(**{part: convert(getattr(one, part))}), description=zeros(2)
-        )
+@table.asked("arrays")
+def test_every_learner_names_the_array(name: str, convert):
+    learner, drawn = table.LEARNERS[name].learner(), table.LEARNERS[name].tasks()
+    theta, one = table.theta_of(learner), next(each(drawn))
+    for place in PLACES:
+        with pytest.raises(TypeError, match=REMEDY.format(f"tasks.{place}")):
+            learner.meta_grad(theta, converted(drawn, place, convert))
+    for place in ("support.x", "support.y"):
+        with pytest.raises(TypeError, match=REMEDY.format(place)):
+            learner.adapt(theta, converted(one, place, convert).support, description=one.description)
 
 
 OF_FAMILIES = {

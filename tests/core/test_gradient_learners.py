@@ -7,8 +7,6 @@ import torch
 from oracles import (
     FLOAT64,
     Scale,
-    central_differences,
-    copied,
     each,
     float64_mlp,
     general_mse,
@@ -25,13 +23,14 @@ from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.testing import assert_close
 
+from mapping_lib.learners.baselines import from_scratch, joint
 from mapping_lib.learners.gradient import ALPHA_PREFIX, anil, fomaml, maml, meta_sgd, reptile
 from mapping_lib.task import Batch, Params, Task
 
 ALPHA = 0.15
 STEPS = range(1, 6)
 PATHS = pytest.mark.parametrize("loss", [mse_loss, general_mse], ids=["fast path", "general path"])
-MAKERS = pytest.mark.parametrize("make", [maml, fomaml, anil, meta_sgd, reptile])
+MAKERS = pytest.mark.parametrize("make", [maml, fomaml, anil, meta_sgd, reptile, joint, from_scratch])
 
 
 @pytest.fixture
@@ -75,22 +74,6 @@ def test_maml_multiplies_by_one_minus_alpha_hessian_at_every_step(network, tasks
     theta = random_theta(network)
     direction = maml(network, loss, alpha=ALPHA, steps=steps).meta_grad(theta, tasks)[1]
     assert_close(direction, hessian_chain_meta_grad(network, loss, theta, tasks, ALPHA, steps), **FLOAT64)
-
-
-@PATHS
-@pytest.mark.parametrize("make", [maml, anil, meta_sgd])
-@pytest.mark.parametrize("steps", STEPS)
-def test_the_direction_is_the_slope_of_the_meta_loss(tasks, make, loss, steps: int):
-    """Central differences of a meta-loss that the plain loop computes; Meta-SGD's alphas included."""
-    network = float64_mlp(1, 4, 1)
-    theta = theta_of(make, network, seed=3)
-
-    def meta_loss(theta: Params) -> torch.Tensor:
-        return loop_meta_loss(network, mse_loss, weights_of(theta), tasks, alphas_of(make, theta), steps)
-
-    value, direction = make(network, loss, alpha=ALPHA, steps=steps).meta_grad(theta, tasks)
-    assert_close(value, meta_loss(theta).detach(), **FLOAT64)
-    assert_close(direction, central_differences(meta_loss, theta), rtol=1e-6, atol=1e-8)
 
 
 @PATHS
@@ -160,55 +143,6 @@ def test_reptile_without_a_query_reports_the_support_loss_at_phi(network, tasks)
     assert_close(value, on_support.detach(), **FLOAT64)
 
 
-def test_claims_say_what_the_direction_is(network):
-    claims = {make.__name__: make(network, mse_loss).claims for make in (maml, fomaml, anil, meta_sgd, reptile)}
-    assert claims.pop("fomaml") == "first order"
-    assert claims.pop("reptile") == "no gradient"
-    assert set(claims.values()) == {"exact"}
-    assert meta_sgd(network, mse_loss, first_order=True).claims == "first order"
-
-
-# Purity -----------------------------------------------------------------------------------------------
-
-
-@PATHS
-@MAKERS
-def test_theta_is_unchanged_bit_for_bit(network, tasks, make, loss):
-    learner, theta = make(network, loss, alpha=ALPHA, steps=3), theta_of(make, network)
-    before, weights_before = copied(theta), copied(dict(network.named_parameters()))
-    support, _ = next(each(tasks))
-    for call in (
-        lambda: learner.adapt(theta, support),
-        lambda: learner.adapt_path(theta, tasks.support, steps=3),
-        lambda: learner.meta_grad(theta, tasks),
-    ):
-        call()
-        assert all(torch.equal(theta[name], before[name]) for name in before)
-    assert all(torch.equal(p, weights_before[name]) for name, p in network.named_parameters())
-
-
-@PATHS
-@MAKERS
-def test_the_order_of_the_tasks_does_not_matter(network, tasks, make, loss):
-    learner, theta = make(network, loss, alpha=ALPHA, steps=2), theta_of(make, network)
-    parts = (Batch(*(part.flip(0) for part in batch)) for batch in (tasks.support, tasks.query))
-    flipped = Task(*parts, tasks.description.flip(0))
-    assert_close(learner.meta_grad(theta, flipped), learner.meta_grad(theta, tasks), **FLOAT64)
-
-
-@PATHS
-@MAKERS
-def test_every_task_counts_the_same(network, tasks, make, loss):
-    """The direction for three tasks is the mean of the directions for one."""
-    learner, theta = make(network, loss, alpha=ALPHA, steps=2), theta_of(make, network)
-    single = [
-        learner.meta_grad(theta, Task(*(Batch(*(t[None] for t in part)) for part in pair), tasks.description[:1]))[1]
-        for pair in each(tasks)
-    ]
-    mean = {name: torch.stack([one[name] for one in single]).mean(0) for name in theta}
-    assert_close(learner.meta_grad(theta, tasks)[1], mean, **FLOAT64)
-
-
 # Adaptation -------------------------------------------------------------------------------------------
 
 
@@ -224,38 +158,6 @@ def test_adapt_and_adapt_path_equal_a_plain_loop(network, tasks, make, loss, ste
         assert_close(learner.adapt(theta, support), loop[-1], **FLOAT64)
         for m, phi in enumerate(loop):
             assert_close({name: p[m, i] for name, p in path.items()}, phi, **FLOAT64)
-
-
-@MAKERS
-def test_steps_may_be_overridden_at_the_call(network, tasks, make):
-    learner, theta = make(network, mse_loss, alpha=ALPHA, steps=1), theta_of(make, network)
-    support, _ = next(each(tasks))
-    loop = loop_path(network, mse_loss, weights_of(theta), support, alphas_of(make, theta), 3)
-    for steps in (0, 2, 3):
-        phi = {name: p.detach() for name, p in loop[steps].items()}
-        assert_close(learner.adapt(theta, support, steps=steps), phi, **FLOAT64)
-
-
-@pytest.mark.parametrize("steps", [0, 3])
-@PATHS
-@MAKERS
-def test_without_evidence_phi_is_theta(network, tasks, make, loss, steps: int):
-    learner, theta = make(network, loss, alpha=ALPHA, steps=steps), theta_of(make, network)
-    empty = Batch(tasks.support.x[:, :0], tasks.support.y[:, :0])
-    phi = learner.adapt(theta, Batch(empty.x[0], empty.y[0]))
-    path = learner.adapt_path(theta, empty, steps=steps)
-    assert phi.keys() == path.keys() == weights_of(theta).keys()
-    for name, p in weights_of(theta).items():
-        assert torch.equal(phi[name], p)
-        assert torch.equal(path[name], p.expand(steps + 1, 3, *p.shape))
-
-
-@PATHS
-def test_without_evidence_the_meta_gradient_is_the_query_gradient_at_theta(network, tasks, loss):
-    theta = random_theta(network)
-    empty = tasks._replace(support=Batch(tasks.support.x[:, :0], tasks.support.y[:, :0]))
-    found = maml(network, loss, alpha=ALPHA, steps=3).meta_grad(theta, empty)
-    assert_close(found, loop_meta_grad(network, mse_loss, theta, tasks, ALPHA, 0), **FLOAT64)
 
 
 @PATHS
@@ -290,35 +192,6 @@ def test_anil_adapts_no_layer_whose_name_only_begins_like_the_heads(tasks, head)
     theta, (support, _) = random_theta(network), next(each(tasks))
     phi = anil(network, mse_loss, alpha=ALPHA, head=head).adapt(theta, support)
     assert [name for name in theta if not torch.equal(phi[name], theta[name])] == ["head.weight", "head.bias"]
-
-
-@pytest.mark.parametrize("make", [maml, anil, meta_sgd])
-def test_adapt_is_differentiable_by_autograd_and_by_func(network, tasks, make):
-    learner, theta = make(network, mse_loss, alpha=ALPHA, steps=3), theta_of(make, network)
-    support, query = next(each(tasks))
-
-    def query_loss(theta: Params) -> torch.Tensor:
-        return mse_loss(learner.predict(learner.adapt(theta, support), query.x), query.y)
-
-    leaves = {name: p.clone().requires_grad_() for name, p in theta.items()}
-    phi = loop_path(network, mse_loss, weights_of(leaves), support, alphas_of(make, leaves), 3)[-1]
-    value = mse_loss(torch.func.functional_call(network, phi, (query.x,)), query.y)
-    expected = torch.autograd.grad(value, list(leaves.values()))
-    by_autograd = torch.autograd.grad(query_loss(leaves), list(leaves.values()))
-    assert_close(by_autograd, expected, **FLOAT64)
-    assert_close(tuple(torch.func.grad(query_loss)(theta).values()), expected, **FLOAT64)
-
-
-@MAKERS
-def test_adapt_can_be_vmapped_over_tasks_and_over_thetas(network, tasks, make):
-    learner = make(network, mse_loss, alpha=ALPHA, steps=2)
-    thetas = [theta_of(make, network, seed) for seed in (0, 7, 14)]
-    stacked = {name: torch.stack([theta[name] for theta in thetas]) for name in thetas[0]}
-    phis = torch.func.vmap(learner.adapt)(stacked, tasks.support)
-    for i, (theta, (support, _)) in enumerate(zip(thetas, each(tasks), strict=True)):
-        phi = loop_path(network, mse_loss, weights_of(theta), support, alphas_of(make, theta), 2)[-1]
-        phi = {name: p.detach() for name, p in phi.items()}
-        assert_close({name: p[i] for name, p in phis.items()}, phi, **FLOAT64)
 
 
 # Evidence that depends on phi, as in reinforcement learning -------------------------------------------

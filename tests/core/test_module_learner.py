@@ -49,15 +49,6 @@ def test_it_can_be_meta_trained():
     assert_close(ours.theta, theirs.theta, rtol=1e-3, atol=1e-5)
 
 
-def test_init_is_drawn_from_the_generator_alone():
-    learner = with_code()
-    torch.manual_seed(1)
-    first = learner.init(generator=seeded(0))
-    torch.manual_seed(2)
-    assert equal(learner.init(generator=seeded(0)), first)
-    assert not equal(learner.init(generator=seeded(1)), first)
-
-
 def test_a_missing_gradient_counts_as_zero():
     def backward(model, tasks):
         loss = model[2].weight.square().sum()
@@ -105,14 +96,6 @@ def test_what_the_code_does_to_the_model_it_does_to_theta(replace: bool):
     assert_close(theta, {name: p + 1.0 for name, p in THETA.items()})
     learner.adapt(theta, SUPPORT)
     assert_close(theta, {name: p + 2.0 for name, p in THETA.items()})
-
-
-def test_code_that_leaves_the_model_alone_leaves_theta_alone():
-    theta, learner = copied(THETA), maml_with(inner)
-    learner.meta_grad(theta, TASKS)
-    learner.adapt(theta, SUPPORT)
-    assert equal(theta, THETA)
-    assert all(p.grad is None and not p.requires_grad for p in theta.values())
 
 
 def stop(*_):
@@ -184,11 +167,6 @@ def test_predict_reads_phi_and_not_the_model():
         model[2].bias += 1.0
     assert_close(learner.predict(phi, x), before)
     assert_close(learner.predict(phi | {"2.bias": phi["2.bias"] + 1.0}, x), before + 1.0)
-
-
-def test_claims_are_passed_on():
-    assert with_code().claims == "exact"
-    assert by_copies(claims="first order").claims == "first order"
 
 
 def test_a_model_that_changes_by_itself_is_refused():

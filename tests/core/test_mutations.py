@@ -15,7 +15,10 @@ from xml.etree import ElementTree
 import pytest
 from house import LIBRARY, ROOT
 
-RUN_BY_MUTANTS = [ROOT / "tests/oracles.py", Path(__file__).with_name("test_gradient_learners.py")]
+RUN_BY_MUTANTS = [
+    *(ROOT / "tests" / f"{name}.py" for name in ("oracles", "clinic", "learners_table")),
+    *(Path(__file__).with_name(f"test_{name}.py") for name in ("gradient_learners", "every_learner")),
+]
 
 CONFTEST = """
 from pathlib import Path
@@ -91,13 +94,13 @@ FAULTS = {
         "            starts.append(theta | adapt(starts[-1], Batch(x, y)))\n"
         "        start_of_each = {name: torch.stack([start[name] for start in starts[:-1]]) for name in theta}\n"
         "        direction, value = over_tasks(per_task, start_of_each, tasks.support, tasks.query)\n",
-        f"({EXACT} or order_of_the_tasks) and general and not reptile",
+        f"({EXACT} or order_of_the_tasks) and general and not reptile and not joint",
     ),
     "inner steps write phi into theta, fast path": Fault(
         "batched_mlp.py",
         "torch.addcmul(p, a, g, value=-1) for p, a, g in",
         "p.copy_(torch.addcmul(p, a, g, value=-1)[-1] if g.dim() > p.dim() else p - a * g) for p, a, g in",
-        "theta_is_unchanged and fast",
+        "theta_is_unchanged and fast and not adam",
     ),
 }
 NONE = "no fault"

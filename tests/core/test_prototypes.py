@@ -4,12 +4,11 @@ import re
 
 import pytest
 import torch
-from oracles import central_differences, random_theta, seeded
+from oracles import random_theta, seeded
 from torch import nn
 from torch.testing import assert_close
 
 from mapping_lib.families.episodes import Episodes
-from mapping_lib.learners.many_tasks import through_adaptation
 from mapping_lib.learners.prototypes import prototypical
 from mapping_lib.networks import mlp
 from mapping_lib.task import Batch, Task, each, map_tasks
@@ -52,28 +51,6 @@ def test_a_linear_embedding_that_changes_nothing_gives_the_same_answers():
         assert_close(
             learner.predict(learner.adapt(theta, support), query.x), raw.predict(raw.adapt({}, support), query.x)
         )
-
-
-def test_its_direction_is_the_slope_of_the_meta_loss():
-    theta = random_theta(NETWORK)
-    many = tasks()
-    _, direction = LEARNER.meta_grad(theta, many)
-    slopes = central_differences(lambda t: LEARNER.meta_grad(t, many)[0], theta)
-    assert_close(direction, slopes, rtol=1e-6, atol=1e-8)
-
-
-def test_all_tasks_at_once_are_each_task_alone():
-    theta, many = random_theta(NETWORK), tasks()
-    loss, direction = LEARNER.meta_grad(theta, many)
-    one_by_one = through_adaptation(LEARNER.adapt, LEARNER.predict, nn.functional.cross_entropy, theta, many)
-    assert_close((loss, direction), one_by_one)
-
-
-def test_the_order_of_the_support_does_not_matter():
-    theta, task = random_theta(NETWORK), next(each(tasks()))
-    order = torch.randperm(len(task.support.x), generator=seeded(3))
-    phi, shuffled = (LEARNER.adapt(theta, Batch(*(p[o] for p in task.support))) for o in (slice(None), order))
-    assert_close(LEARNER.predict(phi, task.query.x), LEARNER.predict(shuffled, task.query.x))
 
 
 def test_a_class_without_an_example_is_never_the_answer_and_no_example_leaves_all_open():

@@ -8,7 +8,6 @@ import torch
 from oracles import (
     FLOAT64,
     Tokens,
-    central_differences,
     copied,
     each,
     flat,
@@ -22,7 +21,7 @@ from oracles import (
     unflat,
 )
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import functional_call
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
@@ -210,22 +209,6 @@ def test_adapt_and_adapt_path_equal_a_rule_worked_out_weight_by_weight(steps: in
             assert_close({name: p[m, i] for name, p in path.items()}, expected, **FLOAT64)
 
 
-def test_the_direction_is_the_slope_of_the_meta_loss():
-    """By every number of theta, the rule's too, of a meta-loss that the plain loop computes."""
-    value, direction = LEARNER.meta_grad(THETA, TASKS)
-    assert_close(value, loop_meta_loss(THETA).detach(), **FLOAT64)
-    leaves = {name: p.clone().requires_grad_() for name, p in THETA.items()}
-    slopes = torch.autograd.grad(loop_meta_loss(leaves), list(leaves.values()))
-    assert_close(direction, dict(zip(THETA, slopes, strict=True)), **FLOAT64)
-
-
-def test_the_direction_equals_central_differences():
-    """Of its own meta-loss, which the test above holds against the plain loop."""
-    _, direction = LEARNER.meta_grad(THETA, TASKS)
-    differences = central_differences(lambda theta: LEARNER.meta_grad(theta, TASKS)[0], THETA)
-    assert_close(direction, differences, rtol=1e-6, atol=1e-8)
-
-
 def test_first_order_takes_the_gradients_for_constants():
     learner = learned_rule(NETWORK, mse_loss, alpha=ALPHA, steps=STEPS, width=WIDTH, first_order=True)
     value, direction = learner.meta_grad(THETA, TASKS)
@@ -249,53 +232,7 @@ def test_a_start_that_is_not_learned_has_no_direction():
     )
 
 
-def test_claims_say_what_the_direction_is():
-    """Zero where the meta-loss does have a slope is no gradient of it."""
-    claims = {
-        (start, first): learned_rule(NETWORK, mse_loss, learn_start=start, first_order=first).claims
-        for start in (True, False)
-        for first in (True, False)
-    }
-    assert claims == {
-        (True, False): "exact",
-        (True, True): "first order",
-        (False, False): "no gradient",
-        (False, True): "no gradient",
-    }
-
-
 # Evidence, tasks, types -------------------------------------------------------------------------------
-
-
-def test_without_evidence_phi_is_the_start():
-    """Even where b would move it."""
-    empty = Batch(TASKS.support.x[:, :0], TASKS.support.y[:, :0])
-    phi = LEARNER.adapt(THETA, Batch(empty.x[0], empty.y[0]))
-    path = LEARNER.adapt_path(THETA, empty, steps=2)
-    assert phi.keys() == path.keys() == SHAPES.keys()
-    for name, p in weights_of(THETA).items():
-        assert torch.equal(phi[name], p)
-        assert torch.equal(path[name], p.expand(3, 3, *p.shape))
-    _, direction = LEARNER.meta_grad(THETA, TASKS._replace(support=empty))
-    assert not any(d.any() for name, d in direction.items() if name not in SHAPES)
-
-
-def test_adapt_can_be_vmapped_over_tasks_and_over_thetas():
-    thetas = [perturbed(seed=seed) for seed in range(3)]
-    stacked = {name: torch.stack([theta[name] for theta in thetas]) for name in THETA}
-    phis = vmap(LEARNER.adapt)(stacked, TASKS.support)
-    for i, (theta, (support, _)) in enumerate(zip(thetas, each(TASKS), strict=True)):
-        expected = detached(loop_rule(theta, support, STEPS))
-        assert_close({name: p[i] for name, p in phis.items()}, expected, **FLOAT64)
-
-
-def test_nothing_is_changed_in_place_and_no_graph_is_kept():
-    theta = copied(THETA)
-    path = LEARNER.adapt_path({name: p.requires_grad_() for name, p in theta.items()}, TASKS.support, steps=2)
-    assert not any(p.requires_grad for p in path.values())
-    value, direction = LEARNER.meta_grad(copied(theta), TASKS)
-    assert not any(t.requires_grad for t in (value, *direction.values()))
-    assert all(torch.equal(theta[name], p) for name, p in THETA.items())
 
 
 def test_a_network_made_in_float32_takes_a_theta_in_float64():
@@ -332,12 +269,6 @@ def test_any_network_will_do():
             sgd.adapt_path(weights, tasks.support, steps=2),
             **FLOAT64,
         )
-
-
-@pytest.mark.parametrize("settings", [{}, {"first_order": True}, {"learn_start": False}], ids=str)
-def test_the_doctor_finds_no_fault_in_a_fresh_rule(settings: dict):
-    network = nn.Sequential(nn.Linear(1, 4), nn.Tanh(), nn.Linear(4, 1))
-    assert diagnose(learned_rule(network, mse_loss, steps=2, **settings), Sinusoids(), n_tasks=2).faults == ()
 
 
 def test_nor_in_a_rule_that_has_learned_to_scale_every_gradient():

@@ -15,39 +15,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from clinic import inner, maml_with
 from house import EXPLORERS, short
-from oracles import random_tasks, seeded
+from learners_table import LEARNERS, theta_of
+from oracles import seeded
 from stability import forget
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
-from torch.utils import _pytree as pytree
 from worker import meta_loss
 
-from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
-from mapping_lib.learners.baselines import joint_adam
-from mapping_lib.learners.flow import gradient_flow
-from mapping_lib.learners.gradient import anil, fomaml, maml, meta_sgd, reptile
-from mapping_lib.learners.in_context import in_context
-from mapping_lib.learners.rule import learned_rule
 from mapping_lib.networks import functional, mlp
-from mapping_lib.set_networks import ContextTransformer, DeepSet
-from mapping_lib.task import each, map_tasks
+from mapping_lib.task import each
 
 THREADS = 4
 TANH = mlp((1, 6, 1), nn.Tanh)
-LEARNERS: dict[str, Callable[[], MetaLearner]] = {
-    **{make.__name__: partial(make, TANH, mse_loss, steps=2) for make in (maml, fomaml, anil, meta_sgd, reptile)},
-    "the fast path": lambda: maml(mlp((1, 6, 1)), mse_loss, steps=2),
-    "joint_adam": lambda: joint_adam(TANH, mse_loss, steps=2),
-    "gradient_flow": lambda: gradient_flow(TANH, mse_loss, steps=2),
-    "learned_rule": lambda: learned_rule(TANH, mse_loss, steps=2),
-    "hypernetwork": lambda: hypernetwork(TANH, mse_loss, writer=mlp((2, 4, n_weights(TANH)))),
-    "set_network": lambda: set_network(TANH, mse_loss, writer=DeepSet(2, n_weights(TANH), width=4)),
-    "in_context": lambda: in_context(ContextTransformer(width=8, heads=2, layers=1), mse_loss),
-    "a lent model": lambda: maml_with(inner),
-}
 
 
 def in_threads(calls: Iterable[Callable[[], Any]]) -> list[Any]:
@@ -74,15 +53,13 @@ def same(a: Any, b: Any) -> bool:
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_learner_gives_every_thread_what_it_gives_one(name: str):
-    learner, sets = LEARNERS[name](), [random_tasks(seed=seed) for seed in range(12)]
-    if name != "a lent model":  # whose oracle is in float64
-        sets = [map_tasks(Tensor.float, tasks) for tasks in sets]
-    dtype = sets[0].query.x.dtype
-    theta = pytree.tree_map(lambda p: p.to(dtype), learner.init(generator=seeded(0)))
+    entry = LEARNERS[name]
+    learner, sets = entry.learner(), [entry.tasks(seed=seed) for seed in range(12)]
+    theta = theta_of(learner)
 
     def answers(tasks) -> tuple:
         task = next(each(tasks))
-        phi = learner.adapt(theta, task.support, description=task.description)
+        phi = learner.adapt(theta, entry.evidence(task.support), description=task.description)
         return phi, learner.predict(phi, task.query.x).detach(), learner.meta_grad(theta, tasks)
 
     calls = [partial(answers, tasks) for tasks in sets]

@@ -11,16 +11,13 @@ from torch.testing import assert_close
 
 from mapping_lib.evaluation import evaluate_by_step
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
-from mapping_lib.learners.baselines import joint, joint_adam, nearest_neighbour
-from mapping_lib.learners.gradient import anil, fomaml, maml, meta_sgd, reptile
+from mapping_lib.learners.baselines import nearest_neighbour
+from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.prototypes import prototypical
-from mapping_lib.learners.rule import learned_rule
 from mapping_lib.learners.uneven import uneven
 from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
 from mapping_lib.networks import mlp
-from mapping_lib.set_networks import DeepSet
-from mapping_lib.task import Batch, Task, by_size, each, map_tasks
+from mapping_lib.task import Batch, Task, by_size, each
 from mapping_lib.worlds.derived import Pool
 from mapping_lib.worlds.digits import Digits
 
@@ -28,17 +25,6 @@ FAMILY = Sinusoids(dtype=torch.float64)
 NETWORK = float64_mlp(1, 6, 1)
 SIZES = [(3, 7), (10, 2), (3, 7), (1, 1), (10, 7), (3, 7)]
 """Support and query of six tasks."""
-
-
-def described(network: nn.Module, loss):
-    return hypernetwork(network, loss, writer=mlp((2, n_weights(network))).double(), steps=1)
-
-
-def read(network: nn.Module, loss):
-    return set_network(network, loss, writer=DeepSet(2, n_weights(network), width=4).double())
-
-
-MAKERS = [maml, fomaml, anil, meta_sgd, reptile, joint, joint_adam, learned_rule, described, read]
 
 
 def singles(sizes=SIZES, seed: int = 0) -> list[Task]:
@@ -72,28 +58,6 @@ def test_labels_and_images_are_grouped_too():
     groups = by_size(tasks)
     assert [tuple(group.query.y.shape) for group in groups] == [(2, 6), (1, 10)]
     assert groups[0].query.y.dtype == torch.int64
-
-
-@pytest.mark.parametrize("make", MAKERS)
-def test_the_direction_is_the_mean_over_single_tasks(make):
-    learner = make(NETWORK, mse_loss)
-    theta = learner.init(generator=seeded(1))
-    tasks = singles()
-    alone = [learner.meta_grad(theta, map_tasks(lambda t: t[None], task)) for task in tasks]
-    meta_loss, direction = uneven(learner).meta_grad(theta, by_size(tasks))
-    assert_close(meta_loss, sum(loss for loss, _ in alone) / 6, **FLOAT64)
-    assert_close(direction, {name: sum(d[name] for _, d in alone) / 6 for name in theta}, **FLOAT64)
-
-
-@pytest.mark.parametrize("make", MAKERS)
-def test_equal_sizes_give_what_they_always_gave(make):
-    learner = make(NETWORK, mse_loss)
-    theta, tasks = learner.init(generator=seeded(1)), FAMILY.sample(5, 3, 4, generator=seeded(0))
-    wanted = learner.meta_grad(theta, tasks)
-    for given in (tasks, [tasks], [map_tasks(lambda t: t[:2], tasks), map_tasks(lambda t: t[2:], tasks)]):
-        meta_loss, direction = uneven(learner).meta_grad(theta, given)
-        assert_close(meta_loss, wanted[0], **FLOAT64)
-        assert_close(direction, wanted[1], **FLOAT64)
 
 
 def test_meta_training_and_evaluation_take_uneven_tasks():
@@ -145,19 +109,6 @@ def test_nan_is_found_in_the_group_where_it_is():
 
 
 # One task, one example ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("make", MAKERS)
-def test_one_task_of_one_example_will_do(make):
-    learner = make(NETWORK, mse_loss)
-    theta, tasks = learner.init(generator=seeded(0)), FAMILY.sample(1, 1, 1, generator=seeded(0))
-    meta_loss, direction = learner.meta_grad(theta, tasks)
-    assert meta_loss.isfinite()
-    assert direction.keys() == theta.keys()
-    phi = learner.adapt(theta, Batch(tasks.support.x[0], tasks.support.y[0]), description=tasks.description[0])
-    assert learner.predict(phi, tasks.query.x[0]).shape == (1, 1)
-    if learner.adapt_path:
-        assert learner.adapt_path(theta, tasks.support, steps=2)["0.weight"].shape == (3, 1, 6, 1)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,9 @@ from fractions import Fraction
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
 
 from mapping_lib.chapters.language.methods import LOG_P, PRIOR, naive_bayes
-from mapping_lib.task import Batch, Task, each
+from mapping_lib.task import Batch
 
 N_WAY, WIDTH = 3, 4
 
@@ -53,26 +52,6 @@ def test_phi_is_a_distribution_for_every_class_and_without_examples_the_prior():
     for support in (some, none):
         assert learner.adapt(theta, support)[LOG_P].exp().sum(-1).tolist() == pytest.approx([1.0] * N_WAY)
     assert learner.adapt(theta, none)[LOG_P].exp().flatten().tolist() == pytest.approx([0.25] * N_WAY * WIDTH)
-
-
-def test_the_direction_is_the_gradient_of_the_meta_loss():
-    learner = naive_bayes(N_WAY, WIDTH)
-    tasks = Task(drawn(2, 4, 5, dtype=torch.float64), drawn(2, 6, 6, dtype=torch.float64), torch.zeros(2, 0))
-    log_prior = torch.randn(WIDTH, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
-
-    def meta_loss(log_prior: torch.Tensor) -> float:
-        losses = [
-            cross_entropy(learner.predict(learner.adapt({PRIOR: log_prior}, t.support), t.query.x), t.query.y)
-            for t in each(tasks)
-        ]
-        return float(torch.stack(losses).mean())
-
-    value, direction = learner.meta_grad({PRIOR: log_prior}, tasks)
-    assert float(value) == pytest.approx(meta_loss(log_prior))
-    for i, e in enumerate(torch.eye(WIDTH, dtype=torch.float64) * 1e-5):
-        slope = (meta_loss(log_prior + e) - meta_loss(log_prior - e)) / 2e-5
-        assert float(direction[PRIOR][i]) == pytest.approx(slope, abs=1e-8)
-    assert direction.keys() == learner.init(generator=torch.Generator()).keys()
 
 
 @pytest.mark.parametrize(

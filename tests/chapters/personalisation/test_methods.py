@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from oracles import FLOAT64, seeded
+from oracles import seeded
 
 from mapping_lib.chapters.personalisation.family_individuals import folds
 from mapping_lib.chapters.personalisation.methods_prior import (
@@ -15,7 +15,7 @@ from mapping_lib.chapters.personalisation.methods_prior import (
     legendre,
 )
 from mapping_lib.chapters.personalisation.methods_variance import fit_choices, fit_curves
-from mapping_lib.task import Batch, Task
+from mapping_lib.task import Batch
 
 
 def random_prior(n: int, seed: int = 0) -> dict:
@@ -75,34 +75,6 @@ def test_little_noise_leaves_the_posterior_its_digits(k: int):
         assert float((got[name] - p).abs().max()) < 1e-3 * float(p.abs().max()), name
 
 
-def differences(loss, theta: dict, eps: float = 1e-6) -> dict:
-    found = {}
-    for name, p in theta.items():
-        slope = torch.zeros_like(p)
-        for i in range(p.numel()):
-            step = torch.zeros(p.numel()).double()
-            step[i] = eps
-            up, down = (loss(theta | {name: p + sign * step.view_as(p)}) for sign in (1, -1))
-            slope.view(-1)[i] = (up - down) / (2 * eps)
-        found[name] = slope
-    return found
-
-
-def test_the_direction_for_curves_is_the_gradient_of_the_error_on_the_query():
-    learner, theta = gaussian_prior(legendre(2), 3), random_prior(3)
-    supports, queries = ([points(n, seed) for seed in (a, a + 1)] for n, a in ((3, 10), (4, 20)))
-    tasks = Task(*(Batch(*map(torch.stack, zip(*b, strict=True))) for b in (supports, queries)), torch.zeros(2, 1))
-
-    def loss(theta):
-        answers = [learner.predict(learner.adapt(theta, s), q.x) for s, q in zip(supports, queries, strict=True)]
-        return sum((a - q.y).square().mean() for a, q in zip(answers, queries, strict=True)) / 2
-
-    value, direction = learner.meta_grad(theta, tasks)
-    assert torch.allclose(value, loss(theta))
-    for name, wanted in differences(loss, theta).items():
-        assert torch.allclose(direction[name], wanted, rtol=1e-5, atol=1e-7), name
-
-
 # Choices ------------------------------------------------------------------------------------------------
 
 
@@ -149,22 +121,6 @@ def test_real_customers_arrive_at_their_highest_point():
         pull = torch.linalg.solve(mine["factor"] @ mine["factor"].T, phi - mine["mean"])
         slope = torch.einsum("ea,eaf->f", p - taken, task.support.x[i].double()) + pull
         assert slope.abs().max() < 1e-6
-
-
-def test_the_direction_for_choices_is_the_gradient_of_the_cross_entropy():
-    learner = choice_prior(2, newton_steps=5)
-    theta = {name: p for name, p in random_prior(2, seed=3).items() if name != "log_noise"}
-    supports, queries = ([questions(k, seed, 2) for seed in (a, a + 1)] for k, a in ((3, 10), (4, 20)))
-    tasks = Task(*(Batch(*map(torch.stack, zip(*b, strict=True))) for b in (supports, queries)), torch.zeros(2, 1))
-
-    def loss(theta):
-        pairs = zip(supports, queries, strict=True)
-        logits = [(learner.predict(learner.adapt(theta, s), q.x), q.y) for s, q in pairs]
-        return sum(torch.nn.functional.cross_entropy(*pair) for pair in logits) / 2
-
-    _, direction = learner.meta_grad(theta, tasks)
-    for name, wanted in differences(loss, theta).items():
-        assert torch.allclose(direction[name], wanted, rtol=1e-4, atol=1e-7), name
 
 
 # A known prior is found again --------------------------------------------------------------------------
@@ -216,14 +172,6 @@ def test_networks_are_the_features_times_the_weight():
         utility = Utility(2)
         utility.weight.copy_(torch.tensor([1.0, -1.0]))
         assert utility(torch.tensor([[[3.0, 1.0]]])).item() == 2
-
-
-def test_it_runs_under_vmap():
-    theta, batches = random_prior(3), [points(4, seed) for seed in (5, 6)]
-    learner = gaussian_prior(legendre(2), 3)
-    many = torch.func.vmap(lambda s: learner.adapt(theta, s))(Batch(*map(torch.stack, zip(*batches, strict=True))))
-    for i, batch in enumerate(batches):
-        assert torch.allclose(many["weight"][i], learner.adapt(theta, batch)["weight"], **FLOAT64)
 
 
 @pytest.mark.parametrize(
