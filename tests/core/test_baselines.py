@@ -2,17 +2,7 @@
 
 import pytest
 import torch
-from oracles import (
-    FLOAT64,
-    copied,
-    each,
-    float64_mlp,
-    general_mse,
-    loop_meta_loss,
-    random_tasks,
-    random_theta,
-    seeded,
-)
+from oracles import FLOAT64, copied, each, float64_mlp, general_mse, loop_meta_loss, random_tasks, random_theta, seeded
 from torch.func import functional_call
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close

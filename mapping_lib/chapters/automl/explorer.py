@@ -6,10 +6,11 @@ from typing import Any
 import ipywidgets as widgets
 from ipyevents import Event
 
-from mapping_lib.chapters.automl.explorer_canvas import AlphaBetaCanvas, place_in_map
-from mapping_lib.chapters.automl.explorer_compute import MAX_SHOTS, State, compute
-from mapping_lib.chapters.automl.study_grid import INNER_STEPS, JUDGED_STEPS, SIDE, best_cell
 from mapping_lib.page.panel import LOOK, Panel
+
+from .explorer_canvas import AlphaBetaCanvas, place_in_map
+from .explorer_compute import MAX_SHOTS, State, compute
+from .study_grid import INNER_STEPS, JUDGED_STEPS, SIDE, best_cell
 
 PRESETS = {
     "α too small": asdict(State(alpha=SIDE[0])),

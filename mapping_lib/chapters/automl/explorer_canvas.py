@@ -7,11 +7,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mapping_lib.chapters.automl.explorer_compute import GRID, Frame
-from mapping_lib.chapters.automl.figures import BAD, HIGHEST, LOWEST, colour_of, shade
-from mapping_lib.chapters.automl.study_grid import BLOCK, JUDGED_STEPS, SIDE
 from mapping_lib.page.canvas import Canvas, number
 from mapping_lib.page.plots import COLOURS
+
+from .explorer_compute import GRID, Frame
+from .figures import BAD, HIGHEST, LOWEST, colour_of, shade
+from .study_grid import BLOCK, JUDGED_STEPS, SIDE
 
 MAP = (82, 92, 364, 364)
 """Left, bottom, width and height of the map in pixels, counted from the lower left corner."""

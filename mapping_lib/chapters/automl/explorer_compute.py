@@ -10,21 +10,12 @@ import torch
 from torch import Tensor
 
 from mapping_lib import batched_mlp
-from mapping_lib.chapters.automl.study_grid import (
-    JUDGED_STEPS,
-    SIDE,
-    Grid,
-    best_cell,
-    cell_of,
-    error_map,
-    mean_errors,
-    nearest,
-    read_grid,
-)
 from mapping_lib.curvature import largest_eigenvalue
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.page.canvas import number
 from mapping_lib.task import Batch, Task
+
+from .study_grid import JUDGED_STEPS, SIDE, Grid, best_cell, cell_of, error_map, mean_errors, nearest, read_grid
 
 MAX_SHOTS = 20
 GRID = torch.linspace(-5, 5, 161, dtype=torch.float32)[:, None]

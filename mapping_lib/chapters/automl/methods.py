@@ -17,12 +17,13 @@ from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from torch import Tensor
 
-from mapping_lib.chapters.automl.family import JUDGED_STEPS, Problem, Setting
 from mapping_lib.checks import check_choice, check_count
 from mapping_lib.evaluation import adaptation_path, query_errors
 from mapping_lib.learners import MetaLearner
 from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
 from mapping_lib.task import Params, Task, TaskFamily
+
+from .family import JUDGED_STEPS, Problem, Setting
 
 VALID_SEED, HELD_OUT_SEED = 50, 60
 """All trials of all searches are judged on the same validation tasks; the same held-out tasks are looked on at."""

@@ -11,13 +11,14 @@ from functools import cache, partial
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.chapters.automl.family import JUDGED_STEPS, PROBLEMS, Problem, Setting
-from mapping_lib.chapters.automl.methods import METHODS, Found, Trial, errors_by_step, find
-from mapping_lib.chapters.automl.study_grid import save_grids
 from mapping_lib.checks import check_choice
 from mapping_lib.study import Table, Tolerance, shipped_theta
 from mapping_lib.study.recipes import Recipe
 from mapping_lib.task import Params
+
+from .family import JUDGED_STEPS, PROBLEMS, Problem, Setting
+from .methods import METHODS, Found, Trial, errors_by_step, find
+from .study_grid import save_grids
 
 SEEDS = (0, 1, 2)
 """Of the searches; fixed before any result was seen."""

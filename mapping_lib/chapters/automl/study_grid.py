@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mapping_lib.chapters.automl.methods_many_settings import meta_train_settings, query_errors_of_settings
 from mapping_lib.checks import check_choice
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.networks import functional, mlp
 from mapping_lib.task import Params, Task
+
+from .methods_many_settings import meta_train_settings, query_errors_of_settings
 
 FILE = Path(__file__).with_name("data") / "automl_grid.npz"
 

@@ -6,23 +6,13 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from mapping_lib.chapters.few_shot_images.explorer_canvas import FewShotCanvas
-from mapping_lib.chapters.few_shot_images.explorer_compute import (
-    ASK,
-    JUDGED,
-    LABELS,
-    LETTERS,
-    MAX_SHOT,
-    MAX_WAY,
-    State,
-    can,
-    compute,
-    score,
-)
-from mapping_lib.chapters.few_shot_images.explorer_drawing import EXAMPLES, as_drawing
-from mapping_lib.chapters.few_shot_images.explorer_pad import DrawingPad
-from mapping_lib.chapters.few_shot_images.methods import METHODS
 from mapping_lib.page.panel import LOOK, PlayingPanel
+
+from .explorer_canvas import FewShotCanvas
+from .explorer_compute import ASK, JUDGED, LABELS, LETTERS, MAX_SHOT, MAX_WAY, State, can, compute, score
+from .explorer_drawing import EXAMPLES, as_drawing
+from .explorer_pad import DrawingPad
+from .methods import METHODS
 
 MAX_EPISODE = 50
 SLICE = 0.06

@@ -7,9 +7,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mapping_lib.chapters.few_shot_images.explorer_compute import ASK, LETTERS, MAX_WAY, N_ASKED, Frame
 from mapping_lib.page.canvas import Canvas, palette
 from mapping_lib.page.plots import COLOURS
+
+from .explorer_compute import ASK, LETTERS, MAX_WAY, N_ASKED, Frame
 
 RIGHT, WRONG, OTHER, LINE = COLOURS["after"], COLOURS["rival"], "#777777", "#C8C8C8"
 WIDTH, HEIGHT = 1060, 530

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mapping_lib.chapters.few_shot_images.explorer_drawing import EXAMPLES, Drawing, image_of
-from mapping_lib.chapters.few_shot_images.methods import JUDGED_WAYS, ready
 from mapping_lib.learners import MetaLearner
 from mapping_lib.task import Batch, Params
 from mapping_lib.worlds.letters import Glyphs
 from mapping_lib.worlds.pictures import jittered
+
+from .explorer_drawing import EXAMPLES, Drawing, image_of
+from .methods import JUDGED_WAYS, ready
 
 MAX_WAY, MAX_SHOT, N_QUERY = 20, 5, 5
 N_ASKED, JUDGED = 10, 20

@@ -5,7 +5,7 @@ Omniglot (Lake, Salakhutdinov & Tenenbaum 2015) does not come with this suite, a
 distributed: as folders ``alphabet/character01/0001_01.png``, or as ``images_background.zip`` and
 ``images_evaluation.zip``, which need not be unpacked. Then
 
-    from mapping_lib.chapters.few_shot_images.family_omniglot import Omniglot
+    from .family_omniglot import Omniglot
     family = Omniglot("my/omniglot", "images_evaluation", n_way=5)
 
 An image has the form of `mapping_lib.worlds.letters`: ``(1, 28, 28)``, float32, 1 is ink.

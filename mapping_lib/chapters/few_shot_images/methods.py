@@ -22,7 +22,6 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from mapping_lib.chapters.few_shot_images.methods_features import BODY, HEAD, on_features
 from mapping_lib.checks import check_choice
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.baselines import joint_adam, nearest_neighbour
@@ -32,6 +31,8 @@ from mapping_lib.networks import conv_net
 from mapping_lib.study import shipped_theta
 from mapping_lib.task import Params, TaskFamily
 from mapping_lib.worlds.letters import Glyphs
+
+from .methods_features import BODY, HEAD, on_features
 
 FILTERS, EMBEDDING, FEATURES = (16, 32, 32), 64, 512
 """The layers of the body; the length of the prototypical network's embedding; how many numbers the body gives."""

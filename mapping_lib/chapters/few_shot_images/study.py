@@ -10,7 +10,12 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.chapters.few_shot_images.methods import (
+from mapping_lib.learners import MetaLearner
+from mapping_lib.study import Table, Tolerance
+from mapping_lib.task import Batch, Params, Task, each
+from mapping_lib.worlds.letters import Glyphs
+
+from .methods import (
     FILTERS,
     GLYPHS,
     JUDGED_WAYS,
@@ -23,11 +28,7 @@ from mapping_lib.chapters.few_shot_images.methods import (
     learner_of,
     theta_of,
 )
-from mapping_lib.chapters.few_shot_images.study_training import RECIPES as RECIPES
-from mapping_lib.learners import MetaLearner
-from mapping_lib.study import Table, Tolerance
-from mapping_lib.task import Batch, Params, Task, each
-from mapping_lib.worlds.letters import Glyphs
+from .study_training import RECIPES as RECIPES
 
 SETTINGS = {
     f"{n_way}-way {k_shot}-shot": {"n_way": n_way, "k_shot": k_shot, "jitter": 1.0}

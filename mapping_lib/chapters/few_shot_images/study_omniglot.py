@@ -12,13 +12,14 @@ from pathlib import Path
 
 import torch
 
-from mapping_lib.chapters.few_shot_images.family_omniglot import Omniglot
-from mapping_lib.chapters.few_shot_images.methods import Source, glyphs_theta
-from mapping_lib.chapters.few_shot_images.study import SETTINGS, table_of
-from mapping_lib.chapters.few_shot_images.study_training import trainings
 from mapping_lib.console import command
 from mapping_lib.study import Row, Table, measure
 from mapping_lib.task import Params
+
+from .family_omniglot import Omniglot
+from .methods import Source, glyphs_theta
+from .study import SETTINGS, table_of
+from .study_training import trainings
 
 PART = {"train": "images_background", "held out": "images_evaluation"}
 

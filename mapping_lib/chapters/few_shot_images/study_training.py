@@ -3,20 +3,13 @@
 from collections.abc import Iterator
 from functools import partial
 
-from mapping_lib.chapters.few_shot_images.methods import (
-    FILTERS,
-    GLYPHS,
-    METHODS,
-    Source,
-    Tuned,
-    cross_entropy,
-    embedding,
-)
 from mapping_lib.learners.baselines import joint
 from mapping_lib.meta_training import Progress
 from mapping_lib.networks import conv_net
 from mapping_lib.study.recipes import Recipe, Training, last
 from mapping_lib.task import Params
+
+from .methods import FILTERS, GLYPHS, METHODS, Source, Tuned, cross_entropy, embedding
 
 INNER = Tuned(0.3, 3)
 """The inner steps of MAML and ANIL in training, chosen before on the validation alphabet (`study_tuning`)."""

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import torch
 
-from mapping_lib.chapters.few_shot_images.methods import GLYPHS, METHODS, TUNED, Tuned
-from mapping_lib.chapters.few_shot_images.study import accuracies
+from .methods import GLYPHS, METHODS, TUNED, Tuned
+from .study import accuracies
 
 N_TASKS = 50
 

@@ -4,11 +4,12 @@ from dataclasses import asdict
 
 import ipywidgets as widgets
 
-from mapping_lib.chapters.language.explorer_canvas import LanguagesCanvas
-from mapping_lib.chapters.language.explorer_compute import MAX_SHOTS, State, compute
-from mapping_lib.chapters.language.family import PARTS
-from mapping_lib.chapters.language.study import METHODS
 from mapping_lib.page.panel import LOOK, Panel
+
+from .explorer_canvas import LanguagesCanvas
+from .explorer_compute import MAX_SHOTS, State, compute
+from .family import PARTS
+from .study import METHODS
 
 PRESETS = {
     "one name each": asdict(State()),

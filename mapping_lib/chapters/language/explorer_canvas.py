@@ -6,9 +6,10 @@ import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from mapping_lib.chapters.language.explorer_compute import Frame, characters
-from mapping_lib.chapters.language.study import METHODS, N_WAY
 from mapping_lib.page.canvas import Canvas, palette
+
+from .explorer_compute import Frame, characters
+from .study import METHODS, N_WAY
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#8C6510")
 """One colour a language of the task, in the order drawn."""

@@ -10,19 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mapping_lib.chapters.language.family import (
-    PARTS,
-    Language,
-    counts,
-    features,
-    languages,
-    ngrams,
-    part_features,
-    place,
-)
-from mapping_lib.chapters.language.study import CHOSEN, METHODS, SHOTS
 from mapping_lib.study import read_table
 from mapping_lib.task import Batch
+
+from .family import PARTS, Language, counts, features, languages, ngrams, part_features, place
+from .study import CHOSEN, METHODS, SHOTS
 
 MAX_SHOTS, N_OTHERS, MAX_LETTERS = 20, 20, 40
 SHARPNESS = dict.fromkeys(("nearest centroid", "idf weights", "embedding and raw"), 15.0)

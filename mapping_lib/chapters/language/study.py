@@ -13,10 +13,6 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from mapping_lib.chapters.language.family import WIDTH, Languages
-from mapping_lib.chapters.language.methods import PRIOR, naive_bayes
-from mapping_lib.chapters.language.study_training import HIDDEN, N_WAY, Mixture, Weights, classifier, embedding
-from mapping_lib.chapters.language.study_training import RECIPES as RECIPES
 from mapping_lib.checks import check_choice
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.baselines import from_scratch
@@ -24,6 +20,11 @@ from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.prototypes import prototypical
 from mapping_lib.study import Table, Tolerance, shipped_theta
 from mapping_lib.task import Batch, Params, Task
+
+from .family import WIDTH, Languages
+from .methods import PRIOR, naive_bayes
+from .study_training import HIDDEN, N_WAY, Mixture, Weights, classifier, embedding
+from .study_training import RECIPES as RECIPES
 
 N_QUERY = 10
 SHOTS = (1, 2, 5, 10, 20)

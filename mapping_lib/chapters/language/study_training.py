@@ -7,14 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from mapping_lib.chapters.language.family import WIDTH, Languages, part_features
-from mapping_lib.chapters.language.methods import PRIOR
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.prototypes import prototypical
 from mapping_lib.networks import functional, mlp
 from mapping_lib.study.recipes import Recipe, Training
 from mapping_lib.task import Params
+
+from .family import WIDTH, Languages, part_features
+from .methods import PRIOR
 
 N_WAY, HIDDEN = 5, 64
 

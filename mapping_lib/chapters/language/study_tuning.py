@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from mapping_lib.chapters.language.study import METHODS, SHOTS, accuracy
+from .study import METHODS, SHOTS, accuracy
 
 
 def validate(method: str, k_shot: int, n: int = 300, at_once: int = 20) -> dict:

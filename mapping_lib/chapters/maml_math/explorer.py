@@ -5,21 +5,11 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from mapping_lib.chapters.maml_math.explorer_canvas import LandscapeCanvas
-from mapping_lib.chapters.maml_math.explorer_compute import (
-    BACKGROUNDS,
-    LANDSCAPES,
-    STARTS,
-    State,
-    Trail,
-    compute,
-    end,
-    longer,
-    start,
-    walk,
-)
 from mapping_lib.page.panel import LOOK, PlayingPanel
 from mapping_lib.worlds.landscapes import METHODS
+
+from .explorer_canvas import LandscapeCanvas
+from .explorer_compute import BACKGROUNDS, LANDSCAPES, STARTS, State, Trail, compute, end, longer, start, walk
 
 MAX_STEPS, MAX_ALPHA = 20, 0.7
 

@@ -8,11 +8,12 @@ import torch
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
-from mapping_lib.chapters.maml_math.explorer_compute import LANDSCAPES, OUTER_STEPS, Frame, Surface
 from mapping_lib.page.canvas import ALARM, DPI, Canvas, apart, number
 from mapping_lib.page.plots import COLOURS
 from mapping_lib.page.plots import METHODS as COLOUR_OF
 from mapping_lib.worlds.landscapes import METHODS
+
+from .explorer_compute import LANDSCAPES, OUTER_STEPS, Frame, Surface
 
 BANDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 """Edges of the map's bands: how far the loss lies above its lowest value on the map."""

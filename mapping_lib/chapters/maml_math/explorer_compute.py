@@ -8,15 +8,7 @@ import numpy as np
 import torch
 
 from mapping_lib.page.canvas import number
-from mapping_lib.worlds.landscapes import (
-    adapted_path,
-    bowls,
-    curvatures,
-    direction,
-    directions,
-    meta_loss,
-    sines,
-)
+from mapping_lib.worlds.landscapes import adapted_path, bowls, curvatures, direction, directions, meta_loss, sines
 
 OUTER_STEPS = 60
 LANDSCAPES = {"bowls": bowls(), "sines": sines()}

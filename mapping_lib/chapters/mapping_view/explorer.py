@@ -4,9 +4,10 @@ from dataclasses import asdict
 
 import ipywidgets as widgets
 
-from mapping_lib.chapters.mapping_view.explorer_canvas import FiveMappingsCanvas
-from mapping_lib.chapters.mapping_view.explorer_compute import MAPPINGS, MAX_SHOTS, State, compute
 from mapping_lib.page.panel import LOOK, Panel
+
+from .explorer_canvas import FiveMappingsCanvas
+from .explorer_compute import MAPPINGS, MAX_SHOTS, State, compute
 
 MAX_AMPLITUDE, PHASES = 8.0, (-3.1, 6.2)
 

@@ -7,9 +7,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from mapping_lib.chapters.mapping_view.explorer_compute import GRID, MAML_STEPS, MAPPINGS, WEIGHTS, Frame, tau
 from mapping_lib.page.canvas import Canvas, number, palette
 from mapping_lib.page.plots import COLOURS
+
+from .explorer_compute import GRID, MAML_STEPS, MAPPINGS, WEIGHTS, Frame, tau
 
 X = GRID[:, 0].numpy()
 FAR = 1e3

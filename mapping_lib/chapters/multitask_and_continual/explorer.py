@@ -4,16 +4,10 @@ from dataclasses import asdict
 
 import ipywidgets as widgets
 
-from mapping_lib.chapters.multitask_and_continual.explorer_canvas import ForgettingCanvas
-from mapping_lib.chapters.multitask_and_continual.explorer_compute import (
-    LABELS,
-    MAX_MEMORY,
-    MAX_STEPS,
-    N_TASKS,
-    State,
-    compute,
-)
 from mapping_lib.page.panel import LOOK, Panel
+
+from .explorer_canvas import ForgettingCanvas
+from .explorer_compute import LABELS, MAX_MEMORY, MAX_STEPS, N_TASKS, State, compute
 
 PRESETS = {
     "one after the other": asdict(State(method="sequential", now=4)),

@@ -7,9 +7,10 @@ from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mapping_lib.chapters.multitask_and_continual.explorer_compute import GRID, N_TASKS, Frame, error_in_words
 from mapping_lib.page.canvas import Canvas
 from mapping_lib.page.plots import COLOURS
+
+from .explorer_compute import GRID, N_TASKS, Frame, error_in_words
 
 X = GRID[:, 0].numpy()
 FAR = 1e3

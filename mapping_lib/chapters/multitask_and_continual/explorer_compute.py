@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from mapping_lib import batched_mlp
-from mapping_lib.chapters.multitask_and_continual.family import WaveSequences, of_task
-from mapping_lib.chapters.multitask_and_continual.methods_fast import train_phase
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.networks import functional, mlp
 from mapping_lib.page.canvas import number
 from mapping_lib.params import as_params, flat
 from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch, Task
+
+from .family import WaveSequences, of_task
+from .methods_fast import train_phase
 
 N_TASKS, N_POINTS, MAX_STEPS, MAX_MEMORY = 4, 20, 100, 20
 SEED = 10

@@ -21,11 +21,12 @@ from torch import Generator, Tensor, nn
 from torch.func import grad, vmap
 
 from mapping_lib import inner_loop
-from mapping_lib.chapters.multitask_and_continual.family import of_task
 from mapping_lib.checks import check_count, check_number
 from mapping_lib.networks import functional
 from mapping_lib.task import Batch, Params
 from mapping_lib.twice import check_norms
+
+from .family import of_task
 
 Predict = Callable[[Params, Tensor, int], Tensor]
 """(params, x, task) -> y_hat of one sequence; ``task`` counts from 0."""

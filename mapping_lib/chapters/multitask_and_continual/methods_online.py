@@ -12,10 +12,11 @@ from torch import Generator, Tensor
 from torch.func import vmap
 
 from mapping_lib import inner_loop
-from mapping_lib.chapters.multitask_and_continual.family import of_task
-from mapping_lib.chapters.multitask_and_continual.methods import Loss, Model, errors_on, minimise_each, objective_of
 from mapping_lib.checks import check_count, check_generator
 from mapping_lib.task import Batch, Params, Task
+
+from .family import of_task
+from .methods import Loss, Model, errors_on, minimise_each, objective_of
 
 
 class Inner(NamedTuple):

@@ -17,23 +17,14 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.chapters.multitask_and_continual.family import DigitSequences, of_task
-from mapping_lib.chapters.multitask_and_continual.methods import Model, errors
-from mapping_lib.chapters.multitask_and_continual.methods_online import errors_after
-from mapping_lib.chapters.multitask_and_continual.study_methods import (
-    CHOSEN,
-    HIDDEN,
-    IN_ORDER,
-    INNER_STEPS,
-    MEMORY,
-    METHODS,
-    METHODS_OF,
-    OLD,
-    train,
-)
 from mapping_lib.study import Table, Tolerance
 from mapping_lib.study.recipes import Recipe
 from mapping_lib.task import Batch, Params, Task
+
+from .family import DigitSequences, of_task
+from .methods import Model, errors
+from .methods_online import errors_after
+from .study_methods import CHOSEN, HIDDEN, IN_ORDER, INNER_STEPS, MEMORY, METHODS, METHODS_OF, OLD, train
 
 TRAIN, TEST = {"pairs": 20, "relabelled": 8}, {"pairs": 25, "relabelled": 10}
 """Images of each label that a task brings to train on, and that judge it."""

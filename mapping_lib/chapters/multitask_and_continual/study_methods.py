@@ -11,16 +11,12 @@ from typing import NamedTuple
 from torch import Generator
 from torch.nn.functional import cross_entropy
 
-from mapping_lib.chapters.multitask_and_continual.family import KINDS, DigitSequences
-from mapping_lib.chapters.multitask_and_continual.methods import (
-    Model,
-    sequence_model,
-    train_in_sequence,
-    train_jointly,
-)
-from mapping_lib.chapters.multitask_and_continual.methods_online import Inner, follow_the_meta_leader, meta_train_each
 from mapping_lib.networks import mlp
 from mapping_lib.task import Batch, Params
+
+from .family import KINDS, DigitSequences
+from .methods import Model, sequence_model, train_in_sequence, train_jointly
+from .methods_online import Inner, follow_the_meta_leader, meta_train_each
 
 OLD, HIDDEN, MEMORY = 4, 40, 10
 INNER_STEPS = 3

@@ -12,10 +12,11 @@ from functools import lru_cache
 
 import torch
 
-from mapping_lib.chapters.multitask_and_continual.methods import Model, errors
-from mapping_lib.chapters.multitask_and_continual.study import ADAPTATIONS, adapted_errors, draw, wrong
-from mapping_lib.chapters.multitask_and_continual.study_methods import METHODS, METHODS_OF, OLD, Chosen, train
 from mapping_lib.task import Params, Task
+
+from .methods import Model, errors
+from .study import ADAPTATIONS, adapted_errors, draw, wrong
+from .study_methods import METHODS, METHODS_OF, OLD, Chosen, train
 
 N, SEED = 30, 4096
 ALPHAS = (0.0, 0.03, 0.1, 0.3, 0.5, 0.8)

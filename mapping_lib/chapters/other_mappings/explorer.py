@@ -4,9 +4,10 @@ from dataclasses import asdict
 
 import ipywidgets as widgets
 
-from mapping_lib.chapters.other_mappings.explorer_canvas import DescriptionOrDataCanvas
-from mapping_lib.chapters.other_mappings.explorer_compute import MAX_SHOTS, MAX_STEPS, WRITERS, State, compute
 from mapping_lib.page.panel import LOOK, Panel
+
+from .explorer_canvas import DescriptionOrDataCanvas
+from .explorer_compute import MAX_SHOTS, MAX_STEPS, WRITERS, State, compute
 
 PRESETS = {
     "exact description": asdict(State(blur=0.0)),

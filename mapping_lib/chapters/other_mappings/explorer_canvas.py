@@ -7,9 +7,10 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from mapping_lib.chapters.other_mappings.explorer_compute import COLOURS, GRID, MAX_SHOTS, N_TASKS, NAMES, Frame
 from mapping_lib.page.canvas import Canvas, number, palette
 from mapping_lib.page.plots import COLOURS as ROLES
+
+from .explorer_compute import COLOURS, GRID, MAX_SHOTS, N_TASKS, NAMES, Frame
 
 X = GRID[:, 0].numpy()
 FAR = 1e3

@@ -4,10 +4,11 @@ from dataclasses import asdict
 
 import ipywidgets as widgets
 
-from mapping_lib.chapters.personalisation.explorer_canvas import PersonalisationCanvas
-from mapping_lib.chapters.personalisation.explorer_compute import DATA, N_DRAWS, N_WHO, State, compute
-from mapping_lib.chapters.personalisation.methods_individual import MAX_SHOTS
 from mapping_lib.page.panel import LOOK, Panel
+
+from .explorer_canvas import PersonalisationCanvas
+from .explorer_compute import DATA, N_DRAWS, N_WHO, State, compute
+from .methods_individual import MAX_SHOTS
 
 PRESETS = {
     "nothing yet": asdict(State(k_shot=0)),

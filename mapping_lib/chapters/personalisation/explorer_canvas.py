@@ -4,11 +4,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mapping_lib.chapters.personalisation.explorer_compute import Frame
-from mapping_lib.chapters.personalisation.figures import PEOPLE
-from mapping_lib.chapters.personalisation.methods_individual import MAX_SHOTS, NAMES
 from mapping_lib.page.canvas import Canvas, number, palette
 from mapping_lib.page.plots import COLOURS as ROLES
+
+from .explorer_compute import Frame
+from .figures import PEOPLE
+from .methods_individual import MAX_SHOTS, NAMES
 
 AXES = {
     "chicks": ((-1, 22), (0, 400), "day", "weight (g)", (0, 120), "error on the other days (g)"),

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mapping_lib.chapters.personalisation import methods_curves as curves
-from mapping_lib.chapters.personalisation.figures import PEOPLE
-from mapping_lib.chapters.personalisation.methods_individual import NAMES, Outcome, individual
 from mapping_lib.page.canvas import number
+
+from . import methods_curves as curves
+from .figures import PEOPLE
+from .methods_individual import NAMES, Outcome, individual
 
 DATA = {"chicks": "chick", "countries": "country", "customers": "customer", "sensors": "thermometer"}
 N_WHO, N_DRAWS = 40, 9

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.chapters.personalisation.family_individuals import ORDERS, deal, draw
 from mapping_lib.checks import check_choice, check_count, check_tensor
 from mapping_lib.families.drawing import check_draw
 from mapping_lib.task import Batch, Task
+
+from .family_individuals import ORDERS, deal, draw
 
 FOLDER = Path(__file__).with_name("data")
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.chapters.personalisation.family_growth import Curves
 from mapping_lib.checks import check_count, check_generator, check_number
+
+from .family_growth import Curves
 
 KELVIN, T0, B = 273.15, 298.15, 3950.0
 SHOWN = torch.arange(-20.0, 101.0, 5.0, dtype=torch.float32)

@@ -7,16 +7,17 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from mapping_lib.chapters.personalisation.family_growth import Curves, Growth, load
-from mapping_lib.chapters.personalisation.family_individuals import ORDERS, folds
-from mapping_lib.chapters.personalisation.family_sensors import ON_THE_DESK, Sensors
-from mapping_lib.chapters.personalisation.methods_prior import gaussian_prior, legendre
 from mapping_lib.checks import check_choice
 from mapping_lib.inner_loop import mean_squared_error
 from mapping_lib.learners.gradient import ALPHA_PREFIX, meta_sgd
 from mapping_lib.networks import mlp
 from mapping_lib.study import shipped_theta
 from mapping_lib.task import Batch, Params, Task
+
+from .family_growth import Curves, Growth, load
+from .family_individuals import ORDERS, folds
+from .family_sensors import ON_THE_DESK, Sensors
+from .methods_prior import gaussian_prior, legendre
 
 DEGREE = 3
 """Of the polynomials in every method that fits one: a level, a slope, a bend and a twist."""

@@ -7,13 +7,14 @@ from torch import Tensor
 from torch.func import vmap
 from torch.nn.functional import cross_entropy, one_hot
 
-from mapping_lib.chapters.personalisation.family_choices import FEATURES, Choices, load
-from mapping_lib.chapters.personalisation.family_individuals import folds
-from mapping_lib.chapters.personalisation.methods_prior import Utility, choice_prior
 from mapping_lib.checks import check_choice
 from mapping_lib.learners.gradient import ALPHA_PREFIX, meta_sgd
 from mapping_lib.study import shipped_theta
 from mapping_lib.task import Batch, Params, Task
+
+from .family_choices import FEATURES, Choices, load
+from .family_individuals import folds
+from .methods_prior import Utility, choice_prior
 
 N_FEATURES, N_CUSTOMERS, FOLDS, REPEAT, MAX_SHOTS = len(FEATURES), 361, 5, 5, 6
 METHODS = ("population", "own fit", "MAML", "learned prior", "mixed effects")

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from mapping_lib.chapters.personalisation import methods_curves as curves
-from mapping_lib.chapters.personalisation import methods_customers as customers
-from mapping_lib.chapters.personalisation.family_growth import Growth
-from mapping_lib.chapters.personalisation.methods_prior import choice_slopes, covariance, highest_point
 from mapping_lib.task import Batch, Params
+
+from . import methods_curves as curves
+from . import methods_customers as customers
+from .family_growth import Growth
+from .methods_prior import choice_slopes, covariance, highest_point
 
 MAX_SHOTS = curves.MAX_SHOTS
 NAMES = ("population", "own fit", "MAML", "mixed effects")

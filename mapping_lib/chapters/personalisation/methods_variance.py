@@ -6,9 +6,10 @@ The statistician's way to a prior of `methods_prior`. It needs no split into sup
 import torch
 from torch import Tensor
 
-from mapping_lib.chapters.personalisation.methods_prior import choice_slopes, covariance, newton_step, wide_prior
 from mapping_lib.checks import check_count
 from mapping_lib.task import Batch, Params
+
+from .methods_prior import choice_slopes, covariance, newton_step, wide_prior
 
 FLOOR = 1e-6
 """Added to the diagonal of a fitted C, so that it always has a factor."""

@@ -8,11 +8,12 @@ tuned on training individuals only. A score is one individual's mean squared err
 
 from torch import Generator, Tensor
 
-from mapping_lib.chapters.personalisation import methods_curves as curves
-from mapping_lib.chapters.personalisation import methods_customers as customers
-from mapping_lib.chapters.personalisation import study_curves, study_customers
 from mapping_lib.study import Table, Tolerance
 from mapping_lib.study.recipes import Recipe
+
+from . import methods_curves as curves
+from . import methods_customers as customers
+from . import study_curves, study_customers
 
 SHOTS = (1, 2, 3, 4, 5)
 CHOICE_SHOTS = (1, 2, 3, 4, 5, 6)

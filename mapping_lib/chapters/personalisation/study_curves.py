@@ -4,24 +4,17 @@ from collections.abc import Callable
 
 import torch
 
-from mapping_lib.chapters.personalisation.family_growth import Growth
-from mapping_lib.chapters.personalisation.family_individuals import folds
-from mapping_lib.chapters.personalisation.methods_curves import (
-    FEATURES,
-    INNER_STEPS,
-    NETWORK,
-    PRIOR,
-    study,
-    training,
-    units,
-)
-from mapping_lib.chapters.personalisation.methods_variance import fit_curves
 from mapping_lib.inner_loop import mean_squared_error
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
 from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
 from mapping_lib.task import Params, TaskFamily
 from mapping_lib.worlds.derived import VaryingShots
+
+from .family_growth import Growth
+from .family_individuals import folds
+from .methods_curves import FEATURES, INNER_STEPS, NETWORK, PRIOR, study, training, units
+from .methods_variance import fit_curves
 
 ALPHAS = (0.01, 0.03, 0.1, 0.3)
 SETTINGS = {

@@ -6,17 +6,18 @@ from functools import partial
 import torch
 from torch.nn.functional import cross_entropy
 
-from mapping_lib.chapters.personalisation.family_choices import Choices
-from mapping_lib.chapters.personalisation.family_individuals import folds
-from mapping_lib.chapters.personalisation.methods_customers import FOLDS, INNER_STEPS, N_FEATURES, training
-from mapping_lib.chapters.personalisation.methods_prior import Utility, choice_prior, choice_slopes, newton_step
-from mapping_lib.chapters.personalisation.methods_variance import fit_choices
-from mapping_lib.chapters.personalisation.study_curves import outer_loop
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
 from mapping_lib.meta_training import MetaTrainingDiverged
 from mapping_lib.study.recipes import Recipe
 from mapping_lib.task import Batch, Params
+
+from .family_choices import Choices
+from .family_individuals import folds
+from .methods_customers import FOLDS, INNER_STEPS, N_FEATURES, training
+from .methods_prior import Utility, choice_prior, choice_slopes, newton_step
+from .methods_variance import fit_choices
+from .study_curves import outer_loop
 
 ALPHAS = (0.3, 1.0, 3.0)
 SETTINGS = {

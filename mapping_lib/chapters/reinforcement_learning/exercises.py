@@ -5,8 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mapping_lib.chapters.reinforcement_learning.methods_policies import rewards_to_go
 from mapping_lib.page.checking import answered, check, need
+
+from .methods_policies import rewards_to_go
 
 
 @check("go from the last reward to the first: what is ahead is this reward plus the discount times what came after.")

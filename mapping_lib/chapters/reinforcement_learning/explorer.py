@@ -4,9 +4,10 @@ from dataclasses import asdict
 
 import ipywidgets as widgets
 
-from mapping_lib.chapters.reinforcement_learning.explorer_canvas import NavigationCanvas
-from mapping_lib.chapters.reinforcement_learning.explorer_compute import FAR, MAX_TRAJECTORIES, POLICIES, State, compute
 from mapping_lib.page.panel import LOOK, Panel
+
+from .explorer_canvas import NavigationCanvas
+from .explorer_compute import FAR, MAX_TRAJECTORIES, POLICIES, State, compute
 
 PRESETS = {
     "near": asdict(State(x=0.1, y=-0.05)),

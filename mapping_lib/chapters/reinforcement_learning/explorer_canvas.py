@@ -5,11 +5,12 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mapping_lib.chapters.reinforcement_learning.explorer_compute import Frame
-from mapping_lib.chapters.reinforcement_learning.figures import PAPER
 from mapping_lib.page.canvas import Canvas
 from mapping_lib.page.plots import COLOURS
 from mapping_lib.worlds.goals import Navigation
+
+from .explorer_compute import Frame
+from .figures import PAPER
 
 SIDE, GAP, LEFT = 240, 12, 58
 EDGE = 1.0

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from mapping_lib.chapters.reinforcement_learning.methods_fast import acting, updates
-from mapping_lib.chapters.reinforcement_learning.study import FAMILY, UPDATES, policy_of, theta_of, written
 from mapping_lib.networks import FunctionalNetwork, functional
 from mapping_lib.worlds.goals import Rollouts
+
+from .methods_fast import acting, updates
+from .study import FAMILY, UPDATES, policy_of, theta_of, written
 
 POLICIES = ("MAML", "pretrained", "random", "hypernetwork")
 MAX_TRAJECTORIES, FAR = 40, 0.8

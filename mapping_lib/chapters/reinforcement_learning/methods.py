@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from mapping_lib import inner_loop
-from mapping_lib.chapters.reinforcement_learning.methods_policies import experience, surrogate, surrogate_with_score
 from mapping_lib.checks import check_count, check_number, check_theta
 from mapping_lib.inner_loop import Loss, support_objective
 from mapping_lib.learners import MetaLearner
@@ -15,6 +14,8 @@ from mapping_lib.learners.many_tasks import one_each, through_adaptation
 from mapping_lib.networks import FunctionalNetwork, functional
 from mapping_lib.task import Batch, Params, Task
 from mapping_lib.worlds.goals import Navigation, Rollouts
+
+from .methods_policies import experience, surrogate, surrogate_with_score
 
 Support = Callable[[Params], Batch]
 """phi -> what a policy with the parameters phi lives through, as a `Batch` of `methods_policies.experience`."""

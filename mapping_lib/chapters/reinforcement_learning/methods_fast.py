@@ -7,12 +7,13 @@ from torch import Tensor
 from torch.func import grad
 from torch.nn.functional import linear
 
-from mapping_lib.chapters.reinforcement_learning.methods import Alphas
-from mapping_lib.chapters.reinforcement_learning.methods_policies import experience, surrogate
 from mapping_lib.inner_loop import inner_step
 from mapping_lib.networks import FunctionalNetwork
 from mapping_lib.task import Batch, Params
 from mapping_lib.worlds.goals import Act, Navigation, Rollouts
+
+from .methods import Alphas
+from .methods_policies import experience, surrogate
 
 
 @torch.no_grad()

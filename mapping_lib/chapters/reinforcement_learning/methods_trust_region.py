@@ -12,12 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import vjp, vmap
 
-from mapping_lib.chapters.reinforcement_learning.methods import Alphas, Updates, live, policy_maml, rollouts
-from mapping_lib.chapters.reinforcement_learning.methods_policies import (
-    experience,
-    log_probability,
-    surrogate_with_score,
-)
 from mapping_lib.checks import check_number, check_theta
 from mapping_lib.learners import MetaLearner
 from mapping_lib.networks import functional
@@ -25,6 +19,9 @@ from mapping_lib.params import as_params, flat
 from mapping_lib.task import Params, Task
 from mapping_lib.twice import check_norms
 from mapping_lib.worlds.goals import Navigation
+
+from .methods import Alphas, Updates, live, policy_maml, rollouts
+from .methods_policies import experience, log_probability, surrogate_with_score
 
 DAMPING, CG_STEPS = 1e-5, 10
 SHRINK, TRIES = 0.8, 15

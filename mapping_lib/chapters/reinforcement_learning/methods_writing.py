@@ -5,13 +5,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from mapping_lib.chapters.reinforcement_learning.methods import rollouts
-from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy, experience, surrogate
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights
 from mapping_lib.networks import mlp
 from mapping_lib.task import Batch, Params, Task
 from mapping_lib.worlds.goals import Navigation
+
+from .methods import rollouts
+from .methods_policies import GaussianPolicy, experience, surrogate
 
 
 def writing(policy: GaussianPolicy, family: Navigation) -> MetaLearner:

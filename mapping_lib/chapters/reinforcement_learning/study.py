@@ -16,10 +16,6 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.chapters.reinforcement_learning.methods import policy_maml, rollouts
-from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy
-from mapping_lib.chapters.reinforcement_learning.methods_trust_region import trust_region_maml
-from mapping_lib.chapters.reinforcement_learning.methods_writing import write, writing
 from mapping_lib.checks import check_choice
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.many_tasks import one_each
@@ -28,6 +24,11 @@ from mapping_lib.study import Table, Tolerance, shipped_theta
 from mapping_lib.study.recipes import Recipe, Training
 from mapping_lib.task import Params, Task
 from mapping_lib.worlds.goals import Navigation
+
+from .methods import policy_maml, rollouts
+from .methods_policies import GaussianPolicy
+from .methods_trust_region import trust_region_maml
+from .methods_writing import write, writing
 
 FAMILY, GOAL_IN_SIGHT = Navigation(), Navigation(show_goal=True)
 SIZES, SMALL = (2, 100, 100, 2), (2, 16, 16, 2)

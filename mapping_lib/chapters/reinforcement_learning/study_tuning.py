@@ -7,7 +7,7 @@ prints, for the two methods that were not trained for updates, the return of eve
 
 from collections.abc import Iterator
 
-from mapping_lib.chapters.reinforcement_learning.study import theta_of, validated
+from .study import theta_of, validated
 
 ALPHAS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
