@@ -1,8 +1,8 @@
-"""How the suite's numbers are made, stored and read: theta by `recipes`, and tables of what each method gains.
+"""How the suite's numbers are made, stored and read: theta, and tables of what each method gains.
 
-Each wing that has numbers says in its `study` how they come about: `RECIPES` train its theta, `TABLES` measure. What
-several chapters share is in `sinusoids`. What is stored is found by folder: no wing is imported to read its tables.
-One command makes everything again:
+Each wing that has numbers says in its `study` how they come about: `RECIPES` make its theta, most of them by a
+`training`; `TABLES` measure. What several chapters share is in `sinusoids`. What is stored is found by folder: no wing
+is imported to read its tables. One command makes everything again:
 
     python -m mapping_lib.study                      # every table, with the shipped theta
     python -m mapping_lib.study language             # those of one wing
@@ -23,7 +23,6 @@ import torch
 from torch import Generator, Tensor
 
 from mapping_lib.checks import check_choice, check_count
-from mapping_lib.study.recipes import Recipe
 from mapping_lib.study.theta import load_theta
 from mapping_lib.task import Params
 
@@ -31,6 +30,17 @@ LIBRARY = Path(__file__).parent.parent
 
 SHARED = "sinusoids"
 """The part that no single wing owns: it lies in this folder."""
+
+
+class Recipe(NamedTuple):
+    """How one shipped theta is made: ``train() -> theta``, and the plain ``settings`` that it hangs on, the seed too.
+
+    >>> Recipe(lambda: {"w": torch.zeros(1)}, {"outer_steps": 0, "seed": 0}).train()
+    {'w': tensor([0.])}
+    """
+
+    train: Callable[[], Params]
+    settings: dict
 
 
 class Tolerance(NamedTuple):

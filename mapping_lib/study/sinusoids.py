@@ -22,9 +22,9 @@ from mapping_lib.learners.in_context import in_context
 from mapping_lib.learners.rule import learned_rule
 from mapping_lib.networks import mlp
 from mapping_lib.set_networks import ContextTransformer, DeepSet
-from mapping_lib.study import shipped_theta, theta_path
-from mapping_lib.study.recipes import Recipe, Training
+from mapping_lib.study import Recipe, shipped_theta, theta_path
 from mapping_lib.study.theta import load_theta
+from mapping_lib.study.training import Training
 from mapping_lib.task import Params
 from mapping_lib.worlds.derived import NoisyDescriptions, VaryingShots
 from mapping_lib.worlds.linear import LinearFunctions

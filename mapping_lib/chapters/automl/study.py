@@ -12,8 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from mapping_lib.checks import check_choice
-from mapping_lib.study import Table, Tolerance, shipped_theta
-from mapping_lib.study.recipes import Recipe
+from mapping_lib.study import Recipe, Table, Tolerance, shipped_theta
 from mapping_lib.task import Params
 
 from .family import JUDGED_STEPS, PROBLEMS, Problem, Setting

@@ -6,7 +6,8 @@ from functools import partial
 from mapping_lib.learners.baselines import joint
 from mapping_lib.meta_training import Progress
 from mapping_lib.networks import conv_net
-from mapping_lib.study.recipes import Recipe, Training, last
+from mapping_lib.study import Recipe
+from mapping_lib.study.training import Training, last
 from mapping_lib.task import Params
 
 from .methods import FILTERS, GLYPHS, METHODS, Source, Tuned, cross_entropy, embedding

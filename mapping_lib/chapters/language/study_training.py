@@ -11,7 +11,8 @@ from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.prototypes import prototypical
 from mapping_lib.networks import functional, mlp
-from mapping_lib.study.recipes import Recipe, Training
+from mapping_lib.study import Recipe
+from mapping_lib.study.training import Training
 from mapping_lib.task import Params
 
 from .family import WIDTH, Languages, part_features

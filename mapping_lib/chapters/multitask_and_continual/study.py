@@ -17,8 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from mapping_lib.study import Table, Tolerance
-from mapping_lib.study.recipes import Recipe
+from mapping_lib.study import Recipe, Table, Tolerance
 from mapping_lib.task import Batch, Params, Task
 
 from .family import DigitSequences, of_task

@@ -8,8 +8,7 @@ tuned on training individuals only. A score is one individual's mean squared err
 
 from torch import Generator, Tensor
 
-from mapping_lib.study import Table, Tolerance
-from mapping_lib.study.recipes import Recipe
+from mapping_lib.study import Recipe, Table, Tolerance
 
 from . import methods_curves as curves
 from . import methods_customers as customers

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
 from mapping_lib.meta_training import MetaTrainingDiverged
-from mapping_lib.study.recipes import Recipe
+from mapping_lib.study import Recipe
 from mapping_lib.task import Batch, Params
 
 from .family_choices import Choices

@@ -20,8 +20,8 @@ from mapping_lib.checks import check_choice
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.many_tasks import one_each
 from mapping_lib.meta_training import Progress
-from mapping_lib.study import Table, Tolerance, shipped_theta
-from mapping_lib.study.recipes import Recipe, Training
+from mapping_lib.study import Recipe, Table, Tolerance, shipped_theta
+from mapping_lib.study.training import Training
 from mapping_lib.task import Params, Task
 from mapping_lib.worlds.goals import Navigation
 

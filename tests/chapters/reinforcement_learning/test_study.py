@@ -29,7 +29,7 @@ from mapping_lib.chapters.reinforcement_learning.study import (
     written,
 )
 from mapping_lib.learners.many_tasks import one_each
-from mapping_lib.study.recipes import Training
+from mapping_lib.study.training import Training
 from mapping_lib.task import Batch
 
 TABLE = TABLES["navigation"]

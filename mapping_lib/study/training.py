@@ -1,4 +1,4 @@
-"""How theta is made: every one that is shipped has a `Recipe`, and most of these are a `Training`."""
+"""Meta-training as a recipe has it: whose, on which tasks, and what `meta_train` is given."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -8,17 +8,6 @@ import torch
 from mapping_lib.learners import MetaLearner
 from mapping_lib.meta_training import Progress, meta_train
 from mapping_lib.task import Params, TaskFamily
-
-
-class Recipe(NamedTuple):
-    """How one shipped theta is made: ``train() -> theta``, and the plain ``settings`` that it hangs on, the seed too.
-
-    >>> Recipe(lambda: {"w": torch.zeros(1)}, {"outer_steps": 0, "seed": 0}).train()
-    {'w': tensor([0.])}
-    """
-
-    train: Callable[[], Params]
-    settings: dict
 
 
 def last(stream: Iterator[Progress]) -> Params:
