@@ -7,6 +7,7 @@ trained anew but what a table trains while it measures. All takes five minutes o
 
 import argparse
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -37,6 +38,9 @@ from mapping_lib.study.sinusoids import SEEDS
 from mapping_lib.task import Task
 
 SIZE = 1e-6
+DRAWS = re.compile(r"\.(families|worlds)\.|\.family")
+"""The modules whose classes are families of tasks."""
+
 SEEDS_OF_NOISE = (1, 2, 3)
 SHARE = 0.2
 """Of the tolerance: as much as a stored number may move."""
@@ -139,7 +143,7 @@ def _doors(seed: int) -> Iterator[tuple[object, str, Callable]]:
         if getattr(module, "load_theta", None) is weights.load_theta:
             yield module, "load_theta", lambda theta: {name: nudged(p, seed) for name, p in theta.items()}
         for owner in vars(module).values():
-            if inspect.isclass(owner) and owner.__module__ == module.__name__ and ".families." in owner.__module__:
+            if inspect.isclass(owner) and owner.__module__ == module.__name__ and DRAWS.search(owner.__module__):
                 for name in {"sample", "everyone"} & vars(owner).keys():
                     yield owner, name, lambda task: nudged_task(task, seed)
 
