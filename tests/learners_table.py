@@ -63,37 +63,16 @@ TaskMaker = Callable[..., Task]
 """(n_tasks, k_shot, n_query, *, seed) -> tasks in float64."""
 
 
-def with_labels(tasks: Task, n_way: int) -> Task:
-    """The same inputs with the labels 0, 1, ... in turn."""
-    return tasks._replace(
-        **{
-            part: Batch(b.x, labels(*b.x.shape[:2], n_way))
-            for part, b in tasks._asdict().items()
-            if part != "description"
-        }
-    )
+def labelled(*sizes: int, n_in: int = 4, n_way: int = 3, change=lambda x: x, **settings: int) -> Task:
+    """Points of four features, or what ``change`` makes of them, with the labels 0, 1, ... in turn."""
+    support, query, description = random_tasks(*sizes, n_in=n_in, **settings)
+    y = (torch.arange(b.x.shape[1]).expand(b.x.shape[:2]).clone() % n_way for b in (support, query))
+    return Task(Batch(change(support.x), next(y)), Batch(change(query.x), next(y)), description)
 
 
-def labels(n_tasks: int, n: int, n_way: int) -> Tensor:
-    """0, 1, ... in turn, for every task."""
-    return (torch.arange(n) % n_way).expand(n_tasks, n).clone()
-
-
-def labelled(n_tasks: int = 3, k_shot: int = 5, n_query: int = 4, *, seed: int = 100) -> Task:
-    """Points of four features in three classes."""
-    return with_labels(random_tasks(n_tasks, k_shot, n_query, n_in=4, seed=seed), 3)
-
-
-def counted(*sizes: int, **settings: int) -> Task:
-    """As `labelled`, with counts for features."""
-    support, query, description = labelled(*sizes, **settings)
-    return Task(*(Batch((10 * b.x).abs().round(), b.y) for b in (support, query)), description)
-
-
-def choices(n_tasks: int = 3, k_shot: int = 5, n_query: int = 4, *, seed: int = 100) -> Task:
-    """Choices among four alternatives of two features."""
-    tasks = with_labels(random_tasks(n_tasks, k_shot, n_query, n_in=8, seed=seed), 4)
-    return Task(*(Batch(b.x.unflatten(2, (4, 2)), b.y) for b in tasks[:2]), tasks.description)
+counted = partial(labelled, change=lambda x: (10 * x).abs().round())
+choices = partial(labelled, n_in=8, n_way=4, change=lambda x: x.unflatten(2, (4, 2)))
+"""Counts for features, and choices among four alternatives of two features."""
 
 
 def goals(n_tasks: int = 3, k_shot: int = 4, n_query: int = 4, *, seed: int = 100) -> Task:
@@ -240,7 +219,7 @@ EXEMPT: dict[str, dict[str, str]] = {
            for name in LEARNERS if name.endswith("fast path") and "adam" not in name},
         **dict.fromkeys(POLICIES, "for looking: the path begins with theta itself, and the graph that it brings"),
     },
-    "order": {"trust_region_maml": "conjugate gradients that stop early let the rounding of another order be seen"},
+    "order": {"trust_region_maml": "ten conjugate gradients on a metric that is nearly singular magnify rounding"},
     "doctor": {
         **ACTS,
         **dict.fromkeys(

@@ -5,6 +5,7 @@ import torch
 from oracles import (
     FLOAT64,
     Tokens,
+    copied,
     each,
     flat,
     float64_mlp,
@@ -67,10 +68,6 @@ def loop_phi(make, theta: Params, task: Task, steps: int) -> Params:
     return loop_path(NETWORK, mse_loss, phi, task.support, ALPHA, steps)[-1]
 
 
-def detached(phi: Params) -> Params:
-    return {name: p.detach() for name, p in phi.items()}
-
-
 # phi --------------------------------------------------------------------------------
 
 
@@ -83,7 +80,7 @@ def test_phi_is_the_base_plus_what_is_written_and_then_inner_steps(make, steps: 
     for task in singles(random_tasks(k_shot=k_shot)):
         found = learner.adapt(theta, task.support, description=task.description, steps=steps)
         assert list(found) == list(BASES)
-        assert_close(found, detached(loop_phi(make, theta, task, steps)), **FLOAT64)
+        assert_close(found, copied(loop_phi(make, theta, task, steps)), **FLOAT64)
         assert_close(default.adapt(theta, task.support, description=task.description), found, rtol=0, atol=0)
 
 
@@ -97,7 +94,7 @@ def test_the_network_that_is_written_may_read_tokens():
         numbers = theta["writer.weight"] @ task.description + theta["writer.bias"]
         base = {name.removeprefix(BASE): p for name, p in theta.items() if name.startswith(BASE)}
         phi = loop_path(network, mse_loss, unflat(flat(base) + numbers, base), task.support, ALPHA, 2)[-1]
-        assert_close(learner.adapt(theta, task.support, description=task.description), detached(phi), **FLOAT64)
+        assert_close(learner.adapt(theta, task.support, description=task.description), copied(phi), **FLOAT64)
         losses.append(mse_loss(functional_call(network, phi, (task.query.x,)), task.query.y).detach())
     assert_close(learner.meta_grad(theta, tasks)[0], torch.stack(losses).mean(), **FLOAT64)
 

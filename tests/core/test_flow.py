@@ -220,10 +220,6 @@ def loop_flow(theta: Params, support: Batch, taken: int, of: int = STEPS) -> Par
     return unflat(w, weights)
 
 
-def detached(phi: Params) -> Params:
-    return {name: p.detach() for name, p in phi.items()}
-
-
 def test_a_straight_line_follows_its_matrix_exponential():
     """The mean squared error of a linear function is a quadratic; steps=k of 40 are k / 40 of the time."""
     learner = flow.gradient_flow(nn.Linear(1, 1).double(), mse_loss, tau=TAU, steps=40)
@@ -241,9 +237,9 @@ def test_adapt_and_adapt_path_equal_a_plain_loop(steps: int):
     path = LEARNER.adapt_path(THETA, TASKS.support, steps=steps)
     assert path.keys() == weights_of(THETA).keys()
     for i, (support, _) in enumerate(each(TASKS)):
-        assert_close(LEARNER.adapt(THETA, support, steps=steps), detached(loop_flow(THETA, support, steps)), **FLOAT64)
+        assert_close(LEARNER.adapt(THETA, support, steps=steps), copied(loop_flow(THETA, support, steps)), **FLOAT64)
         for taken in range(steps + 1):
-            expected = detached(loop_flow(THETA, support, taken))
+            expected = copied(loop_flow(THETA, support, taken))
             assert_close({name: p[taken, i] for name, p in path.items()}, expected, **FLOAT64)
 
 

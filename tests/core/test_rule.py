@@ -52,10 +52,6 @@ def weights_of(theta: Params) -> Params:
     return {name: theta[name] for name in SHAPES}
 
 
-def detached(phi: Params) -> Params:
-    return {name: p.detach() for name, p in phi.items()}
-
-
 # What the rule reads ----------------------------------------------------------------------------------
 
 
@@ -140,7 +136,7 @@ def test_meta_sgd_is_its_smallest_case():
     theta = weights_of(THETA) | of_its_tensor(log_gains)
     alphas = {name: ALPHA * math.exp(a) for name, a in zip(SHAPES, log_gains, strict=True)}
     for support, _ in each(TASKS):
-        expected = detached(loop_path(NETWORK, mse_loss, weights_of(theta), support, alphas, 3)[-1])
+        expected = copied(loop_path(NETWORK, mse_loss, weights_of(theta), support, alphas, 3)[-1])
         assert_close(LEARNER.adapt(theta, support, steps=3), expected, **FLOAT64)
     value, direction = LEARNER.meta_grad(theta, TASKS)
     full = {ALPHA_PREFIX + name: torch.full(shape, alphas[name], dtype=torch.float64) for name, shape in SHAPES.items()}
@@ -203,9 +199,9 @@ def test_adapt_and_adapt_path_equal_a_rule_worked_out_weight_by_weight(steps: in
     path = LEARNER.adapt_path(THETA, TASKS.support, steps=steps)
     assert path.keys() == SHAPES.keys()
     for i, (support, _) in enumerate(each(TASKS)):
-        assert_close(LEARNER.adapt(THETA, support, steps=steps), detached(loop_rule(THETA, support, steps)), **FLOAT64)
+        assert_close(LEARNER.adapt(THETA, support, steps=steps), copied(loop_rule(THETA, support, steps)), **FLOAT64)
         for m in range(steps + 1):
-            expected = detached(loop_rule(THETA, support, m))
+            expected = copied(loop_rule(THETA, support, m))
             assert_close({name: p[m, i] for name, p in path.items()}, expected, **FLOAT64)
 
 
