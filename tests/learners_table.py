@@ -208,6 +208,12 @@ EXEMPT: dict[str, dict[str, str]] = {
     "init": NO_THETA | dict.fromkeys(
         ("naive_bayes", "gaussian_prior", "choice_prior"), "begins at the same wide prior whatever the seed"
     ),
+    "query": {
+        **dict.fromkeys(("reptile, general path", "reptile, fast path"), "is then judged on the support"),
+        "nearest_neighbour": "reports the share of wrong answers, of none: NaN",
+        **LENT,
+        **ACTS,
+    },
     "arrays": {
         **dict.fromkeys(LENT, "what code does with the tensors that it is lent is its own affair"),
         **ACTS,

@@ -410,24 +410,14 @@ def test_the_evaluation_never_broadcasts(k_shot: int):
         evaluate_by_step(learner, theta, Sinusoids(), k_shot=k_shot, steps=1, n_tasks=2, generator=seeded(0))
 
 
-@pytest.mark.parametrize(
-    "make", [maml, anil, meta_sgd, joint, joint_adam, from_scratch, learned_rule, gradient_flow, *WRITERS]
-)
-def test_an_empty_query_has_no_meta_loss(make):
-    learner = make(NETWORK, mse_loss)
-    theta = learner.init(generator=seeded(0))
-    empty = tasks(batch(3, 4, 1), batch(3, 0, 1))
-    if make in (joint, joint_adam):  # learns from the support too
-        learner.meta_grad(theta, empty)
-        empty = tasks(batch(3, 0, 1), batch(3, 0, 1))
-    with pytest.raises(ValueError, match=r"tasks\.query is empty; allowed: at least one query example"):
-        learner.meta_grad(theta, empty)
-
-
-def test_nor_has_the_bayes_answer_without_a_query():
-    learner = bayes_ridge(weight=1.0, intercept=1.0, noise=1.0)
-    with pytest.raises(ValueError, match=r"tasks\.query is empty; allowed: at least one query example"):
-        learner.meta_grad({}, tasks(batch(3, 4, 1), batch(3, 0, 1)))
+@table.asked("query")
+def test_an_empty_query_has_no_meta_loss(name: str):
+    learner, learns_from_all = table.LEARNERS[name].learner(), name.startswith("joint")
+    theta, query = table.theta_of(learner), r"tasks\.query is empty; allowed: at least one query example"
+    if learns_from_all:
+        assert learner.meta_grad(theta, table.LEARNERS[name].tasks(n_query=0))[0].isfinite()
+    with pytest.raises(ValueError, match=query):
+        learner.meta_grad(theta, table.LEARNERS[name].tasks(k_shot=0 if learns_from_all else 4, n_query=0))
 
 
 @pytest.mark.parametrize(("supports", "queries"), [(3, 2), (0, 0)])

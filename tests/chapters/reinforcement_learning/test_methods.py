@@ -368,7 +368,6 @@ def test_joint_training_with_the_goal_in_sight_learns_to_go_there():
 # Bad input ------------------------------------------------------------------------------------------------
 
 LUCK = SHORT.sample(2, 4, 0, generator=seeded()).support
-SHORT_OF_LUCK = SHORT.sample(1, 4, 1, generator=seeded())
 
 
 @pytest.mark.parametrize(
