@@ -5,13 +5,13 @@ import json
 import pytest
 import torch
 
-from mapping_lib import study as applications
+from mapping_lib import study
 from mapping_lib.study import Row, Table, measure, read_about, read_table, save_table
 from mapping_lib.study.theta import load_settings
 
-TABLES = applications.tables()
+TABLES = study.tables()
 CELLS = [(name, m, s) for name, table in TABLES.items() for s in table.settings for m in table.methods]
-RECIPES = applications.recipes()
+RECIPES = study.recipes()
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -29,7 +29,7 @@ def test_a_table_is_whole(name: str):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_the_means_that_one_can_read_are_those_of_the_scores(name: str):
-    lines = json.loads(applications.stored("tables")[name].with_suffix(".json").read_text(encoding="utf-8"))
+    lines = json.loads(study.stored("tables")[name].with_suffix(".json").read_text(encoding="utf-8"))
     rows = read_table(name).values()
     for row, told in zip(rows, lines["method, setting, mean, low, high"], strict=True):
         assert told == [row.method, row.setting, *(pytest.approx(v, rel=1e-4) for v in (row.mean, row.low, row.high))]
@@ -44,23 +44,29 @@ def test_the_first_scores_come_out_again(name: str, method: str, setting: str):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_shipped_theta_was_made_by_the_settings_that_the_code_has(name: str):
-    assert load_settings(applications.theta_path(name)) == json.loads(json.dumps(RECIPES[name].settings))
+    assert load_settings(study.theta_path(name)) == json.loads(json.dumps(RECIPES[name].settings))
 
 
 def test_every_stored_theta_has_a_recipe():
-    assert applications.stored("weights").keys() == set(RECIPES)
+    assert study.stored("weights").keys() == set(RECIPES)
 
 
 def test_every_stored_table_is_known():
-    assert applications.stored("tables").keys() == set(TABLES)
-    assert {path.stem for path in applications.LIBRARY.rglob("tables/*.json")} == set(TABLES)
+    assert study.stored("tables").keys() == set(TABLES)
+    assert {path.stem for path in study.LIBRARY.rglob("tables/*.json")} == set(TABLES)
+
+
+@pytest.mark.parametrize("folder", ["tables", "weights"])
+def test_no_name_is_stored_twice(folder: str):
+    """What is found by its name alone, all over the library, must have one place: a copied wing renames its own."""
+    assert len(study.stored(folder)) == sum(1 for _ in study.LIBRARY.rglob(f"{folder}/*.npz"))
 
 
 def test_a_wing_is_found_by_its_folder():
-    wings = {path.parent.name for path in (applications.LIBRARY / "chapters").glob("*/study.py")}
-    assert applications.parts().keys() == wings | {"sinusoids"}
+    wings = {path.parent.name for path in (study.LIBRARY / "chapters").glob("*/study.py")}
+    assert study.parts().keys() == wings | {"sinusoids"}
     with pytest.raises(ValueError, match="part is 'nothing'; allowed: 'sinusoids', "):
-        applications.module_of("nothing")
+        study.module_of("nothing")
 
 
 # The machinery ----------------------------------------------------------------------------------------
@@ -81,7 +87,7 @@ def test_methods_meet_the_same_episodes_and_a_sample_is_their_beginning():
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(applications, "LIBRARY", tmp_path)
+    monkeypatch.setattr(study, "LIBRARY", tmp_path)
     (tmp_path / "tables").mkdir()
     rows = [measure(TABLE, method, "x") for method in "ab"]
     save_table(tmp_path / "tables", "lots", TABLE, rows)
