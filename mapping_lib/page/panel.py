@@ -11,7 +11,7 @@ import base64
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,27 @@ LOOK = {"style": {"description_width": "96px"}, "layout": {"width": "330px"}}
 
 WIDTH = "clamp(760px, 101vh, 1060px)"
 """The most width of a picture: on a low screen it is smaller, so that controls and picture are in view together."""
+
+
+def whole(low: int, high: int, label: str, step: int = 1) -> widgets.IntSlider:
+    """A slider of whole numbers; like all controls here it has no value: the panel puts it where its state says."""
+    return widgets.IntSlider(min=low, max=high, step=step, description=label, **LOOK)
+
+
+def decimal(low: float, high: float, step: float, label: str) -> widgets.FloatSlider:
+    """A slider of decimal numbers."""
+    return widgets.FloatSlider(min=low, max=high, step=step, description=label, **LOOK)
+
+
+def powers(low: float, high: float, step: float, label: str, digits: str = ".2g") -> widgets.FloatLogSlider:
+    """A slider from ``10**low`` to ``10**high``, its steps in decades; ``digits`` is how its number is written."""
+    return widgets.FloatLogSlider(min=low, max=high, step=step, description=label, readout_format=digits, **LOOK)
+
+
+def choice(values: Mapping[Any, str] | Iterable[str], label: str) -> widgets.Dropdown:
+    """A list to choose from; a mapping says in which words each value is offered."""
+    options = [(words, value) for value, words in values.items()] if isinstance(values, Mapping) else list(values)
+    return widgets.Dropdown(options=options, description=label, **LOOK)
 
 
 class Panel(Displayed, widgets.VBox):
@@ -46,13 +67,13 @@ class Panel(Displayed, widgets.VBox):
         marks: Mapping[str, tuple[float, str]] | None = None,
     ) -> None:
         self.title, self.compute, self.canvas = title, compute, canvas
-        self.state = self.start_state = state
-        self.controls = dict(controls)
+        self.start_state, self.controls = state, dict(controls)
         self.picture = widgets.Image(format="png", layout={"width": "100%", "max_width": WIDTH})
         self.words = widgets.HTML()
         self._quiet = False
         # JupyterLab handles each widget's messages in a thread of its own (a kernel subshell): one at a time here
         self.lock = threading.RLock()
+        self.place(state)
         for name, control in self.controls.items():
             control.observe(lambda change, name=name: self._moved(name, change["new"]), names="value")
         self.buttons = {

@@ -3,10 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
-import ipywidgets as widgets
 from ipyevents import Event
 
-from mapping_lib.page.panel import LOOK, Panel
+from mapping_lib.page.panel import Panel, choice, powers, whole
 
 from .explorer_canvas import AlphaBetaCanvas, place_in_map
 from .explorer_compute import MAX_SHOTS, State, compute
@@ -50,7 +49,6 @@ class AlphaBetaPanel(Panel):
 
 def explorer() -> AlphaBetaPanel:
     """Open the panel: the last line of a notebook cell."""
-    state = State()
     actions = {
         "best cell": AlphaBetaPanel.go_to_best,
         "worst cell": lambda panel: panel.go_to_best(worst=True),
@@ -58,24 +56,18 @@ def explorer() -> AlphaBetaPanel:
     }
     return AlphaBetaPanel(
         "alpha-beta",
-        state,
-        _controls(state),
+        State(),
+        {
+            "alpha": powers(-4, 0, 1 / 3, "α"),
+            "beta": powers(-4, 0, 1 / 3, "β"),
+            "judged": whole(1, JUDGED_STEPS, "judged at m"),
+            "k_shot": whole(1, MAX_SHOTS, "examples K"),
+            "task": whole(0, MAX_TASK, "task"),
+            "trained": choice({m: f"with {m} inner step{'s' * (m != 1)}" for m in INNER_STEPS}, "meta-trained"),
+        },
         compute,
         AlphaBetaCanvas(),
         PRESETS,
         actions=actions,
         marks={"alpha": (0.01, "paper 0.01"), "beta": (0.001, "paper 0.001")},
     )
-
-
-def _controls(state: State) -> dict[str, widgets.Widget]:
-    log = {"min": -4, "max": 0, "step": 1 / 3, "readout_format": ".2g"}
-    trained = [(f"with {m} inner step{'s' * (m != 1)}", m) for m in INNER_STEPS]
-    return {
-        "alpha": widgets.FloatLogSlider(value=state.alpha, description="α", **log, **LOOK),
-        "beta": widgets.FloatLogSlider(value=state.beta, description="β", **log, **LOOK),
-        "judged": widgets.IntSlider(value=state.judged, min=1, max=JUDGED_STEPS, description="judged at m", **LOOK),
-        "k_shot": widgets.IntSlider(value=state.k_shot, min=1, max=MAX_SHOTS, description="examples K", **LOOK),
-        "task": widgets.IntSlider(value=state.task, min=0, max=MAX_TASK, description="task", **LOOK),
-        "trained": widgets.Dropdown(options=trained, value=state.trained, description="meta-trained", **LOOK),
-    }

@@ -6,7 +6,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from mapping_lib.page.panel import LOOK, PlayingPanel
+from mapping_lib.page.panel import PlayingPanel, choice, decimal, whole
 
 from .explorer_canvas import FewShotCanvas
 from .explorer_compute import ASK, JUDGED, LABELS, LETTERS, MAX_SHOT, MAX_WAY, State, can, compute, score
@@ -39,7 +39,6 @@ class FewShotPanel(PlayingPanel):
         self.pad = DrawingPad()
         self.scores: dict[tuple, tuple[float, ...]] = {}
         super().__init__(*args, **kwargs)
-        self.place(self.state)
         self.pad.observe(self._drawn, names="strokes")
         self._arrange()
 
@@ -148,21 +147,19 @@ class FewShotPanel(PlayingPanel):
 
 def explorer() -> FewShotPanel:
     """Open the panel: the last line of a notebook cell."""
-    state = State()
     new_episode = {"new episode": lambda panel: panel.set(episode=panel.state.episode % MAX_EPISODE + 1)}
-    return FewShotPanel("few-shot", state, _controls(state), compute, FewShotCanvas(), PRESETS, actions=new_episode)
-
-
-def _controls(state: State) -> dict[str, widgets.Widget]:
-    methods = [(LABELS.get(name, name), name) for name in METHODS]
-    return {
-        "way": _count(state.way, 2, MAX_WAY, "ways N"),
-        "k_shot": _count(state.k_shot, 1, MAX_SHOT, "shots K"),
-        "jitter": widgets.FloatSlider(value=state.jitter, min=0, max=2, step=0.25, description="jitter", **LOOK),
-        "episode": _count(state.episode, 1, MAX_EPISODE, "episode"),
-        "method": widgets.Dropdown(options=methods, value=state.method, description="method", **LOOK),
-    }
-
-
-def _count(value: int, low: int, high: int, label: str) -> widgets.IntSlider:
-    return widgets.IntSlider(value=value, min=low, max=high, description=label, **LOOK)
+    return FewShotPanel(
+        "few-shot",
+        State(),
+        {
+            "way": whole(2, MAX_WAY, "ways N"),
+            "k_shot": whole(1, MAX_SHOT, "shots K"),
+            "jitter": decimal(0, 2, 0.25, "jitter"),
+            "episode": whole(1, MAX_EPISODE, "episode"),
+            "method": choice({name: LABELS.get(name, name) for name in METHODS}, "method"),
+        },
+        compute,
+        FewShotCanvas(),
+        PRESETS,
+        actions=new_episode,
+    )

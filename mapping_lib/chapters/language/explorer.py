@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import ipywidgets as widgets
 
-from mapping_lib.page.panel import LOOK, Panel
+from mapping_lib.page.panel import LOOK, Panel, choice, whole
 
 from .explorer_canvas import LanguagesCanvas
 from .explorer_compute import MAX_SHOTS, State, compute
@@ -23,11 +23,19 @@ PRESETS = {
 
 def explorer() -> Panel:
     """Open the panel: the last line of a notebook cell."""
-    state = State()
     return Panel(
         "languages",
-        state,
-        _controls(state),
+        State(),
+        {
+            "n_way": whole(2, 5, "languages"),
+            "k_shot": whole(1, MAX_SHOTS, "names of each"),
+            "draw": whole(0, 99, "which ones"),
+            "examples": whole(0, 19, "which names"),
+            "asked": whole(0, 39, "name asked"),
+            "method": choice(list(METHODS), "method"),
+            "part": choice(list(PARTS), "drawn from"),
+            "name": widgets.Text(placeholder="type a name", description="or type", **LOOK),
+        },
         compute,
         LanguagesCanvas(),
         PRESETS,
@@ -36,19 +44,3 @@ def explorer() -> Panel:
             "next name": lambda panel: panel.set(asked=(panel.state.asked + 1) % 40, name=""),
         },
     )
-
-
-def _controls(state: State) -> dict[str, widgets.Widget]:
-    def slider(value: int, low: int, high: int, label: str) -> widgets.IntSlider:
-        return widgets.IntSlider(value, low, high, description=label, **LOOK)
-
-    return {
-        "n_way": slider(state.n_way, 2, 5, "languages"),
-        "k_shot": slider(state.k_shot, 1, MAX_SHOTS, "names of each"),
-        "draw": slider(state.draw, 0, 99, "which ones"),
-        "examples": slider(state.examples, 0, 19, "which names"),
-        "asked": slider(state.asked, 0, 39, "name asked"),
-        "method": widgets.Dropdown(options=list(METHODS), value=state.method, description="method", **LOOK),
-        "part": widgets.Dropdown(options=list(PARTS), value=state.part, description="drawn from", **LOOK),
-        "name": widgets.Text(value=state.name, placeholder="type a name", description="or type", **LOOK),
-    }

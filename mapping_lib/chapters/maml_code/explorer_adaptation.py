@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import ipywidgets as widgets
 import numpy as np
 import torch
 from matplotlib.collections import LineCollection
@@ -15,7 +14,7 @@ from mapping_lib.curvature import largest_eigenvalue
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.gradient import ALPHA_PREFIX
 from mapping_lib.page.canvas import ALARM, Canvas
-from mapping_lib.page.panel import LOOK, Panel
+from mapping_lib.page.panel import Panel, choice, decimal, powers, whole
 from mapping_lib.page.plots import COLOURS
 from mapping_lib.study.sinusoids import LEARNERS, shipped
 from mapping_lib.task import Batch, Params
@@ -239,35 +238,23 @@ PRESETS = {
 
 def explorer() -> Panel:
     """Open the panel: the last line of a notebook cell."""
-    state = State()
+    names = {name: training.label for name, training in LEARNERS.items()}
     return Panel(
         "adaptation",
-        state,
-        _controls(state),
+        State(),
+        {
+            "alpha": powers(-4, 0, 0.05, "α"),
+            "steps": whole(0, MAX_STEPS, "inner steps m"),
+            "k_shot": whole(1, MAX_SHOTS, "examples K"),
+            "amplitude": decimal(0.1, 5.0, 0.1, "amplitude"),
+            "phase": decimal(0.0, 3.1, 0.1, "phase"),
+            "noise": decimal(0.0, 1.0, 0.05, "noise"),
+            "learner": choice(names, "θ from"),
+            "rival": choice(names | {"none": "nobody"}, "beside"),
+        },
         compute,
         AdaptationCanvas(),
         PRESETS,
         actions={"new points": lambda panel: panel.set(points=panel.state.points + 1)},
         marks={"alpha": (PAPER_ALPHA, "paper 0.01")},
     )
-
-
-def _controls(state: State) -> dict[str, widgets.Widget]:
-    names = [(training.label, name) for name, training in LEARNERS.items()]
-    log = {"min": -4, "max": 0, "step": 0.05, "readout_format": ".2g"}
-    return {
-        "alpha": widgets.FloatLogSlider(value=state.alpha, description="α", **log, **LOOK),
-        "steps": widgets.IntSlider(value=state.steps, min=0, max=MAX_STEPS, description="inner steps m", **LOOK),
-        "k_shot": widgets.IntSlider(value=state.k_shot, min=1, max=MAX_SHOTS, description="examples K", **LOOK),
-        "amplitude": _slider(state.amplitude, 0.1, 5.0, 0.1, "amplitude"),
-        "phase": _slider(state.phase, 0.0, 3.1, 0.1, "phase"),
-        "noise": _slider(state.noise, 0.0, 1.0, 0.05, "noise"),
-        "learner": widgets.Dropdown(options=names, value=state.learner, description="θ from", **LOOK),
-        "rival": widgets.Dropdown(
-            options=[*names, ("nobody", "none")], value=state.rival, description="beside", **LOOK
-        ),
-    }
-
-
-def _slider(value: float, low: float, high: float, step: float, label: str) -> widgets.FloatSlider:
-    return widgets.FloatSlider(value=value, min=low, max=high, step=step, description=label, **LOOK)

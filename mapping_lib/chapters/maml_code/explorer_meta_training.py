@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
-import ipywidgets as widgets
 import numpy as np
 import torch
 from matplotlib.figure import Figure
@@ -14,7 +13,7 @@ from mapping_lib.evaluation import query_errors
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.meta_training import MetaTrainingDiverged, Progress, meta_train
 from mapping_lib.page.canvas import Canvas, apart
-from mapping_lib.page.panel import LOOK, PlayingPanel
+from mapping_lib.page.panel import PlayingPanel, choice, powers, whole
 from mapping_lib.page.plots import COLOURS
 from mapping_lib.study.sinusoids import LEARNERS
 from mapping_lib.task import Batch, Params, Task
@@ -273,27 +272,20 @@ PRESETS = {
 
 def explorer() -> TrainingPanel:
     """Open the panel: the last line of a notebook cell. It opens with one finished run."""
-    state = State()
     actions = {"Start": TrainingPanel.start, "Stop": TrainingPanel.stop, "Reset": TrainingPanel.reset}
     return TrainingPanel(
         "meta-training",
-        state,
-        _controls(state),
+        State(),
+        {
+            "beta": powers(-4, 0, 0.1, "β"),
+            "alpha": powers(-4, 0, 0.1, "α"),
+            "steps": whole(0, 10, "inner steps m"),
+            "tasks_per_step": whole(1, 100, "tasks per step"),
+            "method": choice({name: t.label for name, t in LEARNERS.items() if name != "scratch"}, "method"),
+        },
         compute,
         TrainingCanvas(),
         PRESETS,
         actions=actions,
         marks={"beta": (0.001, "paper 0.001"), "alpha": (0.01, "paper 0.01")},
     )
-
-
-def _controls(state: State) -> dict[str, widgets.Widget]:
-    methods = [(training.label, name) for name, training in LEARNERS.items() if name != "scratch"]
-    log = {"step": 0.1, "readout_format": ".2g"}
-    return {
-        "beta": widgets.FloatLogSlider(value=state.beta, min=-4, max=0, description="β", **log, **LOOK),
-        "alpha": widgets.FloatLogSlider(value=state.alpha, min=-4, max=0, description="α", **log, **LOOK),
-        "steps": widgets.IntSlider(value=state.steps, min=0, max=10, description="inner steps m", **LOOK),
-        "tasks_per_step": widgets.IntSlider(value=25, min=1, max=100, description="tasks per step", **LOOK),
-        "method": widgets.Dropdown(options=methods, value=state.method, description="method", **LOOK),
-    }

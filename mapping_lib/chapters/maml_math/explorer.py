@@ -5,7 +5,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from mapping_lib.page.panel import LOOK, PlayingPanel
+from mapping_lib.page.panel import PlayingPanel, choice, decimal, powers, whole
 from mapping_lib.worlds.landscapes import METHODS
 
 from .explorer_canvas import LandscapeCanvas
@@ -113,11 +113,18 @@ PRESETS = {
 
 def explorer() -> LandscapePanel:
     """Open the panel: the last line of a notebook cell. It opens with two finished trails."""
-    state = State()
     return LandscapePanel(
         "landscape",
-        state,
-        _controls(state),
+        State(),
+        {
+            "alpha": decimal(0, MAX_ALPHA, 0.01, "α"),
+            "steps": whole(0, MAX_STEPS, "inner steps m"),
+            "beta": powers(-2, 1, 0.05, "β"),
+            **{name: slider for tasks in STARTS for name, slider in _start_sliders(tasks).items()},
+            "follow": choice(METHODS, "θ follows"),
+            "background": choice(BACKGROUNDS, "map of"),
+            "tasks": choice({"bowls": "four bowls", "sines": "four sine waves"}, "tasks"),
+        },
         compute,
         LandscapeCanvas(),
         PRESETS,
@@ -132,29 +139,8 @@ def explorer() -> LandscapePanel:
     )
 
 
-def _controls(state: State) -> dict[str, widgets.Widget]:
-    planes = [("four bowls", "bowls"), ("four sine waves", "sines")]
-    log = {"min": -2, "max": 1, "step": 0.05, "readout_format": ".2g"}
-    return {
-        "alpha": widgets.FloatSlider(
-            value=state.alpha, min=0, max=MAX_ALPHA, step=0.01, readout_format=".2f", description="α", **LOOK
-        ),
-        "steps": widgets.IntSlider(value=state.steps, min=0, max=MAX_STEPS, description="inner steps m", **LOOK),
-        "beta": widgets.FloatLogSlider(value=state.beta, description="β", **log, **LOOK),
-        **{name: _start_slider(state, tasks, i) for tasks, names in STARTS.items() for i, name in enumerate(names)},
-        "follow": widgets.Dropdown(options=METHODS, value=state.follow, description="θ follows", **LOOK),
-        "background": widgets.Dropdown(options=BACKGROUNDS, value=state.background, description="map of", **LOOK),
-        "tasks": widgets.Dropdown(options=planes, value=state.tasks, description="tasks", **LOOK),
-    }
-
-
-def _start_slider(state: State, tasks: str, i: int) -> widgets.FloatSlider:
-    (low, high), name, field = LANDSCAPES[tasks].limits[i], LANDSCAPES[tasks].names[i], STARTS[tasks][i]
-    style = {
-        "step": 0.05,
-        "readout_format": ".2f",
-        "description": f"start {name}" if len(name) < 3 else name,
-        "style": LOOK["style"],
-    }
-    layout = LOOK["layout"] | ({} if tasks == state.tasks else {"display": "none"})
-    return widgets.FloatSlider(value=getattr(state, field), min=low, max=high, layout=layout, **style)
+def _start_sliders(tasks: str) -> dict[str, widgets.FloatSlider]:
+    landscape = LANDSCAPES[tasks]
+    labels = [f"start {name}" if len(name) < 3 else name for name in landscape.names]
+    limits = zip(STARTS[tasks], landscape.limits, labels, strict=True)
+    return {field: decimal(low, high, 0.05, label) for field, (low, high), label in limits}

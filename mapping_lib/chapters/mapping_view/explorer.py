@@ -2,9 +2,7 @@
 
 from dataclasses import asdict
 
-import ipywidgets as widgets
-
-from mapping_lib.page.panel import LOOK, Panel
+from mapping_lib.page.panel import Panel, choice, decimal, whole
 
 from .explorer_canvas import FiveMappingsCanvas
 from .explorer_compute import MAPPINGS, MAX_SHOTS, State, compute
@@ -27,29 +25,19 @@ but for 0.08, that of phase 0: to who reads points nothing new, to who reads d a
 
 def explorer() -> Panel:
     """Open the panel: the last line of a notebook cell."""
-    state = State()
     return Panel(
         "five-mappings",
-        state,
-        _controls(state),
+        State(),
+        {
+            "mapping": choice({name: f"{m.label}:  {m.type}" for name, m in MAPPINGS.items()}, "mapping"),
+            "k_shot": whole(0, MAX_SHOTS, "examples K"),
+            "noise": decimal(0.0, 1.0, 0.05, "noise"),
+            "amplitude": decimal(0.1, MAX_AMPLITUDE, 0.1, "amplitude"),
+            "phase": decimal(*PHASES, 0.1, "phase"),
+        },
         compute,
         FiveMappingsCanvas(),
         PRESETS,
         actions={"new points": lambda panel: panel.set(points=panel.state.points + 1)},
         marks={"amplitude": (5.0, "seen: up to 5"), "phase": (3.1, "seen: 0 to 3.1")},
     )
-
-
-def _controls(state: State) -> dict[str, widgets.Widget]:
-    names = [(f"{mapping.label}:  {mapping.type}", name) for name, mapping in MAPPINGS.items()]
-    return {
-        "mapping": widgets.Dropdown(options=names, value=state.mapping, description="mapping", **LOOK),
-        "k_shot": widgets.IntSlider(value=state.k_shot, min=0, max=MAX_SHOTS, description="examples K", **LOOK),
-        "noise": _slider(state.noise, 0.0, 1.0, 0.05, "noise"),
-        "amplitude": _slider(state.amplitude, 0.1, MAX_AMPLITUDE, 0.1, "amplitude"),
-        "phase": _slider(state.phase, *PHASES, 0.1, "phase"),
-    }
-
-
-def _slider(value: float, low: float, high: float, step: float, label: str) -> widgets.FloatSlider:
-    return widgets.FloatSlider(value=value, min=low, max=high, step=step, description=label, **LOOK)

@@ -2,9 +2,7 @@
 
 from dataclasses import asdict
 
-import ipywidgets as widgets
-
-from mapping_lib.page.panel import LOOK, Panel
+from mapping_lib.page.panel import Panel, choice, powers, whole
 
 from .explorer_canvas import ForgettingCanvas
 from .explorer_compute import LABELS, MAX_MEMORY, MAX_STEPS, N_TASKS, State, compute
@@ -22,26 +20,19 @@ PRESETS = {
 
 def explorer() -> Panel:
     """Open the panel: the last line of a notebook cell."""
-    state = State()
     return Panel(
         "forgetting",
-        state,
-        _controls(state),
+        State(),
+        {
+            "now": whole(1, N_TASKS, "now at task"),
+            "steps": whole(0, MAX_STEPS, "steps a task", 5),
+            "alpha": powers(-3.5, -1.5, 0.25, "step size α", ".4f"),
+            "memory": whole(0, MAX_MEMORY, "kept of each"),
+            "method": choice(LABELS, "method"),
+        },
         compute,
         ForgettingCanvas(),
         PRESETS,
         actions={"new sequence": lambda panel: panel.set(sequence=panel.state.sequence + 1)},
         marks={"alpha": (0.01, "MAML's own")},
     )
-
-
-def _controls(state: State) -> dict[str, widgets.Widget]:
-    methods = [(label, name) for name, label in LABELS.items()]
-    alpha = {"min": -3.5, "max": -1.5, "step": 0.25, "base": 10, "readout_format": ".4f"}
-    return {
-        "now": widgets.IntSlider(value=state.now, min=1, max=N_TASKS, description="now at task", **LOOK),
-        "steps": widgets.IntSlider(value=state.steps, min=0, max=MAX_STEPS, step=5, description="steps a task", **LOOK),
-        "alpha": widgets.FloatLogSlider(value=state.alpha, description="step size α", **alpha, **LOOK),
-        "memory": widgets.IntSlider(value=state.memory, min=0, max=MAX_MEMORY, description="kept of each", **LOOK),
-        "method": widgets.Dropdown(options=methods, value=state.method, description="method", **LOOK),
-    }

@@ -2,9 +2,7 @@
 
 from dataclasses import asdict
 
-import ipywidgets as widgets
-
-from mapping_lib.page.panel import LOOK, Panel
+from mapping_lib.page.panel import Panel, choice, decimal, whole
 
 from .explorer_canvas import DescriptionOrDataCanvas
 from .explorer_compute import MAX_SHOTS, MAX_STEPS, WRITERS, State, compute
@@ -25,29 +23,19 @@ PRESETS = {
 
 def explorer() -> Panel:
     """Open the panel: the last line of a notebook cell."""
-    state = State()
     return Panel(
         "description-or-data",
-        state,
-        _controls(state),
+        State(),
+        {
+            "blur": decimal(0.0, 1.0, 0.05, "noise of d"),
+            "k_shot": whole(0, MAX_SHOTS, "examples K"),
+            "noise": decimal(0.0, 1.0, 0.05, "noise of y"),
+            "steps": whole(0, MAX_STEPS, "steps after h"),
+            "writer": choice(WRITERS, "h trained"),
+        },
         compute,
         DescriptionOrDataCanvas(),
         PRESETS,
         actions={"new task": lambda panel: panel.set(task=panel.state.task + 1)},
         marks={"blur": (0.35, "as in training")},
     )
-
-
-def _controls(state: State) -> dict[str, widgets.Widget]:
-    writers = [(label, name) for name, label in WRITERS.items()]
-    return {
-        "blur": _share(state.blur, "noise of d"),
-        "k_shot": widgets.IntSlider(value=state.k_shot, min=0, max=MAX_SHOTS, description="examples K", **LOOK),
-        "noise": _share(state.noise, "noise of y"),
-        "steps": widgets.IntSlider(value=state.steps, min=0, max=MAX_STEPS, description="steps after h", **LOOK),
-        "writer": widgets.Dropdown(options=writers, value=state.writer, description="h trained", **LOOK),
-    }
-
-
-def _share(value: float, label: str) -> widgets.FloatSlider:
-    return widgets.FloatSlider(value=value, min=0.0, max=1.0, step=0.05, description=label, **LOOK)

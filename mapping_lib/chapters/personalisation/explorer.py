@@ -2,9 +2,7 @@
 
 from dataclasses import asdict
 
-import ipywidgets as widgets
-
-from mapping_lib.page.panel import LOOK, Panel
+from mapping_lib.page.panel import Panel, choice, powers, whole
 
 from .explorer_canvas import PersonalisationCanvas
 from .explorer_compute import DATA, N_DRAWS, N_WHO, State, compute
@@ -25,35 +23,19 @@ PRESETS = {
 
 def explorer() -> Panel:
     """Open the panel: the last line of a notebook cell."""
-    state = State()
     return Panel(
         "personalisation",
-        state,
-        _controls(state),
+        State(),
+        {
+            "data": choice({name: f"a {label}" for name, label in DATA.items()}, "who"),
+            "who": whole(1, N_WHO, "individual"),
+            "k_shot": whole(0, MAX_SHOTS, "observations"),
+            "draw": whole(0, N_DRAWS, "which ones"),
+            "width": powers(-1, 1, 0.1, "width of prior"),
+        },
         compute,
         PersonalisationCanvas(),
         PRESETS,
         actions={"one more": lambda panel: panel.set(k_shot=(panel.state.k_shot + 1) % (MAX_SHOTS + 1))},
         marks={"width": (1.0, "as learned"), "draw": (0, "the first ones")},
     )
-
-
-def _controls(state: State) -> dict[str, widgets.Widget]:
-    options = [(f"a {label}", name) for name, label in DATA.items()]
-    whole = {
-        "who": (1, N_WHO, "individual"),
-        "k_shot": (0, MAX_SHOTS, "observations"),
-        "draw": (0, N_DRAWS, "which ones"),
-    }
-    sliders = {
-        name: widgets.IntSlider(value=getattr(state, name), min=low, max=high, description=label, **LOOK)
-        for name, (low, high, label) in whole.items()
-    }
-    width = widgets.FloatLogSlider(
-        value=state.width, base=10, min=-1, max=1, step=0.1, description="width of prior", readout_format=".2g", **LOOK
-    )
-    return {
-        "data": widgets.Dropdown(options=options, value=state.data, description="who", **LOOK),
-        **sliders,
-        "width": width,
-    }

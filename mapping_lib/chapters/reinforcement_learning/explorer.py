@@ -2,9 +2,7 @@
 
 from dataclasses import asdict
 
-import ipywidgets as widgets
-
-from mapping_lib.page.panel import LOOK, Panel
+from mapping_lib.page.panel import Panel, choice, decimal, powers, whole
 
 from .explorer_canvas import NavigationCanvas
 from .explorer_compute import FAR, MAX_TRAJECTORIES, POLICIES, State, compute
@@ -25,29 +23,20 @@ PRESETS = {
 
 def explorer() -> Panel:
     """Open the panel: the last line of a notebook cell."""
-    state = State()
     return Panel(
         "navigation",
-        state,
-        _controls(state),
+        State(),
+        {
+            "x": decimal(-FAR, FAR, 0.05, "goal, x"),
+            "y": decimal(-FAR, FAR, 0.05, "goal, y"),
+            "trajectories": whole(2, MAX_TRAJECTORIES, "tries a step"),
+            "alpha": powers(-2.0, 0.3, 0.1, "α", ".3g"),
+            "luck": whole(1, 100, "luck"),
+            "method": choice(POLICIES, "method"),
+        },
         compute,
         NavigationCanvas(),
         PRESETS,
         actions={"new luck": lambda panel: panel.set(luck=panel.state.luck % 99 + 1)},
         marks={"x": (0.5, "seen: to 0.5"), "alpha": (0.1, "as in training"), "trajectories": (20, "as in training")},
     )
-
-
-def _controls(state: State) -> dict[str, widgets.Widget]:
-    place = {"min": -FAR, "max": FAR, "step": 0.05, **LOOK}
-    alphas = {"min": -2.0, "max": 0.3, "step": 0.1, "base": 10, "readout_format": ".3g", **LOOK}
-    return {
-        "x": widgets.FloatSlider(value=state.x, description="goal, x", **place),
-        "y": widgets.FloatSlider(value=state.y, description="goal, y", **place),
-        "trajectories": widgets.IntSlider(
-            value=state.trajectories, min=2, max=MAX_TRAJECTORIES, description="tries a step", **LOOK
-        ),
-        "alpha": widgets.FloatLogSlider(value=state.alpha, description="α", **alphas),
-        "luck": widgets.IntSlider(value=state.luck, min=1, max=100, description="luck", **LOOK),
-        "method": widgets.Dropdown(options=list(POLICIES), value=state.method, description="method", **LOOK),
-    }
