@@ -15,8 +15,10 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import Collection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from PIL import Image
 
@@ -138,6 +140,19 @@ class Canvas:
         self.moving.append(artist)
         return artist
 
+    def line(self, ax: Axes, *form: str, **style: Any) -> Line2D:
+        """A line, or points, that will move: without data as yet, ``form`` and ``style`` as in ``ax.plot``."""
+        return self.keep(ax.plot([], [], *form, **style)[0])
+
+    def truth(self, ax: Axes, label: str = "truth") -> Line2D:
+        """The `line` of a true function: dark and dashed."""
+        return self.line(ax, color=COLOURS["truth"], lw=1.8, ls=(0, (4, 2)), label=label)
+
+    def collect(self, ax: Axes, collection: Collection) -> Collection:
+        """Put a collection that will move on ``ax``."""
+        ax.add_collection(collection, autolim=False)
+        return self.keep(collection)
+
     def axes(self, left: float, bottom: float, width: float, height: float) -> Axes:
         """New axes, placed in pixels of the canvas from its lower left corner."""
         across, up = self.figure.bbox.size
@@ -184,6 +199,28 @@ class Canvas:
 def number(value: float) -> str:
     """Three digits: 0.0123, 1.23, 123, 1.2e+04; a dash for what is not a number."""
     return f"{value:.3g}".replace("-", "−") if np.isfinite(value) else "–"
+
+
+def count(n: int, noun: str) -> str:
+    """A number of things, such as "1 step" and "2 steps"."""
+    return f"{n} {noun}{'s' * (n != 1)}"
+
+
+def coloured(name: str, colour: str) -> str:
+    """A name in the words of a panel, in its colour."""
+    return f"<span style='color:{colour}'>{name}</span>"
+
+
+def finite(values: np.ndarray, far: float = 1e3) -> np.ndarray:
+    """Values that can be drawn: those beyond ``far`` are cut off there, and what is no number stands there, too."""
+    return np.clip(np.nan_to_num(values, nan=far), -far, far)
+
+
+def put(pixels: np.ndarray, picture: np.ndarray, left: int, bottom: int) -> None:
+    """Put a picture ``(height, width, colour)`` into ``pixels``; its place is counted from the lower left corner."""
+    height, width = picture.shape[:2]
+    top = len(pixels) - bottom - height
+    pixels[top : top + height, left : left + width, :3] = picture
 
 
 def apart(ends: list[tuple[int, float]], width: int = 300, factor: float = 1.27) -> list[float]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ipyevents import Event
 
+from mapping_lib.page.canvas import count
 from mapping_lib.page.panel import Panel, choice, powers, whole
 
 from .explorer_canvas import AlphaBetaCanvas, place_in_map
@@ -63,7 +64,7 @@ def explorer() -> AlphaBetaPanel:
             "judged": whole(1, JUDGED_STEPS, "judged at m"),
             "k_shot": whole(1, MAX_SHOTS, "examples K"),
             "task": whole(0, MAX_TASK, "task"),
-            "trained": choice({m: f"with {m} inner step{'s' * (m != 1)}" for m in INNER_STEPS}, "meta-trained"),
+            "trained": choice({m: f"with {count(m, 'inner step')}" for m in INNER_STEPS}, "meta-trained"),
         },
         compute,
         AlphaBetaCanvas(),

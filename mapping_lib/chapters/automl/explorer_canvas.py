@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mapping_lib.page.canvas import Canvas, number
+from mapping_lib.page.canvas import Canvas, count, finite, number, put
 from mapping_lib.page.plots import COLOURS
 
 from .explorer_compute import GRID, Frame
@@ -18,7 +18,6 @@ MAP = (82, 92, 364, 364)
 """Left, bottom, width and height of the map in pixels, counted from the lower left corner."""
 
 ERRORS = (0.05, 30.0)
-FAR = 1e3
 STEP_SHADES = np.linspace(0.75, 0.0, JUDGED_STEPS + 1)
 """How pale the curve after 0 ... 5 steps is: 0 is the full colour."""
 
@@ -36,18 +35,15 @@ class AlphaBetaCanvas(Canvas):
 
     def _build_map(self, ax: Any) -> None:
         n = len(SIDE)
-        self._picture = np.full((MAP[3], MAP[2], 3), 255, np.uint8)
         ax.set(xlim=(-0.5, n - 0.5), ylim=(-0.5, n - 0.5), xlabel="β", facecolor="none")
         ax.set_ylabel("α", rotation=0)
         ax.yaxis.set_label_coords(-0.11, 0.58)
-        names = ["0.0001", "0.001", "0.01", "0.1", "1"]
-        ax.set_xticks(range(0, n, 3), names)
-        ax.set_yticks(range(0, n, 3), names)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_ticks(range(0, n, 3), ["0.0001", "0.001", "0.01", "0.1", "1"])
         ax.grid(False)
         self._title = self.label(size=12.5, at=(MAP[0], MAP[1] + MAP[3] + 34))
-        outline = {"fill": False, "clip_on": False}
-        self._best = self.keep(ax.plot([], [], "*", ms=15, color="white", mec="black", mew=1.0)[0])
-        self._here = self.keep(ax.add_patch(Rectangle((0, 0), 1, 1, lw=3.2, ec="black", **outline)))
+        self._best = self.line(ax, "*", ms=15, color="white", mec="black", mew=1.0)
+        self._here = self.keep(ax.add_patch(Rectangle((0, 0), 1, 1, lw=3.2, ec="black", fill=False, clip_on=False)))
         self._build_scale()
 
     def _build_scale(self) -> None:
@@ -64,9 +60,8 @@ class AlphaBetaCanvas(Canvas):
         x = GRID[:, 0].numpy()
         colours = [tuple(1 - (1 - s) * (1 - c) for c in to_rgb(COLOURS["after"])) for s in STEP_SHADES]
         self._fits = [self.keep(ax.plot(x, 0 * x, color=colour, lw=2.2)[0]) for colour in colours]
-        self._truth = self.keep(ax.plot(x, 0 * x, color=COLOURS["truth"], lw=1.8, ls=(0, (4, 2)), label="truth")[0])
-        (points,) = ax.plot([], [], "o", color=COLOURS["support"], ms=9, mec="black", label="support")
-        self._points = self.keep(points)
+        self._truth = self.truth(ax)
+        self._points = self.line(ax, "o", color=COLOURS["support"], ms=9, mec="black", label="support")
         ax.plot([], [], color=colours[0], lw=2.2, label="before: θ")
         ax.plot([], [], color=colours[-1], lw=2.2, label=f"after 1 ... {JUDGED_STEPS} steps")
         where = {"loc": "lower left", "bbox_to_anchor": (-0.02, 0.98), "borderaxespad": 0.2}
@@ -81,34 +76,28 @@ class AlphaBetaCanvas(Canvas):
         curve.set(xlim=(0, 1000), xlabel="outer step")
         curve.set_xticks([0, 500, 1000])
         steps.set(xlim=(-0.2, JUDGED_STEPS + 0.2), xlabel="inner steps")
-        self._curve = self.keep(curve.plot([], [], color=COLOURS["after"], lw=2.4)[0])
-        self._steps = self.keep(steps.plot([], [], "o-", ms=5, color=COLOURS["after"], lw=2.0)[0])
-        self._judged = self.keep(steps.plot([], [], "o", ms=11, color=COLOURS["after"], mec="black", mew=1.5)[0])
+        self._curve = self.line(curve, color=COLOURS["after"], lw=2.4)
+        self._steps = self.line(steps, "o-", ms=5, color=COLOURS["after"], lw=2.0)
+        self._judged = self.line(steps, "o", ms=11, color=COLOURS["after"], mec="black", mew=1.5)
 
     def update(self, frame: Frame) -> None:
         """Move everything to one frame."""
         (a, b), (best_a, best_b) = frame.cell, frame.best
         self._here.set_xy((b - 0.5, a - 0.5))
         self._best.set_data([best_b], [best_a])
-        counted = f"{frame.state.judged} step{'s' * (frame.state.judged != 1)}"
-        trained = f"{frame.state.trained} step{'s' * (frame.state.trained != 1)}"
-        self._title.text = f"error after {counted} (meta-trained with {trained})"
-        self._fill_map(frame)
+        judged, trained = count(frame.state.judged, "step"), count(frame.state.trained, "step")
+        self._title.text = f"error after {judged} (meta-trained with {trained})"
+        cells = zip(frame.errors.ravel(), frame.kinds.ravel(), strict=True)
+        self._colours = 255 * np.array([colour_of(*cell) for cell in cells]).reshape(*frame.errors.shape, 3)
         for line, fit in zip(self._fits, frame.fits, strict=True):
-            line.set_ydata(np.clip(np.nan_to_num(fit, nan=FAR), -FAR, FAR))
-        self._truth.set_ydata(frame.truth)
+            line.set_ydata(finite(fit))
+        self._truth.set_data(GRID[:, 0], frame.truth)
         self._points.set_data(*frame.support.T)
         blocks = np.arange(len(frame.curve)) * BLOCK + BLOCK / 2
         self._curve.set_data(blocks, _inside(frame.curve))
         errors = _inside(frame.by_step)
         self._steps.set_data(range(len(errors)), errors)
         self._judged.set_data([frame.state.judged], [errors[frame.state.judged]])
-
-    def _fill_map(self, frame: Frame) -> None:
-        n = len(SIDE)
-        self._colours = 255 * np.array(
-            [[colour_of(frame.errors[a, b], frame.kinds[a, b]) for b in range(n)] for a in range(n)]
-        )
 
     def paint(self, pixels: np.ndarray) -> None:
         """Fill the map's cells and the legend's squares."""
@@ -118,8 +107,7 @@ class AlphaBetaCanvas(Canvas):
         picture = self._colours[::-1][rows][:, columns]
         edges = [np.flatnonzero(np.diff(places, prepend=-1)) for places in (rows, columns)]
         picture[edges[0]] = picture[:, edges[1]] = 255
-        top = height - bottom - tall
-        pixels[top : top + tall, left : left + width, :3] = picture
+        put(pixels, picture, left, bottom)
         for x, colour in self._swatches:
             pixels[height - 25 : height - 11, x : x + 16, :3] = 255 * np.array(colour)
 
@@ -139,4 +127,4 @@ def place_in_map(x: float, y: float) -> tuple[int, int] | None:
 
 def _inside(values: np.ndarray) -> np.ndarray:
     """Errors that fit the charts; what is no number any more stands at the top."""
-    return np.clip(np.nan_to_num(values, nan=FAR, posinf=FAR), ERRORS[0], ERRORS[1] * 0.97)
+    return finite(values).clip(ERRORS[0], ERRORS[1] * 0.97)

@@ -12,7 +12,7 @@ from torch import Tensor
 from mapping_lib import batched_mlp
 from mapping_lib.curvature import largest_eigenvalue
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.page.canvas import number
+from mapping_lib.page.canvas import count, number
 from mapping_lib.task import Batch, Task
 
 from .study_grid import JUDGED_STEPS, SIDE, Grid, best_cell, cell_of, error_map, mean_errors, nearest, read_grid
@@ -123,7 +123,7 @@ def curvature(grid: Grid, cell: int, support: Batch) -> float:
 def _cell_in_words(frame: Frame) -> str:
     (a, b), judged = frame.cell, frame.state.judged
     here = f"<b>α = {number(SIDE[a])}, β = {number(SIDE[b])}: "
-    return f"{here}{regime(frame)}</b> Best cell after {_steps(judged)}: {_best_in_words(frame)}."
+    return f"{here}{regime(frame)}</b> Best cell after {count(judged, 'step')}: {_best_in_words(frame)}."
 
 
 def regime(frame: Frame) -> str:
@@ -131,7 +131,7 @@ def regime(frame: Frame) -> str:
     error, before = float(frame.errors[frame.cell]), float(frame.by_step[0])
     kind = frame.kinds[frame.cell]
     lowest = float(frame.errors[frame.best])
-    judged = _steps(frame.state.judged)
+    judged = count(frame.state.judged, "step")
     if kind == 2:
         return "meta-training diverged, in one run of three at least: with this α, β is too big, or α is."
     if kind == 1:
@@ -165,7 +165,8 @@ def _best_in_words(frame: Frame) -> str:
 
 def _task_in_words(frame: Frame, grid: Grid, support: Batch) -> str:
     before, after = frame.task_errors[0], frame.task_errors[frame.state.judged]
-    errors = f"This task: error {_in_figures(before)} before, {_in_figures(after)} after {_steps(frame.state.judged)}."
+    steps = count(frame.state.judged, "step")
+    errors = f"This task: error {_in_figures(before)} before, {_in_figures(after)} after {steps}."
     limit = 2 / max(curvature(grid, cell_of(*frame.cell), support), 1e-9)
     if not math.isfinite(limit):
         return errors
@@ -177,7 +178,3 @@ def _task_in_words(frame: Frame, grid: Grid, support: Batch) -> str:
 
 def _in_figures(error: float) -> str:
     return number(error) if error < 1e4 else "beyond all numbers worth reading"
-
-
-def _steps(count: int) -> str:
-    return f"{count} step{'s' * (count != 1)}"

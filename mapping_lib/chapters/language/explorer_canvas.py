@@ -46,8 +46,7 @@ class LanguagesCanvas(Canvas):
         ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
         ax.set_yticks([])
         ax.grid(False)
-        self._bars = self.keep(PolyCollection([], antialiaseds=False))
-        ax.add_collection(self._bars, autolim=False)
+        self._bars = self.collect(ax, PolyCollection([], antialiaseds=False))
         self._labels = {}
         for row, name in enumerate(METHODS):
             y = 54 + 240 * (1 - (row + 0.5) / len(METHODS))
@@ -57,12 +56,9 @@ class LanguagesCanvas(Canvas):
         ax.set(xlim=(0, 1.02), ylim=(len(METHODS) - 0.5, -0.5), xlabel="accuracy")
         ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         ax.set_yticks([])
-        rows = range(len(METHODS))
         self._chance = self.keep(ax.axvline(0.2, color=GREY, lw=1.2, ls=":"))
-        (self._here,) = ax.plot([0] * len(METHODS), rows, "o", ms=9, color="black")
-        (self._there,) = ax.plot([0] * len(METHODS), rows, "D", ms=8, mfc="none", mec=GREY, mew=1.8)
-        self.keep(self._here)
-        self.keep(self._there)
+        self._here = self.line(ax, "o", ms=9, color="black")
+        self._there = self.line(ax, "D", ms=8, mfc="none", mec=GREY, mew=1.8)
         self.label(text="● 20 others of each", size=10, at=(522, 317))
         self._episodes = self.label(size=10, colour=GREY, at=(522, 301))
 
@@ -71,8 +67,7 @@ class LanguagesCanvas(Canvas):
         ax.set_xticks([-1, -0.5, 0, 0.5, 1], ["−1", "", "0", "", "1"])
         ax.set_yticks([])
         ax.axvline(0, color=GREY, lw=1)
-        self._pulls = self.keep(PolyCollection([], antialiaseds=False))
-        ax.add_collection(self._pulls, autolim=False)
+        self._pulls = self.collect(ax, PolyCollection([], antialiaseds=False))
         self._ngrams = [
             self.label(size=12, align="right", at=(792, 54 + 358 * (1 - (i + 0.5) / TOP))) for i in range(TOP)
         ]
@@ -84,8 +79,8 @@ class LanguagesCanvas(Canvas):
         """Move everything to one frame."""
         self._show_names(frame)
         self._show_answers(frame)
-        self._here.set_xdata([frame.here[name] for name in METHODS])
-        self._there.set_xdata([frame.there[name] for name in METHODS])
+        for marks, accuracies in ((self._here, frame.here), (self._there, frame.there)):
+            marks.set_data([accuracies[name] for name in METHODS], range(len(METHODS)))
         self._chance.set_xdata([1 / frame.state.n_way] * 2)
         self._episodes.text = f"◇ 600 tasks, 5-way {frame.there_shots}-shot"
         self._show_ngrams(frame)

@@ -13,7 +13,7 @@ from mapping_lib import batched_mlp
 from mapping_lib.curvature import largest_eigenvalue
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.gradient import ALPHA_PREFIX
-from mapping_lib.page.canvas import ALARM, Canvas
+from mapping_lib.page.canvas import ALARM, Canvas, count, finite
 from mapping_lib.page.panel import Panel, choice, decimal, powers, whole
 from mapping_lib.page.plots import COLOURS
 from mapping_lib.study.sinusoids import LEARNERS, shipped
@@ -126,10 +126,8 @@ def _diverged_at(support_error: np.ndarray, spread: float) -> int | None:
 
 
 def _errors_in_words(query_error: np.ndarray) -> str:
-    steps = len(query_error) - 1
-    return (
-        f"query error {query_error[0]:.2f} before, {query_error[-1]:.3f} after {steps} inner step{'s' * (steps != 1)}"
-    )
+    steps = count(len(query_error) - 1, "inner step")
+    return f"query error {query_error[0]:.2f} before, {query_error[-1]:.3f} after {steps}"
 
 
 def _divergence_in_words(at: int, error: np.ndarray, alpha: float, iterates, alphas, support: Batch) -> str:
@@ -169,34 +167,31 @@ class AdaptationCanvas(Canvas):
         right.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         right.set_xticks(range(0, MAX_STEPS + 1, 5))
         self._lines = [self._learner_lines(left, right, COLOURS[role]) for role in ("rival", "after")][::-1]
-        self._truth = self.keep(left.plot([], [], color=COLOURS["truth"], lw=1.8, ls=(0, (4, 2)))[0])
-        (points,) = left.plot([], [], "o", color=COLOURS["support"], ms=9, mec="black", mew=1.0)
-        self._points = self.keep(points)
+        self._truth = self.truth(left, "")
+        self._points = self.line(left, "o", color=COLOURS["support"], ms=9, mec="black", mew=1.0)
         self._alarm = self.keep(figure.text(0.32, 0.16, "", ha="center", color=ALARM, fontsize=14, weight="bold"))
+        style = {"ha": "right", "va": "top", "weight": "bold"}
         self._names = [
-            self.keep(right.text(0.97, y, "", transform=right.transAxes, ha="right", va="top", weight="bold"))
-            for y in (0.97, 0.90)
+            self.keep(right.text(0.97, y, "", color=COLOURS[role], transform=right.transAxes, **style))
+            for y, role in ((0.97, "after"), (0.90, "rival"))
         ]
-        for name, role in zip(self._names, ("after", "rival"), strict=True):
-            name.set_color(COLOURS[role])
         _key(left, [("truth", "--", ""), ("support", "", "o"), ("before: θ", ":", ""), ("after: φ", "-", "")])
         _key(right, [("query", "-", "o"), ("support", ":", "s")])
 
     def _learner_lines(self, left, right, colour: str) -> dict[str, Any]:
-        path = LineCollection([], colors=[colour], linewidths=0.9, alpha=0.35)
-        left.add_collection(path, autolim=False)
-        (before,) = left.plot([], [], color=colour, lw=1.6, ls=":")
-        (after,) = left.plot([], [], color=colour, lw=3.0)
-        (query,) = right.plot([], [], color=colour, lw=2.4, marker="o", ms=4)
-        (support,) = right.plot([], [], color=colour, lw=1.4, ls=":", marker="s", ms=3)
-        artists = {"path": path, "before": before, "after": after, "support": support, "query": query}
-        return {name: self.keep(artist) for name, artist in artists.items()}
+        return {
+            "path": self.collect(left, LineCollection([], colors=[colour], linewidths=0.9, alpha=0.35)),
+            "before": self.line(left, color=colour, lw=1.6, ls=":"),
+            "after": self.line(left, color=colour, lw=3.0),
+            "support": self.line(right, color=colour, lw=1.4, ls=":", marker="s", ms=3),
+            "query": self.line(right, color=colour, lw=2.4, marker="o", ms=4),
+        }
 
     def update(self, frame: Frame) -> None:
         """Move the lines to one frame."""
         x = GRID[:, 0].numpy()
         self._truth.set_data(x, frame.truth)
-        self._points.set_data(frame.support[:, 0], frame.support[:, 1])
+        self._points.set_data(*frame.support.T)
         for i, lines in enumerate(self._lines):
             for artist in lines.values():
                 artist.set_visible(i < len(frame.paths))
@@ -208,7 +203,7 @@ class AdaptationCanvas(Canvas):
         self._alarm.set_text("\n".join(alarms))
 
     def _draw_path(self, lines: dict[str, Any], x: np.ndarray, path: Path) -> None:
-        curves = np.clip(np.nan_to_num(path.curves, nan=1e3, posinf=1e3, neginf=-1e3), -1e3, 1e3)
+        curves = finite(path.curves)
         lines["path"].set_segments([np.column_stack([x, y]) for y in curves[1:-1]])
         lines["before"].set_data(x, curves[0])
         lines["after"].set_data(x, curves[-1])

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mapping_lib.evaluation import query_errors
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.meta_training import MetaTrainingDiverged, Progress, meta_train
-from mapping_lib.page.canvas import Canvas, apart
+from mapping_lib.page.canvas import Canvas, apart, count, finite
 from mapping_lib.page.panel import PlayingPanel, choice, powers, whole
 from mapping_lib.page.plots import COLOURS
 from mapping_lib.study.sinusoids import LEARNERS
@@ -138,7 +138,7 @@ class Run:
 
     def _words(self) -> str:
         label, error = LEARNERS[self.state.method].label, self.errors[-1]
-        steps = f"{self.state.steps} inner step{'s' * (self.state.steps != 1)}"
+        steps = count(self.state.steps, "inner step")
         now = f"<b>{label}</b>, β = {self.state.beta:.2g}: outer step {self.done} of {OUTER_STEPS}. "
         if self.problem:
             return now + f"<b>{self.problem}. β or α is too large.</b>"
@@ -188,9 +188,8 @@ class TrainingCanvas(Canvas):
         right.legend(loc="upper center", ncols=4, handlelength=1.4, columnspacing=0.8, handletextpad=0.5)
 
     def _curve(self, ax: Any, colour: str, width: float) -> tuple[Any, Any]:
-        line = self.keep(ax.plot([], [], color=colour, lw=width)[0])
-        name = self.keep(ax.text(0, 1, "", color=colour, fontsize=11, va="center", clip_on=True))
-        return line, name
+        name = ax.text(0, 1, "", color=colour, fontsize=11, va="center", clip_on=True)
+        return self.line(ax, color=colour, lw=width), self.keep(name)
 
     def update(self, frame: Frame) -> None:
         """Move the lines to one frame; names that would overlap are pushed apart, the present one stays."""
@@ -205,7 +204,7 @@ class TrainingCanvas(Canvas):
                 name.set_position((curves[i].outer_steps[-1] + 12, heights[i]))
                 name.set_text(curves[i].label)
         for line, y in ((self._before, frame.before), (self._after, frame.after)):
-            line.set_ydata(np.clip(np.nan_to_num(y, nan=1e3), -1e3, 1e3))
+            line.set_ydata(finite(y))
 
 
 class TrainingPanel(PlayingPanel):

@@ -8,7 +8,7 @@ import torch
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
-from mapping_lib.page.canvas import ALARM, DPI, Canvas, apart, number
+from mapping_lib.page.canvas import ALARM, DPI, Canvas, apart, count, finite, number, put
 from mapping_lib.page.plots import COLOURS
 from mapping_lib.page.plots import METHODS as COLOUR_OF
 from mapping_lib.worlds.landscapes import METHODS
@@ -17,9 +17,6 @@ from .explorer_compute import LANDSCAPES, OUTER_STEPS, Frame, Surface
 
 BANDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 """Edges of the map's bands: how far the loss lies above its lowest value on the map."""
-
-FAR = 1e3
-"""Points beyond this, or not numbers, are drawn here, far outside the map."""
 
 MAP = (66, 54, 400, 380)
 """Left, bottom, width and height of the map, in pixels."""
@@ -58,29 +55,28 @@ class LandscapeCanvas(Canvas):
         ax.yaxis.set_label_coords(-0.115, 0.5)
         self._title = self.label(size=13, at=(MAP[0], MAP[1] + MAP[3] + 40))
         self._picture = np.zeros((MAP[3], MAP[2], 3), np.uint8)
-        self._rings = self.keep(LineCollection([], colors=COLOURS["truth"], linewidths=1.0, linestyles=(0, (4, 3))))
-        ax.add_collection(self._rings, autolim=False)
+        rings = LineCollection([], colors=COLOURS["truth"], linewidths=1.0, linestyles=(0, (4, 3)))
+        self._rings = self.collect(ax, rings)
         self._numbers = [self.label(text=f"{i + 1}", bold=True, halo=True) for i in range(4)]
-        self._best = self.keep(ax.plot([], [], "X", color=COLOURS["truth"], ms=8, mec="white")[0])
+        self._best = self.line(ax, "X", color=COLOURS["truth"], ms=8, mec="white")
         self._lowest = {name: self._lowest_mark(name) for name in ("joint training", "MAML")}
         self._earlier = {name: self._trail_lines(name, 2.0, 0.55) for name in METHODS}
         self._trails = {name: self._trail_lines(name, 2.6, 1.0) for name in METHODS}
-        self._inner = self.keep(LineCollection([], colors=COLOURS["after"], linewidths=1.6, linestyles=DOTS))
-        ax.add_collection(self._inner, autolim=False)
-        self._phi = self.keep(ax.plot([], [], "o", color=COLOURS["after"], ms=7, mec="white", mew=1.0)[0])
-        self._arrows = self.keep(PolyCollection([], linewidths=0.6, edgecolors="white"))
-        ax.add_collection(self._arrows, autolim=False)
-        self._theta = self.keep(ax.plot([], [], "o", color="white", ms=12, mec="black", mew=2.2)[0])
+        inner = LineCollection([], colors=COLOURS["after"], linewidths=1.6, linestyles=DOTS)
+        self._inner = self.collect(ax, inner)
+        self._phi = self.line(ax, "o", color=COLOURS["after"], ms=7, mec="white", mew=1.0)
+        self._arrows = self.collect(ax, PolyCollection([], linewidths=0.6, edgecolors="white"))
+        self._theta = self.line(ax, "o", color="white", ms=12, mec="black", mew=2.2)
         _map_key(ax)
 
     def _lowest_mark(self, method: str) -> tuple[Any, Any]:
         colour, name = COLOUR_OF[method], "F" if method == "MAML" else "E[L]"
-        mark = self.keep(self._map.plot([], [], "D", color="white", ms=8, mec=colour, mew=2.4)[0])
+        mark = self.line(self._map, "D", color="white", ms=8, mec=colour, mew=2.4)
         return mark, self.label(text=f"lowest {name}", colour=colour, size=11, bold=True, halo=True)
 
     def _trail_lines(self, method: str, width: float, alpha: float) -> Any:
         style = {"lw": width, "marker": "o", "ms": 2.2 * width, "mec": "white", "mew": 0.5}
-        return self.keep(self._map.plot([], [], color=COLOUR_OF[method], alpha=alpha, **style)[0])
+        return self.line(self._map, color=COLOUR_OF[method], alpha=alpha, **style)
 
     def _build_table(self, figure: Figure) -> None:
         tops = [0.845 - 0.058 * i for i in range(len(METHODS))]
@@ -103,18 +99,15 @@ class LandscapeCanvas(Canvas):
         ax.set_yticks([])
         ax.minorticks_off()
         ax.yaxis.set_label_coords(-0.115, 0.5)
-        self._grid = self.keep(LineCollection([], colors="#E6E6E6", linewidths=0.8))
-        ax.add_collection(self._grid, autolim=False)
+        self._grid = self.collect(ax, LineCollection([], colors="#E6E6E6", linewidths=0.8))
         self._ticks = [self.label(align="right") for _ in range(8)]
         colour = COLOUR_OF["MAML"]
         self._floor = self.keep(ax.axhline(1.0, color=colour, lw=1.2, ls=(0, (4, 3))))
         self._floor_name = self.label(text="lowest F on the map", colour=colour, size=10)
-        self._curves = []
-        for width in (1.6, 1.6, 1.6, 1.6, 2.8):
-            line = self.keep(ax.plot([], [], lw=width)[0])
-            point = self.keep(ax.plot([], [], "o", ms=2.6 * width)[0])
-            name = self.label(size=11)
-            self._curves.append((line, point, name))
+        self._curves = [
+            (self.line(ax, lw=width), self.line(ax, "o", ms=2.6 * width), self.label(size=11))
+            for width in (1.6, 1.6, 1.6, 1.6, 2.8)
+        ]
 
     def update(self, frame: Frame) -> None:
         """Move everything to one frame."""
@@ -129,9 +122,7 @@ class LandscapeCanvas(Canvas):
 
     def paint(self, pixels: np.ndarray) -> None:
         """Put the map's greys under everything that moves."""
-        left, bottom, wide, tall = MAP
-        top = len(pixels) - bottom - tall
-        pixels[top : top + tall, left : left + wide, :3] = self._picture
+        put(pixels, self._picture, *MAP[:2])
 
     def _set_tasks(self, tasks: str) -> None:
         """Show another plane of parameters; its axes are drawn once, here."""
@@ -139,12 +130,11 @@ class LandscapeCanvas(Canvas):
             return
         landscape, self._tasks = LANDSCAPES[tasks], tasks
         (left, right), (bottom, top) = landscape.limits
-        self._map.set(xlim=(left, right), ylim=(bottom, top))
-        self._map.set_xlabel(landscape.names[0])
-        self._map.set_ylabel(landscape.names[1])
+        across, up = landscape.names
+        self._map.set(xlim=(left, right), ylim=(bottom, top), xlabel=across, ylabel=up)
         self._rings.set_segments(_rings(tasks))
         best = landscape.minima.numpy()
-        self._best.set_data(best[:, 0], best[:, 1])
+        self._best.set_data(*best.T)
         for label, (x, y) in zip(self._numbers, best, strict=True):
             label.at = _pixel(self._map, (x, y), (9, 10))
         self.redraw_axes(tasks)
@@ -166,29 +156,22 @@ class LandscapeCanvas(Canvas):
 
     def _draw_map(self, frame: Frame) -> None:
         state, present = frame.state, frame.trails[-1]
-        steps = f"{state.steps} inner step{'s' * (state.steps != 1)}"
-        loss = (
-            f"F(θ), the mean loss after {steps}"
-            if state.background == "F(θ)"
-            else "E[L(θ)], the mean loss before any step"
-        )
-        self._title.text = f"grey: {loss}"
+        when = f"after {count(state.steps, 'inner step')}" if state.background == "F(θ)" else "before any step"
+        self._title.text = f"grey: {state.background}, the mean loss {when}"
         for method, point in (("joint training", frame.joint_minimum), ("MAML", frame.F_surface.at)):
             self._place_lowest(method, point)
         drawn = {trail.method: trail for trail in frame.trails[:-1]}
         for name in METHODS:
-            for lines, trail in (
-                (self._earlier, drawn.get(name)),
-                (self._trails, present if present.method == name else None),
-            ):
+            now = present if present.method == name else None
+            for lines, trail in ((self._earlier, drawn.get(name)), (self._trails, now)):
                 lines[name].set_visible(trail is not None and len(trail.thetas) > 1)
                 if trail is not None:
-                    lines[name].set_data(*_finite(trail.thetas).T)
-        paths = _finite(frame.paths)
+                    lines[name].set_data(*finite(trail.thetas).T)
+        paths = finite(frame.paths)
         self._inner.set_segments(list(paths.swapaxes(0, 1)))
-        self._phi.set_data(paths[-1, :, 0], paths[-1, :, 1])
-        theta = _finite(present.thetas[-1])
-        self._theta.set_data([theta[0]], [theta[1]])
+        self._phi.set_data(*paths[-1].T)
+        theta = finite(present.thetas[-1])
+        self._theta.set_data(*theta[:, None])
         self._draw_arrows(frame, theta)
 
     def _place_lowest(self, method: str, at: np.ndarray) -> None:
@@ -242,18 +225,14 @@ class LandscapeCanvas(Canvas):
                 point.set_data([len(error) - 1], error[-1:])
                 name.at = _pixel(self._chart, (len(error) - 1, heights[trail.method]), (8, 9))
                 name.colour = COLOUR_OF[trail.method]
-                line.set_color(name.colour)
-                point.set_color(name.colour)
+                for artist in (line, point):
+                    artist.set_color(name.colour)
 
 
 def _pixel(ax: Any, point: Any, shift: tuple[float, float] = (0, 0)) -> tuple[float, float]:
     """Where a point of an axes lies on the canvas, moved by some pixels."""
     x, y = ax.transData.transform(point)
     return x + shift[0], y + shift[1]
-
-
-def _finite(points: np.ndarray) -> np.ndarray:
-    return np.clip(np.nan_to_num(points, nan=FAR, posinf=FAR, neginf=-FAR), -FAR, FAR)
 
 
 def _clip(error: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -7,13 +7,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from mapping_lib.page.canvas import Canvas, number, palette
+from mapping_lib.page.canvas import Canvas, count, finite, number, palette, put
 from mapping_lib.page.plots import COLOURS
 
 from .explorer_compute import GRID, MAML_STEPS, MAPPINGS, WEIGHTS, Frame, tau
 
 X = GRID[:, 0].numpy()
-FAR = 1e3
 ERRORS = (1e-4, 1e3)
 """The ends of the error axis; what lies beyond stands at its end."""
 
@@ -52,33 +51,19 @@ class FiveMappingsCanvas(Canvas):
 
     def build(self, figure: Figure) -> None:
         """Three axes, and a place for the picture of phi."""
-        width, height = figure.bbox.size
-        where = {
-            "in": (*IN, PICTURE, PICTURE),
-            "errors": ROWS,
-            "function": (588, 54, 460, 386),
-        }
-        axes = {
-            name: figure.add_axes((x / width, y / height, w / width, h / height))
-            for name, (x, y, w, h) in where.items()
-        }
-        self._build_in(axes["in"])
+        self._build_in(self.axes(*IN, PICTURE, PICTURE))
         self._build_out(figure)
-        self._build_errors(axes["errors"])
-        self._build_function(axes["function"])
+        self._build_errors(self.axes(*ROWS))
+        self._build_function(self.axes(588, 54, 460, 386))
 
     def _build_in(self, ax: Any) -> None:
-        ax.set(xlim=(-5, 5), ylim=(-9.5, 9.5))
-        ax.set_xticks([-5, 0, 5])
-        ax.set_yticks([-5, 0, 5])
+        ax.set(xlim=(-5, 5), ylim=(-9.5, 9.5), xticks=[-5, 0, 5], yticks=[-5, 0, 5])
         ax.tick_params(labelsize=11, pad=2)
         self._in_axes = ax
         self._title = self.label(size=15, bold=True, at=(IN[0] - 32, 472))
         self._in = self.label(size=12, at=(IN[0], IN[1] + PICTURE + 11))
-        (self._begin,) = ax.plot([], [], ":", color="#777777", lw=1.8)
-        (self._given,) = ax.plot([], [], "o", color=COLOURS["support"], ms=6, mec="black", mew=0.8)
-        self.keep(self._begin)
-        self.keep(self._given)
+        self._begin = self.line(ax, ":", color="#777777", lw=1.8)
+        self._given = self.line(ax, "o", color=COLOURS["support"], ms=6, mec="black", mew=0.8)
         middle = IN[0] + PICTURE / 2
         self._description = [
             self.label(size=20, bold=True, align="center", at=(middle, IN[1] + 118)),
@@ -119,29 +104,25 @@ class FiveMappingsCanvas(Canvas):
         ax.spines["left"].set_visible(False)
         ax.set_xlabel("query error (mean square)", fontsize=12, labelpad=2)
         self._band = self.keep(ax.add_patch(Rectangle((ERRORS[0], 0), 2e5, 1, color="#EBEBEB", lw=0, clip_on=False)))
-        self._zero = self.keep(ax.plot([], [], "--", color="#777777", lw=1.4)[0])
+        self._zero = self.line(ax, "--", color="#777777", lw=1.4)
         self._zero_name = self.label(text="flat line y = 0", size=11, colour="#555555", align="center")
         self._errors_axes, self._dots = ax, {}
         for row, (name, mapping) in enumerate(MAPPINGS.items()):
             at = ROWS[1] + ROWS[3] * (n - 0.4 - row) / n - 2
-            (dot,) = ax.plot([], [], "o", color=mapping.colour, ms=9, mec="white", clip_on=False)
+            dot = self.line(ax, "o", color=mapping.colour, ms=9, mec="white", clip_on=False)
             label = self.label(text=mapping.label, colour=mapping.colour, align="right", at=(ROWS[0] - 10, at))
             value = self.label(align="right", at=(ROWS[0] + ROWS[2] + 76, at))
-            self._dots[name] = (self.keep(dot), label, value, row)
+            self._dots[name] = (dot, label, value, row)
 
     def _build_function(self, ax: Any) -> None:
         ax.set(xlim=(-5, 5), ylim=(-9.5, 9.5), xlabel="x")
         ax.set_yticks([-8, -4, 0, 4, 8])
         ax.set_ylabel("y", rotation=0)
         ax.yaxis.set_label_coords(-0.045, 0.6)
-        self._curves = {
-            name: self.keep(ax.plot([], [], color=mapping.colour, lw=1.3, alpha=0.55)[0])
-            for name, mapping in MAPPINGS.items()
-        }
-        self._fit = self.keep(ax.plot([], [], lw=3.2)[0])
-        self._truth = self.keep(ax.plot([], [], color=COLOURS["truth"], lw=1.8, ls=(0, (4, 2)), label="truth")[0])
-        (points,) = ax.plot([], [], "o", color=COLOURS["support"], ms=9, mec="black", mew=1.0, label="points S")
-        self._points = self.keep(points)
+        self._curves = {name: self.line(ax, color=m.colour, lw=1.3, alpha=0.55) for name, m in MAPPINGS.items()}
+        self._fit = self.line(ax, lw=3.2)
+        self._truth = self.truth(ax)
+        self._points = self.line(ax, "o", color=COLOURS["support"], ms=9, mec="black", mew=1.0, label="points S")
         ax.plot([], [], color="#777777", lw=3, label="this mapping")
         ax.plot([], [], color="#777777", lw=1.2, alpha=0.6, label="the others")
         where = {"loc": "lower left", "bbox_to_anchor": (-0.05, 0.99), "borderaxespad": 0.2}
@@ -159,8 +140,7 @@ class FiveMappingsCanvas(Canvas):
     def paint(self, pixels: np.ndarray) -> None:
         """Put the picture of phi under everything that moves."""
         if self._weights is not None:
-            top = len(pixels) - OUT[1] - PICTURE
-            pixels[top : top + PICTURE, OUT[0] : OUT[0] + PICTURE, :3] = self._weights
+            put(pixels, self._weights, *OUT)
 
     def _draw_in(self, frame: Frame) -> None:
         state, described = frame.state, frame.state.mapping == "hypernetwork"
@@ -169,7 +149,7 @@ class FiveMappingsCanvas(Canvas):
         self.redraw_axes("described" if described else "")
         self._begin.set_data(*((X, start) if start is not None else ([], [])))
         self._given.set_data(*(([], []) if described else frame.support.T))
-        points = f"{state.k_shot} point{'s' * (state.k_shot != 1)}"
+        points = count(state.k_shot, "point")
         self._in.text = {
             "maml": f"in: θ and {points}",
             "hypernetwork": "in: d, no points",
@@ -210,7 +190,7 @@ class FiveMappingsCanvas(Canvas):
 
     def _draw_function(self, frame: Frame) -> None:
         for name, line in self._curves.items():
-            line.set_data(X, np.clip(np.nan_to_num(frame.outcomes[name].curve, nan=FAR), -FAR, FAR))
+            line.set_data(X, finite(frame.outcomes[name].curve))
         self._fit.set_data(*self._curves[frame.state.mapping].get_data())
         self._fit.set_color(MAPPINGS[frame.state.mapping].colour)
         self._truth.set_data(X, frame.truth)

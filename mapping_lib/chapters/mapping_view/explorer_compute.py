@@ -13,7 +13,7 @@ from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.amortised import BASE
 from mapping_lib.learners.flow import LOG_TAU
 from mapping_lib.networks import mlp
-from mapping_lib.page.canvas import number
+from mapping_lib.page.canvas import count, number
 from mapping_lib.page.plots import METHODS as COLOUR_OF
 from mapping_lib.params import difference, flat
 from mapping_lib.study.sinusoids import LEARNERS, SIZES, shipped
@@ -173,7 +173,7 @@ def tau() -> float:
 
 def _chosen_in_words(state: State, outcome: Outcome) -> str:
     mapping, reads_nothing = MAPPINGS[state.mapping], state.k_shot == 0
-    examples = f"{state.k_shot} example{'s' * (state.k_shot != 1)}" if state.k_shot else "no example"
+    examples = count(state.k_shot, "example") if state.k_shot else "no example"
     what = {
         "maml": f"{examples}, {MAML_STEPS} gradient steps from θ",
         "hypernetwork": "reads the description d and not one example; K and noise do not touch it",

@@ -7,13 +7,12 @@ from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mapping_lib.page.canvas import Canvas
+from mapping_lib.page.canvas import Canvas, finite
 from mapping_lib.page.plots import COLOURS
 
 from .explorer_compute import GRID, N_TASKS, Frame, error_in_words
 
 X = GRID[:, 0].numpy()
-FAR = 1e3
 SHADES = ListedColormap([tuple(1 - share * (1 - c) for c in (0.84, 0.37, 0.0)) for share in np.linspace(0, 0.8, 18)])
 """White to the colour of a rival: little error is white."""
 
@@ -28,14 +27,8 @@ class ForgettingCanvas(Canvas):
 
     def build(self, figure: Figure) -> None:
         """Two axes for waves, one for the matrix."""
-        width, height = figure.bbox.size
-        self._fits = []
-        for bottom, last in ((270, False), (50, True)):
-            ax = figure.add_axes((48 / width, bottom / height, 476 / width, 186 / height))
-            self._fits.append(self._build_task(ax, last))
-        self._build_matrix(
-            figure.add_axes((LEFT / width, (TOP - 4 * CELL) / height, 4 * CELL / width, 4 * CELL / height))
-        )
+        self._fits = [self._build_task(self.axes(48, y, 476, 186), y == 50) for y in (270, 50)]
+        self._build_matrix(self.axes(LEFT, TOP - 4 * CELL, 4 * CELL, 4 * CELL))
         self._titles = [self.label(size=12.5, bold=True, at=(50, y)) for y in (471, 248)]
         self._scores = [self.label(size=12.5, align="right", at=(522, y)) for y in (471, 248)]
 
@@ -45,19 +38,17 @@ class ForgettingCanvas(Canvas):
         ax.yaxis.set_label_coords(-0.05, 0.7)
         if not last:
             ax.set_xticklabels([])
-        fit = self.keep(ax.plot([], [], color=COLOURS["after"], lw=2.8, label="the network")[0])
-        truth = self.keep(ax.plot([], [], color=COLOURS["truth"], lw=1.8, ls=(0, (4, 2)), label="the wave")[0])
-        style = {"color": COLOURS["support"], "ms": 8, "mec": "black", "mew": 1.0, "ls": "", "label": "seen or kept"}
-        points = self.keep(ax.plot([], [], "o", **style)[0])
+        fit = self.line(ax, color=COLOURS["after"], lw=2.8, label="the network")
+        truth = self.truth(ax, "the wave")
+        points = self.line(ax, "o", color=COLOURS["support"], ms=8, mec="black", mew=1.0, label="seen or kept")
         if last:
             ax.legend(ncols=3, loc="lower left", bbox_to_anchor=(0.0, -0.02), handlelength=1.5, columnspacing=1.2)
         return truth, fit, points
 
     def _build_matrix(self, ax: Any) -> None:
-        ax.set(xlim=(-0.5, 3.5), ylim=(3.5, -0.5), xticks=range(N_TASKS), yticks=range(N_TASKS))
-        names = [str(i + 1) for i in range(N_TASKS)]
-        ax.set_xticklabels(names)
-        ax.set_yticklabels(names)
+        ax.set(xlim=(-0.5, 3.5), ylim=(3.5, -0.5))
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_ticks(range(N_TASKS), range(1, N_TASKS + 1))
         ax.xaxis.tick_top()
         ax.xaxis.set_label_position("top")
         ax.set_xlabel("error on task")
@@ -66,15 +57,11 @@ class ForgettingCanvas(Canvas):
         ax.grid(False)
         empty = np.full((N_TASKS, N_TASKS), 0.01)
         self._image = self.keep(ax.imshow(empty, cmap=SHADES, norm=LogNorm(0.02, 20), interpolation="nearest"))
-        box = {"fill": False, "lw": 3.5, "ec": COLOURS["after"]}
-        self._current = self.keep(ax.add_patch(Rectangle((0, 0), 1, 1, **box)))
+        self._current = self.keep(ax.add_patch(Rectangle((0, 0), 1, 1, fill=False, lw=3.5, ec=COLOURS["after"])))
         self._row = self.keep(ax.add_patch(Rectangle((0, 0), 4, 1, fill=False, lw=1.5, ec=COLOURS["truth"])))
         self._numbers = [
-            [
-                self.label(size=13, align="center", at=(LEFT + CELL * (j + 0.5), TOP - CELL * (i + 0.5)))
-                for j in range(4)
-            ]
-            for i in range(4)
+            [self.label(size=13, align="center", at=(LEFT + CELL * (j + 0.5), y)) for j in range(4)]
+            for y in (TOP - CELL * (i + 0.5) for i in range(4))
         ]
 
     def update(self, frame: Frame) -> None:
@@ -84,7 +71,7 @@ class ForgettingCanvas(Canvas):
         errors = [frame.matrix[now, now], frame.matrix[now, 0]]
         for i, (truth, fit, points) in enumerate(self._fits):
             truth.set_data(X, frame.truths[i])
-            fit.set_data(X, np.clip(np.nan_to_num(frame.fits[i], nan=FAR), -FAR, FAR))
+            fit.set_data(X, finite(frame.fits[i]))
             points.set_data(*frame.points[i].T)
             self._titles[i].text = names[i]
             self._scores[i].text = f"error {error_in_words(errors[i])}"

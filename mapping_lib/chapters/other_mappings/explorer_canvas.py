@@ -7,13 +7,12 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from mapping_lib.page.canvas import Canvas, number, palette
+from mapping_lib.page.canvas import Canvas, finite, number, palette
 from mapping_lib.page.plots import COLOURS as ROLES
 
-from .explorer_compute import COLOURS, GRID, MAX_SHOTS, N_TASKS, NAMES, Frame
+from .explorer_compute import COLOURS, GONE, GRID, MAX_SHOTS, N_TASKS, NAMES, Frame
 
 X = GRID[:, 0].numpy()
-FAR = 1e3
 ERRORS = (1e-3, 20.0)
 DESCRIBED = "#777777"
 
@@ -26,24 +25,19 @@ class DescriptionOrDataCanvas(Canvas):
 
     def build(self, figure: Figure) -> None:
         """Two axes and a table."""
-        width, height = figure.bbox.size
-        left = figure.add_axes((48 / width, 54 / height, 476 / width, 356 / height))
-        right = figure.add_axes((612 / width, 54 / height, 434 / width, 288 / height))
-        self._build_task(left)
-        self._build_chart(right)
-        self._build_table(figure)
+        self._build_task(self.axes(48, 54, 476, 356))
+        self._build_chart(self.axes(612, 54, 434, 288))
+        self._build_table()
 
     def _build_task(self, ax: Any) -> None:
         ax.set(xlim=(-5, 5), ylim=(-6.5, 6.5), xlabel="x")
         ax.set_ylabel("y", rotation=0)
         ax.yaxis.set_label_coords(-0.045, 0.58)
-        self._described = self.keep(
-            ax.plot([], [], color=DESCRIBED, lw=9, alpha=0.3, solid_capstyle="butt", label="the wave that is told")[0]
-        )
-        self._curves = {name: self.keep(ax.plot([], [], color=COLOURS[name], lw=2.8)[0]) for name in NAMES}
-        self._truth = self.keep(ax.plot([], [], color=ROLES["truth"], lw=1.8, ls=(0, (4, 2)), label="truth")[0])
-        (points,) = ax.plot([], [], "o", color=ROLES["support"], ms=9, mec="black", mew=1.0, label="support")
-        self._points = self.keep(points)
+        style = {"color": DESCRIBED, "lw": 9, "alpha": 0.3, "solid_capstyle": "butt"}
+        self._described = self.line(ax, label="the wave that is told", **style)
+        self._curves = {name: self.line(ax, color=COLOURS[name], lw=2.8) for name in NAMES}
+        self._truth = self.truth(ax)
+        self._points = self.line(ax, "o", color=ROLES["support"], ms=9, mec="black", mew=1.0, label="support")
         where = {"loc": "lower left", "bbox_to_anchor": (-0.04, 0.985), "borderaxespad": 0.2}
         ax.legend(ncols=3, handlelength=1.6, columnspacing=1.2, handletextpad=0.5, **where)
         self.label(size=12, at=(48, 450), text="the task: d =")
@@ -59,16 +53,15 @@ class DescriptionOrDataCanvas(Canvas):
         ax.set_xticks(range(0, MAX_SHOTS + 1, 2))
         ax.set_ylabel(f"typical (median) error, {N_TASKS} tasks")
         self._here = self.keep(ax.axvline(0, color="#D5D5D5", lw=7, solid_capstyle="butt"))
-        self._wins = self.keep(LineCollection([], linewidths=9, clip_on=False, capstyle="butt", antialiaseds=False))
-        ax.add_collection(self._wins, autolim=False)
-        self._lines, self._dots = {}, {}
-        for name in NAMES:
-            self._lines[name] = self.keep(ax.plot([], [], "o-", ms=5, mec="white", mew=0.6, color=COLOURS[name])[0])
-        for name in NAMES:
-            self._dots[name] = self.keep(ax.plot([], [], "o", ms=11, mec="white", mew=1.2, color=COLOURS[name])[0])
+        bars = LineCollection([], linewidths=9, clip_on=False, capstyle="butt", antialiaseds=False)
+        self._wins = self.collect(ax, bars)
+        self._lines, self._dots = (
+            {name: self.line(ax, form, ms=ms, mec="white", mew=mew, color=COLOURS[name]) for name in NAMES}
+            for form, ms, mew in (("o-", 5, 0.6), ("o", 11, 1.2))
+        )
         self.label(size=11, text="best:", colour="#555555", align="right", at=(606, 351))
 
-    def _build_table(self, figure: Figure) -> None:
+    def _build_table(self) -> None:
         columns = {"this task": 940, "typical task": 1044}
         for name, x in columns.items():
             self.label(text=name, size=11, align="right", colour="#666666", at=(x, 472))
@@ -93,7 +86,7 @@ class DescriptionOrDataCanvas(Canvas):
         self._described.set_data(X, frame.told)
         self._points.set_data(*frame.support.T)
         for name, line in self._curves.items():
-            line.set_data(X, np.clip(np.nan_to_num(frame.curves[name], nan=FAR), -FAR, FAR))
+            line.set_data(X, finite(frame.curves[name]))
         for label, d in zip((self._is, self._says), frame.descriptions, strict=True):
             label.text = f"({d[0]:.1f}, {d[1]:.1f})".replace("-", "−")
 
@@ -111,4 +104,4 @@ class DescriptionOrDataCanvas(Canvas):
 
 
 def _error(error: float) -> str:
-    return number(error) if error < FAR else "diverged"
+    return number(error) if error < GONE else "diverged"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mapping_lib import batched_mlp
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.page.canvas import number
+from mapping_lib.page.canvas import coloured, number
 from mapping_lib.page.plots import METHODS as COLOUR_OF
 from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch, Task
@@ -108,7 +108,7 @@ def compute(state: State) -> Frame:
         torch.cat(support, -1)[0].numpy(),
         torch.cat([task.description, description]).numpy(),
         {name: fit.numpy() for name, fit in fits.items()},
-        {name: _finite(float((fit - truth).square().mean())) for name, fit in fits.items()},
+        {name: float((fit - truth).square().mean().nan_to_num(math.inf, math.inf)) for name, fit in fits.items()},
         shots,
         typical,
         winners,
@@ -156,10 +156,6 @@ def _typical(name: str, state: State, k_shot: int) -> Typical:
     return _all_tasks(name, replace(state, k_shot=k_shot, task=0))
 
 
-def _finite(error: float) -> float:
-    return error if error < math.inf else math.inf
-
-
 _shipped = cache(shipped)
 
 
@@ -201,8 +197,8 @@ def _winner_in_words(frame: Frame) -> str:
 
 def _runs_in_words(shots: Sequence[int], winners: Sequence[str]) -> str:
     """Who wins for which K, where the best one changes."""
-    pairs = groupby(zip(shots, winners, strict=True), key=lambda pair: pair[1])
-    runs = [(name, [k for k, _ in run]) for name, run in pairs]
+    places = groupby(range(len(shots)), key=lambda i: winners[i])
+    runs = [(name, [shots[i] for i in run]) for name, run in places]
     if len(runs) == 1:
         return f"{_coloured(winners[0])} wins with any number of examples."
     ranges = []
@@ -217,4 +213,4 @@ def _runs_in_words(shots: Sequence[int], winners: Sequence[str]) -> str:
 
 
 def _coloured(name: str) -> str:
-    return f"<span style='color:{COLOURS[name]}'>{name}</span>"
+    return coloured(name, COLOURS[name])

@@ -23,7 +23,6 @@ AXES = {
 class PersonalisationCanvas(Canvas):
     """Left: one individual. Right: the error of each method after 0 to 6 observations, and where we are."""
 
-    size = (10.6, 4.6)
     palette = palette(ROLES["truth"], ROLES["support"], "#AAAAAA", *(PEOPLE[name] for name in NAMES))
 
     def build(self, figure: Figure) -> None:
@@ -32,15 +31,14 @@ class PersonalisationCanvas(Canvas):
         self._band = self.keep(
             self._left.fill_between([0, 1], [0, 0], [1, 1], color=PEOPLE["mixed effects"], alpha=0.13, lw=0)
         )
-        (truth,) = self._left.plot([], [], "o-", color="#AAAAAA", ms=5, lw=1.4, label="truth")
-        self._truth = self.keep(truth)
+        self._truth = self.line(self._left, "o-", color="#AAAAAA", ms=5, lw=1.4, label="truth")
         self._curves, self._rights = {}, {}
         for name in NAMES:
-            style = {"color": PEOPLE[name], "lw": 2.4, "ls": ":" if name == "population" else "-"}
-            self._curves[name] = self.keep(self._left.plot([], [], **style)[0])
-            self._rights[name] = self.keep(self._left.plot([], [], "o", ms=8, color=PEOPLE[name])[0])
-        (points,) = self._left.plot([], [], "o", color=ROLES["support"], ms=10, mec="black", mew=1, label="observed")
-        self._points = self.keep(points)
+            dots = ":" if name == "population" else "-"
+            self._curves[name] = self.line(self._left, color=PEOPLE[name], lw=2.4, ls=dots)
+            self._rights[name] = self.line(self._left, "o", ms=8, color=PEOPLE[name])
+        style = {"color": ROLES["support"], "ms": 10, "mec": "black", "mew": 1}
+        self._points = self.line(self._left, "o", label="observed", **style)
         self._left.legend(ncols=2, loc="lower left", bbox_to_anchor=(-0.02, 0.985), borderaxespad=0.2)
         self._who = self.label(size=13, bold=True, align="right", at=(562, 428))
         self._build_errors(self._right)
@@ -53,8 +51,8 @@ class PersonalisationCanvas(Canvas):
         for row, name in enumerate(NAMES):
             colour = PEOPLE[name]
             dots = ":" if name == "population" else "-"
-            self._lines[name] = self.keep(ax.plot([], [], "o", ls=dots, ms=5, mec="white", mew=0.6, color=colour)[0])
-            self._dots[name] = self.keep(ax.plot([], [], "o", ms=12, mec="white", mew=1.2, color=colour)[0])
+            self._lines[name] = self.line(ax, "o", ls=dots, ms=5, mec="white", mew=0.6, color=colour)
+            self._dots[name] = self.line(ax, "o", ms=12, mec="white", mew=1.2, color=colour)
             x, y = 640 + 212 * (row % 2), 430 - 28 * (row // 2)
             self.label(text=name, colour=colour, size=12.5, at=(x, y))
             self._cells[name] = self.label(align="right", size=12.5, at=(x + 186, y))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mapping_lib.page.canvas import number
+from mapping_lib.page.canvas import coloured, count, number
 
 from . import methods_curves as curves
 from .figures import PEOPLE
@@ -75,13 +75,10 @@ def _words(frame: Frame) -> str:
     order = sorted(NAMES, key=lambda name: now.errors[name])
     best, smallest = order[0], now.errors[order[0]]
     tied = [name for name in order if now.errors[name] <= smallest + 1e-9]
-    seen = f"after {k} observation{'s' * (k != 1)} of {frame.name}"
-    if len(tied) > 1:
-        who = f"{', '.join(_coloured(name) for name in tied)} are equally good"
-    else:
-        who = f"{_coloured(best)} is best"
+    who = ", ".join(coloured(name, PEOPLE[name]) for name in tied) + (" are equally good" if tied[1:] else " is best")
     others = ", ".join(f"{name} {_size(frame, name)}" for name in order[len(tied) :])
-    first = f"<b>{seen[0].upper()}{seen[1:]}, {who}</b>: {_size(frame, best)}{'; ' + others if others else ''}."
+    seen = f"<b>After {count(k, 'observation')} of {frame.name}, {who}</b>"
+    first = f"{seen}: {_size(frame, best)}{'; ' + others if others else ''}."
     return f"{first}<br>{_why(frame)}"
 
 
@@ -102,7 +99,3 @@ def _why(frame: Frame) -> str:
         f"Mixed effects believes {trust}: the observations have removed {100 * weight:.0f} % of what it did not know"
         f" (the prior's variance); the prior is {learned}."
     )
-
-
-def _coloured(name: str) -> str:
-    return f"<span style='color:{PEOPLE[name]}'>{name}</span>"

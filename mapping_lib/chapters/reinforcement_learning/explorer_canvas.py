@@ -5,7 +5,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mapping_lib.page.canvas import Canvas
+from mapping_lib.page.canvas import Canvas, count, finite
 from mapping_lib.page.plots import COLOURS
 from mapping_lib.worlds.goals import Navigation
 
@@ -25,17 +25,14 @@ class NavigationCanvas(Canvas):
 
     def build(self, figure: Figure) -> None:
         """Four maps, four bars."""
-        width, height = figure.bbox.size
         self._maps, self._does = [], []
         for i in range(len(PAPER)):
             left = LEFT + i * (SIDE + GAP)
-            ax = figure.add_axes((left / width, 186 / height, SIDE / width, SIDE / height))
-            self._build_map(ax, first=i == 0)
-            title = "before any update" if i == 0 else f"after {i} update{'s' * (i > 1)}"
+            self._build_map(self.axes(left, 186, SIDE, SIDE), first=i == 0)
+            title = f"after {count(i, 'update')}" if i else "before any update"
             self.label(size=13, text=title, align="center", at=(left + SIDE / 2, 474))
             self._does.append(self.label(size=12, bold=True, align="center", at=(left + SIDE / 2, 444)))
-        across = (4 * SIDE + 3 * GAP) / width
-        self._build_bars(figure.add_axes((LEFT / width, 20 / height, across, 128 / height)))
+        self._build_bars(self.axes(LEFT, 20, 4 * SIDE + 3 * GAP, 128))
 
     def _build_map(self, ax, *, first: bool) -> None:
         ax.set(xlim=(-EDGE, EDGE), ylim=(-EDGE, EDGE), xticks=[-0.5, 0, 0.5], yticks=[-0.5, 0, 0.5])
@@ -46,11 +43,9 @@ class NavigationCanvas(Canvas):
         paths = {}
         for colour in (OTHERS, ARRIVED):
             lines = LineCollection([], colors=colour, linewidths=1.0, alpha=0.55, zorder=2)
-            ax.add_collection(lines, autolim=False)
-            ends = ax.plot([], [], "o", ms=4.5, color=colour, zorder=3)[0]
-            paths[colour] = self.keep(lines), self.keep(ends)
+            paths[colour] = self.collect(ax, lines), self.line(ax, "o", ms=4.5, color=colour, zorder=3)
         self.keep(ax.plot([0], [0], "s", ms=6, color="black", zorder=4)[0])
-        goal = self.keep(ax.plot([], [], "X", ms=13, color=COLOURS["query"], mec="white", mew=1.2, zorder=5)[0])
+        goal = self.line(ax, "X", ms=13, color=COLOURS["query"], mec="white", mew=1.2, zorder=5)
         self._maps.append((paths, goal))
 
     def _build_bars(self, ax) -> None:
@@ -65,13 +60,14 @@ class NavigationCanvas(Canvas):
         self.label(
             size=11, colour="#555555", text="dashed: MAML in the paper, a mean over goals", at=(LEFT + SIDE + 70, 14)
         )
-        self._values = [self.label(size=12, bold=True, align="left", at=(0, 0)) for _ in PAPER]
+        middles = [LEFT + i * (SIDE + GAP) + SIDE / 2 for i in range(n)]
+        self._values = [self.label(size=12, bold=True, at=(x + 76, 116)) for x in middles]
 
     def update(self, frame: Frame) -> None:
         """Move everything to one frame."""
         for i, (paths, goal) in enumerate(self._maps):
             goal.set_data([frame.state.x], [frame.state.y])
-            positions = np.clip(np.nan_to_num(frame.positions[i], nan=99.0), -99, 99)
+            positions = finite(frame.positions[i], 99)
             for colour, chosen in ((ARRIVED, frame.arrived[i]), (OTHERS, ~frame.arrived[i])):
                 lines, ends = paths[colour]
                 lines.set_segments(list(positions[chosen]))
@@ -83,4 +79,3 @@ class NavigationCanvas(Canvas):
             self._bars[i].set_color(self._does[i].colour)
             text = f"{frame.returns[i]:.1f}".replace("-", "−") if np.isfinite(frame.returns[i]) else "no number"
             self._values[i].text = text
-            self._values[i].at = (LEFT + i * (SIDE + GAP) + SIDE / 2 + 76, 116)
