@@ -115,10 +115,8 @@ def plot_batch(ax: Axes, batch: Batch, role: str) -> Axes:
 
 def plot_fit(ax: Axes, x: Tensor, y: Tensor, role: str, label: str) -> Axes:
     """One fitted function: "before" dotted, "after" and "rival" solid."""
-    dotted = role == "before"
-    ax.plot(
-        x.flatten(), y.flatten(), color=COLOURS[role], lw=2 if dotted else 3, ls=":" if dotted else "-", label=label
-    )
+    style = {"lw": 2, "ls": ":"} if role == "before" else {"lw": 3, "ls": "-"}
+    ax.plot(x.flatten(), y.flatten(), color=COLOURS[role], label=label, **style)
     return ax
 
 
@@ -146,8 +144,7 @@ def plot_error_by_shots(ax: Axes, shots: Sequence[int], errors: ErrorByStep, lab
     style = {"color": METHODS.get(method), "ls": "--" if remark else "-"}
     (line,) = ax.plot(shots, errors.mean, marker="o", ms=4, label=label, **style)
     low, high = (np.asarray(bound.clamp_min(1e-9)) for bound in (errors.low, errors.high))
-    fine = np.isfinite(high)
-    ax.fill_between(shots, low, high, where=fine, color=line.get_color(), alpha=0.18, lw=0)
+    ax.fill_between(shots, low, high, where=np.isfinite(high), color=line.get_color(), alpha=0.18, lw=0)
     ax.set(xlabel="examples K", ylabel="mean squared error")
     ax.xaxis.set_major_locator(MaxNLocator(steps=(1, 2, 5, 10), integer=True))
     return log_scale(ax)
@@ -160,15 +157,8 @@ def plot_sweep(ax: Axes, values: Sequence[float], errors: Mapping[str, Sequence[
     """
     for label, line in errors.items():
         method, _, steps = label.partition(", ")
-        ax.plot(
-            values,
-            line,
-            marker="o",
-            ms=4,
-            label=label,
-            color=METHODS.get(method),
-            ls="--" if steps == "1 step" else "-",
-        )
+        style = {"color": METHODS.get(method), "ls": "--" if steps == "1 step" else "-"}
+        ax.plot(values, line, marker="o", ms=4, label=label, **style)
     ax.set(xlabel=xlabel, ylabel="mean squared error")
     ax.legend()
     return log_scale(ax)
@@ -283,9 +273,8 @@ def plot_map(ax: Axes, columns: Sequence[str], rows: Mapping[str, Mapping[str, s
         places = [x for x, column in enumerate(columns) if column in boxes]
         for x in places:
             colour = "#EEEEEE" if x == len(columns) - 1 else "#CFE3F2"
-            ax.add_patch(
-                FancyBboxPatch((x + 0.07, y - 0.27), 0.86, 0.54, boxstyle="round,pad=0.02", fc=colour, ec="none")
-            )
+            style = {"boxstyle": "round,pad=0.02", "fc": colour, "ec": "none"}
+            ax.add_patch(FancyBboxPatch((x + 0.07, y - 0.27), 0.86, 0.54, **style))
             ax.text(x + 0.5, y, boxes[columns[x]], ha="center", va="center")
         for a, b in itertools.pairwise(places):
             ax.annotate("", (b + 0.05, y), (a + 0.95, y), arrowprops={"arrowstyle": "->", "color": COLOURS["truth"]})

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mapping_lib.checks import check_choice
 from mapping_lib.families.sinusoid import Sinusoids
@@ -25,7 +25,7 @@ from mapping_lib.set_networks import ContextTransformer, DeepSet
 from mapping_lib.study import Recipe, shipped_theta, theta_path
 from mapping_lib.study.theta import load_theta
 from mapping_lib.study.training import Training
-from mapping_lib.task import Params
+from mapping_lib.task import Batch, Params
 from mapping_lib.worlds.derived import NoisyDescriptions, VaryingShots
 from mapping_lib.worlds.linear import LinearFunctions
 
@@ -150,6 +150,14 @@ RECIPES: dict[str, Recipe] = {
     if training.outer_steps
 } | {file_of(name): _recipe_of_mapping(training) for name, training in MAPPINGS.items()}
 TABLES: dict = {}
+
+
+def noisy_points(description: Tensor, k_shot: int, noise: float, seed: int) -> Batch:
+    """The first ``k_shot`` of 20 points of one wave: more of them leave the others in place."""
+    drawn = {"generator": torch.Generator().manual_seed(seed), "dtype": torch.float32}
+    x = 10 * torch.rand(20, 1, **drawn) - 5
+    y = Sinusoids.truth(description, x) + noise * torch.randn(20, 1, **drawn)
+    return Batch(x[:k_shot], y[:k_shot])
 
 
 def shipped(name: str, seed: int = 0) -> tuple[MetaLearner, Params]:

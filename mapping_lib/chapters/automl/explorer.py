@@ -20,8 +20,6 @@ PRESETS = {
     "one step": asdict(State(trained=1, judged=1)),
     "reset": asdict(State()),
 }
-
-
 MAX_TASK = 40
 
 
@@ -50,11 +48,6 @@ class AlphaBetaPanel(Panel):
 
 def explorer() -> AlphaBetaPanel:
     """Open the panel: the last line of a notebook cell."""
-    actions = {
-        "best cell": AlphaBetaPanel.go_to_best,
-        "worst cell": lambda panel: panel.go_to_best(worst=True),
-        "new task": lambda panel: panel.set(task=(panel.state.task + 1) % (MAX_TASK + 1)),
-    }
     return AlphaBetaPanel(
         "alpha-beta",
         State(),
@@ -69,6 +62,10 @@ def explorer() -> AlphaBetaPanel:
         compute,
         AlphaBetaCanvas(),
         PRESETS,
-        actions=actions,
+        actions={
+            "best cell": AlphaBetaPanel.go_to_best,
+            "worst cell": lambda panel: panel.go_to_best(worst=True),
+            "new task": lambda panel: panel.set(task=(panel.state.task + 1) % (MAX_TASK + 1)),
+        },
         marks={"alpha": (0.01, "paper 0.01"), "beta": (0.001, "paper 0.001")},
     )

@@ -121,9 +121,9 @@ def curvature(grid: Grid, cell: int, support: Batch) -> float:
 
 
 def _cell_in_words(frame: Frame) -> str:
-    (a, b), judged = frame.cell, frame.state.judged
-    here = f"<b>α = {number(SIDE[a])}, β = {number(SIDE[b])}: "
-    return f"{here}{regime(frame)}</b> Best cell after {count(judged, 'step')}: {_best_in_words(frame)}."
+    here, best = (f"α = {number(SIDE[a])}, β = {number(SIDE[b])}" for a, b in (frame.cell, frame.best))
+    judged, lowest = count(frame.state.judged, "step"), number(float(frame.errors[frame.best]))
+    return f"<b>{here}: {regime(frame)}</b> Best cell after {judged}: {best}, error {lowest}."
 
 
 def regime(frame: Frame) -> str:
@@ -158,11 +158,6 @@ def _why(frame: Frame) -> str:
     return "α is too large" if a > best_a else "α is a little small"
 
 
-def _best_in_words(frame: Frame) -> str:
-    a, b = frame.best
-    return f"α = {number(SIDE[a])}, β = {number(SIDE[b])}, error {number(float(frame.errors[a, b]))}"
-
-
 def _task_in_words(frame: Frame, grid: Grid, support: Batch) -> str:
     before, after = frame.task_errors[0], frame.task_errors[frame.state.judged]
     steps = count(frame.state.judged, "step")
@@ -171,9 +166,8 @@ def _task_in_words(frame: Frame, grid: Grid, support: Batch) -> str:
     if not math.isfinite(limit):
         return errors
     alpha = SIDE[frame.cell[0]]
-    side = "above" if alpha > limit else "below"
-    tail = "a step leaps over the valley and up." if alpha > limit else "a step goes down."
-    return f"{errors} At θ, 2/λ_max is about {number(limit)}: α lies {side} it, {tail}"
+    side = "above it, a step leaps over the valley and up." if alpha > limit else "below it, a step goes down."
+    return f"{errors} At θ, 2/λ_max is about {number(limit)}: α lies {side}"
 
 
 def _in_figures(error: float) -> str:

@@ -1,7 +1,7 @@
 """Explorer: tell letters of unseen alphabets apart from one example each, or characters that the reader draws."""
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import ipywidgets as widgets
@@ -10,7 +10,7 @@ from mapping_lib.page.panel import PlayingPanel, choice, decimal, whole
 
 from .explorer_canvas import FewShotCanvas
 from .explorer_compute import ASK, JUDGED, LABELS, LETTERS, MAX_SHOT, MAX_WAY, State, can, compute, score
-from .explorer_drawing import EXAMPLES, as_drawing
+from .explorer_drawing import EXAMPLES, Drawing, as_drawing
 from .explorer_pad import DrawingPad
 from .methods import METHODS
 
@@ -39,18 +39,13 @@ class FewShotPanel(PlayingPanel):
         self.pad = DrawingPad()
         self.scores: dict[tuple, tuple[float, ...]] = {}
         super().__init__(*args, **kwargs)
-        self.pad.observe(self._drawn, names="strokes")
+        self.pad.observe(lambda change: self._moved("strokes", change["new"]), names="strokes")
         self._arrange()
 
     def _arrange(self) -> None:
         """Put the pad and its buttons beside the controls."""
-        acts = {
-            "another example": self.example,
-            "next character": self.next_character,
-            "ask": self.ask,
-            "clear": self.clear,
-            "clear all": self.clear_all,
-        }
+        acts = {"another example": self.example, "next character": self.next_character}
+        acts |= {"ask": self.ask, "clear": self.clear, "clear all": self.clear_all}
         own = {label: self._button(label, act, style="info") for label, act in acts.items()}
         self.buttons |= own
         presets, controls, words, picture = self.children
@@ -105,16 +100,14 @@ class FewShotPanel(PlayingPanel):
         finally:
             self._quiet = False
 
-    def _drawn(self, change: dict) -> None:
-        with self.lock:
-            if not self._quiet:
-                self.answer(lambda: self._keep(change["new"]))
+    def _change(self, name: str, value: Any) -> None:
+        if name == "strokes":
+            name, value = "drawings", self._with(as_drawing(value))
+        super()._change(name, value)
 
-    def _keep(self, strokes: list) -> None:
-        drawings = list(self.state.drawings)
-        drawings[self.state.place] = as_drawing(strokes)
-        self.state = replace(self.state, drawings=tuple(drawings))
-        self.refresh()
+    def _with(self, drawing: Drawing) -> tuple[Drawing, ...]:
+        """The drawings, with another one on the pad."""
+        return tuple(drawing if i == self.state.place else d for i, d in enumerate(self.state.drawings))
 
     def example(self) -> None:
         """Put ready drawings in the place of the reader's."""
@@ -138,7 +131,7 @@ class FewShotPanel(PlayingPanel):
 
     def clear(self) -> None:
         """Take away what is on the pad."""
-        self.set(drawings=tuple(() if i == self.state.place else d for i, d in enumerate(self.state.drawings)))
+        self.set(drawings=self._with(()))
 
     def clear_all(self) -> None:
         """Take away all drawings, and begin with the first."""

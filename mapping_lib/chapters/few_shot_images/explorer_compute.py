@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mapping_lib.learners import MetaLearner
-from mapping_lib.task import Batch, Params
+from mapping_lib.task import Batch
 from mapping_lib.worlds.letters import Glyphs
 from mapping_lib.worlds.pictures import jittered
 
@@ -28,7 +27,7 @@ ASK = len(LETTERS)
 LABELS = {"prototypical": "prototypical network"}
 """How a method is called here, where that is not its name."""
 
-FIXED = ("MAML", "ANIL")
+FIXED, WAYS = ("MAML", "ANIL"), " or ".join(map(str, JUDGED_WAYS))
 """Methods with a theta for some numbers of ways alone, `JUDGED_WAYS`: their last layer has so many outputs."""
 
 
@@ -165,10 +164,7 @@ def confidences(method: str, way: int, support: Batch, x: Tensor) -> np.ndarray 
         return learner.predict(learner.adapt(theta, support), x).softmax(-1).numpy()
 
 
-@lru_cache(maxsize=64)
-def _ready(method: str, way: int, k_shot: int) -> tuple[MetaLearner, Params]:
-    """The library's learner with its shipped theta: read once."""
-    return ready(method, way, k_shot)
+_ready = lru_cache(maxsize=64)(ready)
 
 
 @lru_cache(maxsize=10_000)
@@ -193,15 +189,11 @@ def _episode_in_words(frame: Frame) -> str:
     state, label = frame.state, LABELS.get(frame.state.method, frame.state.method)
     if frame.shares is None:
         return (
-            f"<b>{label} was meta-trained for {_ways()} classes</b>, as many as its last layer has outputs,"
-            f" and you ask for {state.way}. Set the ways to {_ways()}, or choose another method."
+            f"<b>{label} was meta-trained for {WAYS} classes</b>, as many as its last layer has outputs,"
+            f" and you ask for {state.way}. Set the ways to {WAYS}, or choose another method."
         )
     right = f"<b>{label}: {frame.right.sum()} of {N_ASKED} right</b> in episode {state.episode}."
     return f"{right} {_accuracy_in_words(frame.scores)} Guessing: {1 / state.way:.0%}."
-
-
-def _ways() -> str:
-    return " or ".join(map(str, JUDGED_WAYS))
 
 
 def _accuracy_in_words(scores: tuple[float, ...]) -> str:
@@ -224,6 +216,6 @@ def _drawing_in_words(frame: Frame) -> str:
         drawn = f"{', '.join(letters[:-1])} and {letters[-1]} are drawn"
         return f"{drawn}: press <b>ask</b>, and draw one of them again."
     return (
-        f"{frame.state.method} was meta-trained for {_ways()} classes, and {len(letters)} are drawn: draw"
+        f"{frame.state.method} was meta-trained for {WAYS} classes, and {len(letters)} are drawn: draw"
         f" {min(JUDGED_WAYS)}, or choose another method."
     )

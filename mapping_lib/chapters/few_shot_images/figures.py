@@ -45,12 +45,9 @@ def plot_methods(ax: Axes, rows: Mapping[tuple[str, str], Row], settings: Sequen
     for i, method in enumerate(methods):
         chosen = [rows[method, setting] for setting in settings]
         y = np.arange(len(settings)) + 0.1 * (i - len(methods) / 2 + 0.5)
-        half = [row.half for row in chosen]
-        colour = COLOUR_OF[method]
-        mark = MARKS.get(method, "*")
-        ax.errorbar(
-            [r.mean for r in chosen], y, xerr=half, fmt=mark, ms=8, color=colour, lw=2, label=method, clip_on=False
-        )
+        mean, half = [row.mean for row in chosen], [row.half for row in chosen]
+        style = {"fmt": MARKS.get(method, "*"), "color": COLOUR_OF[method], "ms": 8, "lw": 2, "clip_on": False}
+        ax.errorbar(mean, y, xerr=half, label=method, **style)
     ax.set_yticks(range(len(settings)), [setting.replace(", ", ",\n") for setting in settings])
     ax.set(xlabel="accuracy on held-out alphabets", ylim=(len(settings) - 0.5, -0.5), xlim=(0, 1))
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -1,5 +1,6 @@
 """What the explorer of languages draws: the names shown, each method's answer, and the n-grams that spoke."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,8 @@ class LanguagesCanvas(Canvas):
         for row in range(N_WAY):
             y = 482 - 31 * row
             title = self.label(size=12, bold=True, colour=COLOURS[row], at=(10, y))
-            self._names.append(
-                (title, self.label(size=11, at=(222, y)), self.label(size=11, at=(700, y), align="right"))
-            )
+            names = self.label(size=11, at=(222, y))
+            self._names.append((title, names, self.label(size=11, at=(700, y), align="right")))
 
     def _build_answers(self, ax: Any) -> None:
         ax.set(xlim=(0, 1), ylim=(len(METHODS) - 0.5, -0.5), xlabel="probability of each language")
@@ -68,9 +68,8 @@ class LanguagesCanvas(Canvas):
         ax.set_yticks([])
         ax.axvline(0, color=GREY, lw=1)
         self._pulls = self.collect(ax, PolyCollection([], antialiaseds=False))
-        self._ngrams = [
-            self.label(size=12, align="right", at=(792, 54 + 358 * (1 - (i + 0.5) / TOP))) for i in range(TOP)
-        ]
+        heights = [54 + 358 * (1 - (i + 0.5) / TOP) for i in range(TOP)]
+        self._ngrams = [self.label(size=12, align="right", at=(792, y)) for y in heights]
         self._for = self.label(size=11, at=(720, 512))
         self._versus = [self.label(size=12, bold=True, at=(720, y)) for y in (490, 468)]
         self._why = self.label(size=10, colour=GREY, at=(720, 440), text="n-grams that pulled most (_ is a blank)")
@@ -99,9 +98,8 @@ class LanguagesCanvas(Canvas):
         for row, name in enumerate(METHODS):
             self._labels[name].bold = name == frame.state.method
             ends = np.concatenate([[0.0], np.cumsum(frame.probabilities.get(name, []))])
-            for i in range(len(ends) - 1):
-                boxes.append(_box(ends[i], ends[i + 1], row))
-                colours.append(COLOURS[i])
+            boxes += [_box(left, right, row) for left, right in pairwise(ends)]
+            colours += COLOURS[: len(ends) - 1]
         self._bars.set_verts(boxes)
         self._bars.set_facecolor(colours or "none")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from html import escape
 from typing import NamedTuple
 
@@ -98,7 +98,7 @@ def compute(state: State) -> Frame:
         first, second = int(order[0]), int(order[1])
         spoke = contributions(asked.name, centroids(drawn, state), first, second)
     there_shots = min(SHOTS, key=lambda k: abs(k - state.k_shot))
-    table = read_table_once()
+    table = _read_table("language_names")
     frame = Frame(
         state,
         drawn.languages,
@@ -116,10 +116,7 @@ def compute(state: State) -> Frame:
     return frame._replace(words=words_of(frame))
 
 
-@lru_cache(maxsize=1)
-def read_table_once():
-    """The stored table of this chapter."""
-    return read_table("language_names")
+_read_table = cache(read_table)
 
 
 @lru_cache(maxsize=256)
@@ -210,8 +207,7 @@ def share_right(method: str, of: tuple) -> float:
 
 def centroids(drawn: Drawn, state: State) -> Tensor:
     """The mean features of the names shown, ``(n_way, 1024)``."""
-    x, _ = part_features(state.part)
-    return x[drawn.support_rows].unflatten(0, (state.n_way, state.k_shot)).mean(1)
+    return part_features(state.part)[0][drawn.support_rows].unflatten(0, (state.n_way, state.k_shot)).mean(1)
 
 
 def contributions(name: str, centres: Tensor, first: int, second: int) -> list[tuple[str, float]]:

@@ -41,7 +41,11 @@ def plot_accuracy(
         colour = LANGUAGE_METHODS.get(method)
         ax.plot(shots, mean, "-", marker=MARKS.get(method, "o"), ms=6, color=colour, label=method)
         ax.fill_between(shots, low, high, color=colour, alpha=0.15, lw=0)
-    return _by_shots(ax, shots, "accuracy")
+    ax.set_xscale("log")
+    ax.set_xticks(shots, shots)
+    ax.minorticks_off()
+    ax.set(xlabel="names of each language K", ylabel="accuracy")
+    return ax
 
 
 def plot_gains(ax: Axes, shots: Sequence[int], gains: Mapping[str, Sequence[tuple[float, float, float]]]) -> Axes:
@@ -73,12 +77,4 @@ def plot_mix(ax: Axes, shares: Sequence[float], accuracies: Mapping[int, Sequenc
         best = int(np.argmax(line))
         ax.plot(shares[best], line[best], "o", ms=13, mfc="none", mec=drawn.get_color(), mew=2)
     ax.set(xlabel="share of the embedding in the distance", ylabel="accuracy")
-    return ax
-
-
-def _by_shots(ax: Axes, shots: Sequence[int], ylabel: str) -> Axes:
-    ax.set_xscale("log")
-    ax.set_xticks(shots, shots)
-    ax.minorticks_off()
-    ax.set(xlabel="names of each language K", ylabel=ylabel)
     return ax

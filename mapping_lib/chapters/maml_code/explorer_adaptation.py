@@ -16,7 +16,7 @@ from mapping_lib.learners.gradient import ALPHA_PREFIX
 from mapping_lib.page.canvas import ALARM, Canvas, count, finite
 from mapping_lib.page.panel import Panel, choice, decimal, powers, whole
 from mapping_lib.page.plots import COLOURS
-from mapping_lib.study.sinusoids import LEARNERS, shipped
+from mapping_lib.study.sinusoids import LEARNERS, noisy_points, shipped
 from mapping_lib.task import Batch, Params
 
 MAX_STEPS, MAX_SHOTS = 20, 20
@@ -69,19 +69,11 @@ def compute(state: State) -> Frame:
     """
     description = torch.tensor([state.amplitude, state.phase], dtype=torch.float32)
     truth = Sinusoids.truth(description, GRID)
-    support = _support(state, description)
+    support = noisy_points(description, state.k_shot, state.noise, state.points)
     names = [state.learner] + [state.rival] * (state.rival not in ("none", state.learner))
     paths = tuple(_path(name, state, support, truth) for name in names)
     words = "<br>".join(f"<b>{path.label}</b>: {path.verdict}" for path in paths)
     return Frame(truth[:, 0].numpy(), torch.cat(support, dim=1).numpy(), paths, words)
-
-
-def _support(state: State, description: torch.Tensor) -> Batch:
-    """The first ``k_shot`` of 20 points: moving K adds or takes away, and leaves the others in place."""
-    drawn = {"generator": torch.Generator().manual_seed(state.points), "dtype": torch.float32}
-    x = 10 * torch.rand(MAX_SHOTS, 1, **drawn) - 5
-    y = Sinusoids.truth(description, x) + state.noise * torch.randn(MAX_SHOTS, 1, **drawn)
-    return Batch(x[: state.k_shot], y[: state.k_shot])
 
 
 _shipped = lru_cache(maxsize=None)(shipped)
@@ -93,15 +85,14 @@ def _path(name: str, state: State, support: Batch, truth: torch.Tensor) -> Path:
     batch = Batch(support.x[None], support.y[None])
     iterates = batched_mlp.adapt_path(params, alphas, batch, state.steps)
     stacked = [torch.stack([phi[i][0] for phi in iterates]) for i in range(len(params))]
-    everywhere = torch.cat([support.x, GRID]).expand(len(iterates), -1, 1)
-    y_hat = batched_mlp.forward(stacked, everywhere)[-1][..., 0]
+    y_hat = batched_mlp.forward(stacked, torch.cat([support.x, GRID]).expand(len(iterates), -1, 1))[-1][..., 0]
     support_error = (y_hat[:, : state.k_shot] - support.y[:, 0]).square().mean(1).numpy()
     curves = y_hat[:, state.k_shot :]
     query_error = (curves - truth[:, 0]).square().mean(1).numpy()
     diverged_at = _diverged_at(support_error, float(support.y.square().mean()))
-    if diverged_at is None:
-        verdict = _errors_in_words(query_error)
-    else:
+    after = f"{query_error[-1]:.3f} after {count(state.steps, 'inner step')}"
+    verdict = f"query error {query_error[0]:.2f} before, {after}"
+    if diverged_at is not None:
         verdict = _divergence_in_words(diverged_at, support_error, state.alpha, iterates, alphas, batch)
     return Path(LEARNERS[name].label, curves.numpy(), support_error, query_error, diverged_at, verdict)
 
@@ -123,11 +114,6 @@ def _diverged_at(support_error: np.ndarray, spread: float) -> int | None:
     bound = 10 * max(support_error[0], spread)
     gone = np.flatnonzero(~(support_error <= bound))
     return int(gone[0]) if len(gone) else None
-
-
-def _errors_in_words(query_error: np.ndarray) -> str:
-    steps = count(len(query_error) - 1, "inner step")
-    return f"query error {query_error[0]:.2f} before, {query_error[-1]:.3f} after {steps}"
 
 
 def _divergence_in_words(at: int, error: np.ndarray, alpha: float, iterates, alphas, support: Batch) -> str:
@@ -158,8 +144,7 @@ class AdaptationCanvas(Canvas):
 
     def build(self, figure: Figure) -> None:
         """Two axes with fixed limits."""
-        left = figure.add_axes((0.06, 0.145, 0.52, 0.755))
-        right = figure.add_axes((0.675, 0.145, 0.31, 0.755))
+        left, right = (figure.add_axes((x, 0.145, width, 0.755)) for x, width in ((0.06, 0.52), (0.675, 0.31)))
         left.set(xlim=(-5, 5), ylim=(-6.5, 6.5), xlabel="x", ylabel="y", title="one task: from θ to φ")
         right.set(xlim=(-0.4, MAX_STEPS + 0.4), ylim=ERROR_LIMITS, yscale="log")
         right.set(xlabel="inner step", ylabel="mean squared error", title="error by inner step")

@@ -120,7 +120,8 @@ class Run:
 
     def _measure(self) -> None:
         path = self.learner.adapt_path(self.theta, MANY.support, steps=self.state.steps)
-        error = float(query_errors(self.learner, _last(path), MANY.query).mean())
+        phi = {name: p[-1:] for name, p in path.items()}
+        error = float(query_errors(self.learner, phi, MANY.query).mean())
         self.outer_steps.append(self.done)
         self.errors.append(error if np.isfinite(error) else np.inf)
 
@@ -148,10 +149,6 @@ class Run:
         return now + f"Held-out error {error:.2f} after {steps}; it began at {self.errors[0]:.2f}."
 
 
-def _last(path: Params) -> Params:
-    return {name: p[-1:] for name, p in path.items()}
-
-
 def compute(state: State) -> Frame:
     """The first picture of a run with these settings: theta_0, and one outer step.
 
@@ -168,8 +165,7 @@ class TrainingCanvas(Canvas):
 
     def build(self, figure: Figure) -> None:
         """Two axes with fixed limits."""
-        left = figure.add_axes((0.08, 0.145, 0.435, 0.755))
-        right = figure.add_axes((0.59, 0.145, 0.40, 0.755))
+        left, right = (figure.add_axes((x, 0.145, width, 0.755)) for x, width in ((0.08, 0.435), (0.59, 0.40)))
         left.set(xlim=(0, OUTER_STEPS * 1.26), ylim=ERROR_LIMITS, yscale="log", xlabel="outer step")
         left.set(ylabel="held-out error after adaptation", title="meta-training, live")
         left.set_xticks(range(0, OUTER_STEPS + 1, 200))
@@ -271,7 +267,6 @@ PRESETS = {
 
 def explorer() -> TrainingPanel:
     """Open the panel: the last line of a notebook cell. It opens with one finished run."""
-    actions = {"Start": TrainingPanel.start, "Stop": TrainingPanel.stop, "Reset": TrainingPanel.reset}
     return TrainingPanel(
         "meta-training",
         State(),
@@ -285,6 +280,6 @@ def explorer() -> TrainingPanel:
         compute,
         TrainingCanvas(),
         PRESETS,
-        actions=actions,
+        actions={"Start": TrainingPanel.start, "Stop": TrainingPanel.stop, "Reset": TrainingPanel.reset},
         marks={"beta": (0.001, "paper 0.001"), "alpha": (0.01, "paper 0.01")},
     )

@@ -88,14 +88,6 @@ class LandscapePanel(PlayingPanel):
             self.trail = start(self.state)
         self.play()
 
-    def clear(self) -> None:
-        """Theta back to the start, all trails gone; the settings stay."""
-        self.begin(self.state)
-
-    def reset(self) -> None:
-        """All as at first, but nothing walked yet."""
-        self.begin(self.start_state)
-
     def _show(self) -> None:
         self._frame = compute(self.state, (*self.earlier.values(), self.trail))
         self.show(self._frame)
@@ -132,8 +124,8 @@ def explorer() -> LandscapePanel:
             "outer step": LandscapePanel.one_step,
             "Play": LandscapePanel.play_on,
             "Stop": LandscapePanel.stop,
-            "Clear": LandscapePanel.clear,
-            "Reset": LandscapePanel.reset,
+            "Clear": lambda panel: panel.begin(panel.state),  # the settings stay
+            "Reset": lambda panel: panel.begin(panel.start_state),
         },
         marks={"alpha": (0.5, "2/λ_max of the bowls")},
     )

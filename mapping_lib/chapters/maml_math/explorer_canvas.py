@@ -8,7 +8,7 @@ import torch
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
-from mapping_lib.page.canvas import ALARM, DPI, Canvas, apart, count, finite, number, put
+from mapping_lib.page.canvas import ALARM, Canvas, apart, count, finite, number, put
 from mapping_lib.page.plots import COLOURS
 from mapping_lib.page.plots import METHODS as COLOUR_OF
 from mapping_lib.worlds.landscapes import METHODS
@@ -39,11 +39,9 @@ class LandscapeCanvas(Canvas):
 
     def build(self, figure: Figure) -> None:
         """A map, a scale for its bands, a table and a chart."""
-        width, height = (DPI * inches for inches in self.size)
-        bottom, tall = MAP[1] / height, MAP[3] / height
-        self._map = figure.add_axes((MAP[0] / width, bottom, MAP[2] / width, tall))
-        self._chart = figure.add_axes((0.625, bottom, 0.365, 0.47))
-        _band_scale(figure.add_axes(((MAP[0] + MAP[2] + 10) / width, bottom, 12 / width, tall)))
+        left, bottom, wide, tall = MAP
+        self._map, self._chart = self.axes(*MAP), self.axes(662.5, bottom, 386.9, 230.3)
+        _band_scale(self.axes(left + wide + 10, bottom, 12, tall))
         self._build_map()
         self._build_table(figure)
         self._build_chart()
@@ -84,13 +82,11 @@ class LandscapeCanvas(Canvas):
         figure.text(0.565, 0.955, "one outer step from θ", fontsize=13, va="center")
         for name, x in columns.items():
             figure.text(x, 0.90, name, ha="right", va="center", fontsize=11, color="#666666")
+        self._cells = {}
         for method, y in zip(METHODS, tops, strict=True):
             figure.text(0.565, y, f"➤ {method}", color=COLOUR_OF[method], weight="bold", fontsize=12, va="center")
-        width, height = figure.bbox.size
-        self._cells = {
-            method: [self.label(at=(x * width, y * height + 2), align="right") for x in columns.values()]
-            for method, y in zip(METHODS, tops, strict=True)
-        }
+            across, up = figure.bbox.size
+            self._cells[method] = [self.label(at=(x * across, y * up + 2), align="right") for x in columns.values()]
 
     def _build_chart(self) -> None:
         ax = self._chart
@@ -293,9 +289,8 @@ def _arrow_shape(way: np.ndarray, width: float) -> np.ndarray:
 
 def _band_scale(ax: Any) -> None:
     """A column of all bands, named by how far they lie above the lowest value."""
-    ax.imshow(
-        SHADES[:, None], cmap="gray", vmin=0, vmax=255, origin="lower", aspect="auto", extent=(0, 1, 0, len(SHADES))
-    )
+    place = {"origin": "lower", "aspect": "auto", "extent": (0, 1, 0, len(SHADES))}
+    ax.imshow(SHADES[:, None], cmap="gray", vmin=0, vmax=255, **place)
     ax.hlines(range(1, len(SHADES)), 0, 1, color="#888888", lw=0.8)
     ax.set_xticks([])
     ax.set_yticks(range(1, len(SHADES), 3), [f"{edge:g}" for edge in BANDS[::3]], fontsize=10)

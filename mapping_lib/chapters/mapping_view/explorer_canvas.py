@@ -41,6 +41,7 @@ HOW = {
 """Words above the first arrow."""
 
 UP, DOWN = COLOURS["rival"], COLOURS["after"]
+ARROW = "simple,head_width=16,head_length=12,tail_width=5"
 
 
 class FiveMappingsCanvas(Canvas):
@@ -75,16 +76,14 @@ class FiveMappingsCanvas(Canvas):
         for start, end in ((IN[0] + PICTURE + 12, OUT[0] - 12), (OUT[0] + PICTURE + 10, OUT[0] + PICTURE + 40)):
             at = IN[1] + PICTURE / 2
             ends = (start / width, at / height), (end / width, at / height)
-            figure.add_artist(
-                FancyArrowPatch(*ends, arrowstyle="simple,head_width=16,head_length=12,tail_width=5", color="#999999")
-            )
+            figure.add_artist(FancyArrowPatch(*ends, arrowstyle=ARROW, color="#999999"))
         self._out = self.label(size=12, at=(OUT[0], OUT[1] + PICTURE + 11))
         self._how = self.label(size=11, colour="#555555", align="center", at=((IN[0] + PICTURE + OUT[0]) / 2, at + 18))
         self._moved = self.label(size=11, colour="#555555", at=(OUT[0], OUT[1] - 13))
         self._most = self.label(size=11, at=(OUT[0] + 184, OUT[1] - 13))
         self._key = [
-            self.label(text="■ up", size=11, colour=UP, at=(OUT[0], OUT[1] - 31)),
-            self.label(text="■ down", size=11, colour=DOWN, at=(OUT[0] + 52, OUT[1] - 31)),
+            self.label(size=11, colour=colour, at=(OUT[0] + shift, OUT[1] - 31))
+            for colour, shift in ((UP, 0), (DOWN, 52))
         ]
         middle = (OUT[0] + PICTURE / 2, OUT[1] + PICTURE / 2)
         self._no_phi = [
@@ -168,12 +167,10 @@ class FiveMappingsCanvas(Canvas):
         largest = np.nan if change is None else float(np.abs(change).max())
         self._most.text = number(largest) if np.isfinite(largest) else ""
         moved = "change from θ, at most" if self._most.text else "φ is no number any more"
-        self._moved.text = "" if change is None else moved
-        for label, text in zip(self._key, ("■ up", "■ down"), strict=True):
-            label.text = "" if change is None else text
+        texts = ("", "", "", "no φ", "it answers at once") if change is None else (moved, "■ up", "■ down", "", "")
+        for label, text in zip((self._moved, *self._key, *self._no_phi), texts, strict=True):
+            label.text = text
         self._how.text = HOW[name]
-        for label, text in zip(self._no_phi, ("no φ", "it answers at once"), strict=True):
-            label.text = text if change is None else ""
 
     def _draw_errors(self, frame: Frame) -> None:
         for name, (dot, label, value, row) in self._dots.items():

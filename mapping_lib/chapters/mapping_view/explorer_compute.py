@@ -16,7 +16,7 @@ from mapping_lib.networks import mlp
 from mapping_lib.page.canvas import count, number
 from mapping_lib.page.plots import METHODS as COLOUR_OF
 from mapping_lib.params import difference, flat
-from mapping_lib.study.sinusoids import LEARNERS, SIZES, shipped
+from mapping_lib.study.sinusoids import LEARNERS, SIZES, noisy_points, shipped
 from mapping_lib.study.sinusoids import MAPPINGS as OTHERS
 from mapping_lib.task import Batch, Params
 
@@ -104,27 +104,17 @@ def compute(state: State) -> Frame:
     """
     support, truth, outcomes = _work(state.amplitude, state.phase, state.k_shot, state.noise, state.points)
     zero_error = float(truth.square().mean())
-    words = (
-        f"{_chosen_in_words(state, outcomes[state.mapping])}<br>{_all_in_words(outcomes, zero_error)}{_outside(state)}"
-    )
+    words = f"{_chosen_in_words(state, outcomes[state.mapping])}<br>{_all_in_words(outcomes, zero_error)}"
     points = torch.cat(support, dim=1).numpy()
-    return Frame(state, truth[:, 0].numpy(), points, outcomes, zero_error, words)
+    return Frame(state, truth[:, 0].numpy(), points, outcomes, zero_error, words + _outside(state))
 
 
 @lru_cache(maxsize=8)
 def _work(amplitude: float, phase: float, k_shot: int, noise: float, points: int):
     """All that does not depend on which mapping the reader looks at: looking at another one costs nothing."""
     description = torch.tensor([amplitude, phase], dtype=torch.float32)
-    support, truth = _support(description, k_shot, noise, points), Sinusoids.truth(description, GRID)
+    support, truth = noisy_points(description, k_shot, noise, points), Sinusoids.truth(description, GRID)
     return support, truth, {name: _outcome(name, support, description, truth) for name in MAPPINGS}
-
-
-def _support(description: Tensor, k_shot: int, noise: float, points: int) -> Batch:
-    """The first ``k_shot`` of 20 points: moving K adds or takes away, and leaves the others in place."""
-    drawn = {"generator": torch.Generator().manual_seed(points), "dtype": torch.float32}
-    x = 10 * torch.rand(MAX_SHOTS, 1, **drawn) - 5
-    y = Sinusoids.truth(description, x) + noise * torch.randn(MAX_SHOTS, 1, **drawn)
-    return Batch(x[:k_shot], y[:k_shot])
 
 
 _shipped = cache(shipped)

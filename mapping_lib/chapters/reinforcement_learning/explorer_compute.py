@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from mapping_lib.networks import FunctionalNetwork, functional
+from mapping_lib.networks import functional
 from mapping_lib.worlds.goals import Rollouts
 
 from .methods_fast import acting, updates
@@ -52,17 +52,15 @@ def compute(state: State) -> Frame:
     >>> len(frame.positions), frame.positions[0].shape
     (4, (3, 101, 2))
     """
-    tries = _tries(state)
+    tries, spreads = zip(*_tries(state), strict=True)
     goal = np.array([state.x, state.y])
-    does = tuple(doing(rollouts, goal) for rollouts, _ in tries)
-    returns = tuple(float(rollouts.returns.mean()) for rollouts, _ in tries)
     frame = Frame(
         state,
-        [rollouts.positions[0].numpy() for rollouts, _ in tries],
-        [rollouts.arrived[0].numpy() for rollouts, _ in tries],
-        returns,
-        tuple(spread for _, spread in tries),
-        does,
+        [rollouts.positions[0].numpy() for rollouts in tries],
+        [rollouts.arrived[0].numpy() for rollouts in tries],
+        tuple(float(rollouts.returns.mean()) for rollouts in tries),
+        spreads,
+        tuple(doing(rollouts, goal) for rollouts in tries),
         "",
     )
     return frame._replace(words=_in_words(frame))
@@ -82,9 +80,7 @@ def _tries(state: State) -> list[tuple[Rollouts, float]]:
     return [(rollouts, float(phi["log_std"].exp().mean())) for phi, rollouts in path]
 
 
-@cache
-def _model(method: str) -> FunctionalNetwork:
-    return functional(policy_of(method)[0])
+_model = cache(lambda method: functional(policy_of(method)[0]))
 
 
 # Words ----------------------------------------------------------------------------------------------------
