@@ -29,7 +29,7 @@ COLOURS = {
     "rival": "#D55E00",
 }
 
-METHODS = {
+COLOUR_OF = {
     "MAML": "#0072B2",
     "joint training": "#D55E00",
     "from scratch": "#808080",
@@ -63,7 +63,7 @@ STYLE = {
     "axes.grid": True,
     "grid.color": "#E6E6E6",
     "lines.linewidth": 2.0,
-    "axes.prop_cycle": mpl.cycler(color=list(METHODS.values())[:7]),
+    "axes.prop_cycle": mpl.cycler(color=list(COLOUR_OF.values())[:7]),
 }
 
 
@@ -125,7 +125,7 @@ def plot_error_by_step(ax: Axes, errors: ErrorByStep, label: str) -> Axes:
 
     Where the interval is infinite there is no band.
     """
-    steps, colour = np.arange(len(errors.mean)), METHODS.get(label)
+    steps, colour = np.arange(len(errors.mean)), COLOUR_OF.get(label)
     (line,) = ax.plot(steps, errors.mean, marker="o", ms=4, label=label, color=colour)
     fine = np.asarray(errors.high < 10 * errors.mean.min())
     ax.fill_between(steps[fine], errors.low[fine], errors.high[fine], color=line.get_color(), alpha=0.18, lw=0)
@@ -141,7 +141,7 @@ def plot_error_by_shots(ax: Axes, shots: Sequence[int], errors: ErrorByStep, lab
     has no band.
     """
     method, _, remark = label.partition(", ")
-    style = {"color": METHODS.get(method), "ls": "--" if remark else "-"}
+    style = {"color": COLOUR_OF.get(method), "ls": "--" if remark else "-"}
     (line,) = ax.plot(shots, errors.mean, marker="o", ms=4, label=label, **style)
     low, high = (np.asarray(bound.clamp_min(1e-9)) for bound in (errors.low, errors.high))
     ax.fill_between(shots, low, high, where=np.isfinite(high), color=line.get_color(), alpha=0.18, lw=0)
@@ -157,7 +157,7 @@ def plot_sweep(ax: Axes, values: Sequence[float], errors: Mapping[str, Sequence[
     """
     for label, line in errors.items():
         method, _, steps = label.partition(", ")
-        style = {"color": METHODS.get(method), "ls": "--" if steps == "1 step" else "-"}
+        style = {"color": COLOUR_OF.get(method), "ls": "--" if steps == "1 step" else "-"}
         ax.plot(values, line, marker="o", ms=4, label=label, **style)
     ax.set(xlabel=xlabel, ylabel="mean squared error")
     ax.legend()
@@ -180,7 +180,7 @@ def plot_spread(ax: Axes, values: Sequence[Tensor], labels: Sequence[str], ylabe
     A label is the method, a line break, the seed.
     """
     for i, (group, label) in enumerate(zip(values, labels, strict=True)):
-        colour = METHODS.get(label.split("\n")[0])
+        colour = COLOUR_OF.get(label.split("\n")[0])
         ax.plot(i + np.linspace(-0.25, 0.25, len(group)), group, "o", ms=4, color=colour, alpha=0.4, mec="none")
         ax.hlines(group.median(), i - 0.32, i + 0.32, color=colour, lw=3.5)
     ax.set_xticks(range(len(labels)), labels, fontsize=10)
@@ -196,7 +196,7 @@ def plot_means(ax: Axes, errors: Mapping[str, ErrorByStep], step: int) -> Axes:
     finite = [float(e.high[step]) for e in errors.values() if e.mean[step].isfinite()]
     edge = 1.08 * max(finite)
     for row, (label, e) in enumerate(errors.items()):
-        colour, mean = METHODS.get(label, COLOURS["truth"]), float(e.mean[step])
+        colour, mean = COLOUR_OF.get(label, COLOURS["truth"]), float(e.mean[step])
         if not np.isfinite(mean):
             ax.plot([edge], [row], ">", ms=11, color=colour, clip_on=False)
             ax.text(0.97 * edge, row, "diverged", ha="right", va="center", color=colour)

@@ -67,7 +67,7 @@ MAP |= {f"error {error:g}": automl.shade(error) for error in (automl.LOWEST, 1.0
         pytest.param(plots.COLOURS, {}, id="roles"),
         pytest.param(few_shot.COLOUR_OF, few_shot.MARKS | {"prototypical": "*"}, id="4a"),
         pytest.param(personalisation.PEOPLE, {}, id="4b"),
-        pytest.param(language.LANGUAGE_METHODS, language.MARKS, id="4c"),
+        pytest.param(language.COLOUR_OF, language.MARKS, id="4c"),
         pytest.param(navigation.COLOUR_OF, {}, id="4d"),
         pytest.param(dict(enumerate({*continual.COLOUR_OF.values(), continual.OTHERS})), {}, id="4e"),
         pytest.param(automl.SEARCHERS, {}, id="4f"),
@@ -94,7 +94,7 @@ NEVER_MEET = {
 
 
 def test_colours_of_methods_that_meet_can_be_told_apart():
-    assert too_near(plots.METHODS) == NEVER_MEET
+    assert too_near(plots.COLOUR_OF) == NEVER_MEET
 
 
 def test_a_pair_that_only_some_readers_tell_apart_is_found():

@@ -112,8 +112,8 @@ def test_the_line_by_shots_is_the_mean_and_the_band_its_interval(ax):
 def test_the_line_by_shots_has_the_colour_of_its_method_and_a_remark_dashes_it(ax, label, method, dash):
     by_shots(ax, label=label)
     (line,), (band,) = ax.lines, ax.collections
-    assert (line.get_color(), line.get_linestyle(), line.get_label()) == (plots.METHODS[method], dash, label)
-    assert to_hex(band.get_facecolor()[0]) == plots.METHODS[method].lower()
+    assert (line.get_color(), line.get_linestyle(), line.get_label()) == (plots.COLOUR_OF[method], dash, label)
+    assert to_hex(band.get_facecolor()[0]) == plots.COLOUR_OF[method].lower()
 
 
 def test_two_methods_without_a_colour_of_their_own_are_told_apart(ax):

@@ -7,16 +7,17 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from mapping_lib.page.plots import COLOURS, METHODS
+from mapping_lib.page.plots import COLOUR_OF as ALL
+from mapping_lib.page.plots import COLOURS
 from mapping_lib.study import Row
 
 COLOUR_OF = {
     "pixel 1-NN": "#999999",
-    "from scratch": METHODS["from scratch"],
-    "joint training": METHODS["joint training"],
+    "from scratch": ALL["from scratch"],
+    "joint training": ALL["joint training"],
     "joint features": "#CC79A7",
-    "MAML": METHODS["MAML"],
-    "ANIL": METHODS["ANIL"],
+    "MAML": ALL["MAML"],
+    "ANIL": ALL["ANIL"],
     "prototypical": "#000000",
 }
 """One colour a method."""

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from mapping_lib.page.plots import METHODS
+from mapping_lib.page.plots import COLOUR_OF as ALL
 
-LANGUAGE_METHODS = {
+COLOUR_OF = {
     "nearest centroid": "#CC79A7",
     "naive Bayes": "#56B4E9",
     "naive Bayes, learned prior": "#8C6510",
@@ -15,9 +15,9 @@ LANGUAGE_METHODS = {
     "learned weights": "#009E73",
     "prototypical network": "#000000",
     "embedding and raw": "#661100",
-    "MAML": METHODS["MAML"],
-    "joint training": METHODS["joint training"],
-    "from scratch": METHODS["from scratch"],
+    "MAML": ALL["MAML"],
+    "joint training": ALL["joint training"],
+    "from scratch": ALL["from scratch"],
 }
 """One colour a method of this chapter; those that chapter 4a has, too, keep their colour."""
 
@@ -38,7 +38,7 @@ def plot_accuracy(
     """Accuracy by number of examples, one line a method; a value is ``(mean, low, high)``, the interval a band."""
     for method, values in accuracies.items():
         mean, low, high = np.array(values).T
-        colour = LANGUAGE_METHODS.get(method)
+        colour = COLOUR_OF.get(method)
         ax.plot(shots, mean, "-", marker=MARKS.get(method, "o"), ms=6, color=colour, label=method)
         ax.fill_between(shots, low, high, color=colour, alpha=0.15, lw=0)
     ax.set_xscale("log")
@@ -53,7 +53,7 @@ def plot_gains(ax: Axes, shots: Sequence[int], gains: Mapping[str, Sequence[tupl
     for i, (method, values) in enumerate(gains.items()):
         mean, low, high = np.array(values).T
         at = np.arange(len(shots)) + 0.7 / len(gains) * (i - (len(gains) - 1) / 2)
-        style = {"color": LANGUAGE_METHODS.get(method), "ms": 7, "lw": 2}
+        style = {"color": COLOUR_OF.get(method), "ms": 7, "lw": 2}
         ax.errorbar(at, mean, [mean - low, high - mean], fmt=MARKS.get(method, "o"), label=method, **style)
     ax.axhline(0, color="#333333", lw=1)
     ax.set_xticks(range(len(shots)), shots)

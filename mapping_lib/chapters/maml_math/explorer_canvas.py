@@ -9,8 +9,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
 from mapping_lib.page.canvas import ALARM, Canvas, apart, count, finite, number, put
-from mapping_lib.page.plots import COLOURS
-from mapping_lib.page.plots import METHODS as COLOUR_OF
+from mapping_lib.page.plots import COLOUR_OF, COLOURS
 from mapping_lib.worlds.landscapes import METHODS
 
 from .explorer_compute import LANDSCAPES, OUTER_STEPS, Frame, Surface

@@ -14,7 +14,7 @@ from mapping_lib.learners.amortised import BASE
 from mapping_lib.learners.flow import LOG_TAU
 from mapping_lib.networks import mlp
 from mapping_lib.page.canvas import count, number
-from mapping_lib.page.plots import METHODS as COLOUR_OF
+from mapping_lib.page.plots import COLOUR_OF
 from mapping_lib.params import difference, flat
 from mapping_lib.study.sinusoids import LEARNERS, SIZES, noisy_points, shipped
 from mapping_lib.study.sinusoids import MAPPINGS as OTHERS

@@ -7,11 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from torch import Tensor
 
-from mapping_lib.page.plots import COLOURS, METHODS
+from mapping_lib.page.plots import COLOUR_OF as ALL
+from mapping_lib.page.plots import COLOURS
 from mapping_lib.task import Batch
 
 SHADES = LinearSegmentedColormap.from_list("errors", ["white", "#E9A06A", COLOURS["rival"]])
-META, JOINT, NEIGHBOURS, OTHERS = METHODS["MAML"], METHODS["joint training"], "#000000", "#777777"
+META, JOINT, NEIGHBOURS, OTHERS = ALL["MAML"], ALL["joint training"], "#000000", "#777777"
 COLOUR_OF = {
     **dict.fromkeys(("MAML", "MAML, relabelled", "online MAML", "online MAML, no memory"), META),
     **dict.fromkeys(("joint", "joint, heads"), JOINT),

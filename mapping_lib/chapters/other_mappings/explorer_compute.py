@@ -14,7 +14,7 @@ from torch import Tensor
 from mapping_lib import batched_mlp
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.page.canvas import coloured, number
-from mapping_lib.page.plots import METHODS as COLOUR_OF
+from mapping_lib.page.plots import COLOUR_OF
 from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch, Task
 
