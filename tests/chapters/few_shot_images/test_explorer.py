@@ -2,16 +2,13 @@
 
 import asyncio
 import base64
-import dataclasses
 import io
 import itertools
-import random
 import re
 
 import numpy as np
 import pytest
 import torch
-from explorer_checks import colours_arrive, controls_matter, states_draw
 from PIL import Image
 
 from mapping_lib.chapters.few_shot_images import explorer as few_shot
@@ -27,9 +24,6 @@ from mapping_lib.worlds.pictures import jittered
 NOTHING = ((),) * (ASK + 1)
 CORNER = as_drawing([[(0.2, 0.2), (0.2, 0.8), (0.8, 0.8)]])
 SQUARE = as_drawing([[(0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8), (0.2, 0.2)]])
-FAST = ("pixel 1-NN", "joint features", "ANIL", "prototypical")
-"""The others take ten times as long, many steps or all layers: among random states they are rare, with fewer ways."""
-
 FREE = [name for name in METHODS if name not in FIXED]
 
 
@@ -251,27 +245,6 @@ def test_what_is_missing_is_said(drawn, words: str):
 # The panel ------------------------------------------------------------------------------------------------
 
 
-def some_drawing(rng: random.Random):
-    strokes = [[(rng.random(), rng.random()) for _ in range(rng.randrange(6))] for _ in range(rng.randrange(4))]
-    return rng.choice([*EXAMPLES[rng.randrange(len(EXAMPLES))], as_drawing(strokes)])
-
-
-def test_random_states_draw():
-    def state(rng: random.Random) -> State:
-        drawn = tuple(some_drawing(rng) for _ in range(ASK + 1))
-        name = rng.choice([*METHODS, *FAST * 9])
-        way = rng.choice([5, rng.randint(2, 20 if name in FAST else 8)])
-        jitter, episode = rng.choice([0.0, 0.5, 1.0, 2.0]), rng.randint(1, 50)
-        return State(way, rng.randint(1, 5), jitter, episode, name, drawn, rng.randint(0, ASK))
-
-    states_draw(compute, FewShotCanvas(), state)
-
-
-def test_every_control_changes_the_picture_and_reset_brings_it_back(panel, monkeypatch):
-    monkeypatch.setattr(few_shot, "JUDGED", 2)  # of the methods to come; twenty episodes of each take longer
-    controls_matter(panel)
-
-
 @pytest.mark.parametrize("method", ["pixel 1-NN", "MAML", "prototypical"])
 def test_every_button_changes_the_picture(panel, monkeypatch, method: str):
     monkeypatch.setattr(few_shot, "JUDGED", 2)
@@ -397,10 +370,6 @@ def test_readers_without_a_kernel_see_the_picture(panel):
     assert "Over 20 episodes" in panel.words.value
 
 
-def test_its_colours_arrive_in_the_browser(panel):
-    colours_arrive(panel, 1.0)  # shades of a confidence are rounded
-
-
 def test_all_rows_find_room_and_are_large_enough_to_see():
     assert [row_height(way) * way <= 530 - 92 for way in range(2, 21)] == [True] * 19
     assert row_height(20) >= 20
@@ -417,11 +386,6 @@ def test_right_and_wrong_have_a_sign_and_a_colour_of_their_own():
         assert (blue > red) == right
     canvas.draw(compute(State(method="MAML", way=6)))
     assert not any(label.text for label in [*canvas._signs, *itertools.chain(*canvas._cells)])
-
-
-def test_the_state_names_every_control(panel):
-    fields = {field.name for field in dataclasses.fields(State)}
-    assert set(panel.controls) == fields - {"drawings", "place"}
 
 
 def test_the_pad_needs_nothing_from_the_network():

@@ -1,12 +1,8 @@
 """The explorer of languages: what it shows is what the learners answer, and it says when a text cannot be read."""
 
-import dataclasses
-import random
-
 import numpy as np
 import pytest
 import torch
-from explorer_checks import controls_matter, states_draw
 from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 
@@ -147,35 +143,6 @@ def test_names_are_shortened_to_the_room_there_is():
     assert shortened(("Oslo",), room=10) == "Oslo"
     assert shortened(("A" * 30, "B"), room=10) == "A" * 9 + "…"
     assert shortened(("Oslo", "Bergen", "Stavanger"), room=12) == "Oslo, Bergen, …"
-
-
-def test_every_control_changes_the_picture_and_reset_brings_it_back():
-    panel = explorer.explorer()
-    first = panel.picture.value
-    controls_matter(panel, {"name": ["Oslo"], "part": ["train"], "method": ["MAML"]})
-    for button in ("new languages", "next name"):
-        panel.buttons[button].click()
-        assert panel.picture.value != first
-        panel.buttons["reset"].click()
-    assert set(panel.controls) == {field.name for field in dataclasses.fields(State)}
-
-
-def random_state(rng: random.Random) -> State:
-    """Any state; of draws and numbers of names a few, so that most adaptations are remembered."""
-    return State(
-        n_way=rng.choice((2, 5)),
-        k_shot=rng.choice((1, 20)),
-        draw=rng.choice((0, 57)),
-        examples=19,
-        asked=rng.randint(0, 39),
-        part=rng.choice(PARTS[1:]),
-        method=rng.choice(list(METHODS)),
-        name=rng.choice(("", "", "", "Oslo", "?", "ж", "x", "Å" * 90, "a b", "q", "日")),
-    )
-
-
-def test_random_states_draw():
-    states_draw(explorer.compute, LanguagesCanvas(), random_state)
 
 
 def test_every_character_of_the_data_can_be_drawn_and_others_become_question_marks():

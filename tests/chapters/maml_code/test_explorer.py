@@ -1,57 +1,17 @@
 """The explorers of adaptation and of meta-training: their numbers are the library's own; runs start, stop, are kept."""
 
 import asyncio
-import random
 import time
 
 import numpy as np
 import pytest
 import torch
-from explorer_checks import colours_arrive, presets_are_states, states_draw
 
 from mapping_lib.chapters.maml_code import explorer_adaptation as adaptation
 from mapping_lib.chapters.maml_code import explorer_meta_training as meta_training
 from mapping_lib.inner_loop import adapt, support_objective
-from mapping_lib.study.sinusoids import LEARNERS, shipped
+from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch
-
-
-def random_adaptation(rng: random.Random) -> adaptation.State:
-    return adaptation.State(
-        learner=rng.choice(list(LEARNERS)),
-        rival=rng.choice([*LEARNERS, "none"]),
-        alpha=10 ** rng.uniform(-4, 0),
-        steps=rng.randint(0, 20),
-        k_shot=rng.randint(1, 20),
-        amplitude=rng.uniform(0.1, 5),
-        phase=rng.uniform(0, 3.1),
-        noise=rng.choice([0.0, rng.random()]),
-        points=rng.randint(0, 10**6),
-    )
-
-
-def random_training(rng: random.Random) -> meta_training.State:
-    return meta_training.State(
-        beta=10 ** rng.uniform(-4, 0),
-        alpha=10 ** rng.uniform(-4, 0),
-        steps=rng.randint(0, 10),
-        tasks_per_step=rng.randint(1, 100),
-        method=rng.choice([name for name in LEARNERS if name != "scratch"]),
-        seed=rng.randint(0, 10**6),
-    )
-
-
-def test_random_states_of_adaptation_draw():
-    states_draw(adaptation.compute, adaptation.AdaptationCanvas(), random_adaptation)
-
-
-def test_random_states_of_meta_training_draw():
-    states_draw(meta_training.compute, meta_training.TrainingCanvas(), random_training)
-
-
-@pytest.mark.parametrize(("module", "hidden"), [(adaptation, "points"), (meta_training, "seed")])
-def test_presets_and_controls_are_those_of_the_state(module, hidden: str):
-    presets_are_states(module, {hidden})
 
 
 def test_the_path_is_that_of_the_general_inner_loop():
@@ -97,16 +57,6 @@ def test_the_limit_in_words_is_two_over_the_largest_eigenvalue():
     assert words == pytest.approx(limit, rel=0.08)
 
 
-def test_moving_a_control_draws_a_new_picture():
-    panel = adaptation.explorer()
-    for name, control in panel.controls.items():
-        old = panel.picture.value
-        control.value = control.options[2][1] if hasattr(control, "options") else control.value * 0.5 or 0.5
-        assert panel.picture.value != old, name
-    panel.buttons["reset"].click()
-    assert panel.state == adaptation.State()
-
-
 def test_training_improves_the_held_out_error_and_keeps_earlier_curves():
     panel = meta_training.explorer()
     assert panel.run.finished
@@ -144,7 +94,3 @@ def test_a_run_that_blows_up_says_so():
     while not run.finished and time.monotonic() < end:
         run.advance(0.2)
     assert "too large" in run.frame().words
-
-
-def test_colours_of_adaptation_arrive_in_the_browser():
-    colours_arrive(adaptation.explorer(), 0.5)

@@ -1,19 +1,16 @@
 """The explorer of meta-losses in the plane: its numbers are the library's own; it walks, stops and says where it is."""
 
 import asyncio
-import random
 
 import numpy as np
 import pytest
 import torch
-from explorer_checks import colours_arrive, presets_are_states, states_draw
 
 from mapping_lib.chapters.maml_math import explorer as landscape
 from mapping_lib.chapters.maml_math.explorer_canvas import LandscapeCanvas, _rings
 from mapping_lib.chapters.maml_math.explorer_compute import (
     LANDSCAPES,
     OUTER_STEPS,
-    STARTS,
     Trail,
     end,
     start,
@@ -21,31 +18,6 @@ from mapping_lib.chapters.maml_math.explorer_compute import (
     walk,
 )
 from mapping_lib.worlds import landscapes
-
-
-def random_state(rng: random.Random) -> landscape.State:
-    starts = {
-        name: rng.uniform(*limits)
-        for tasks, names in STARTS.items()
-        for name, limits in zip(names, LANDSCAPES[tasks].limits, strict=True)
-    }
-    return landscape.State(
-        **starts,
-        tasks=rng.choice(list(LANDSCAPES)),
-        background=rng.choice(landscape.BACKGROUNDS),
-        follow=rng.choice(landscape.METHODS),
-        alpha=round(rng.uniform(0, landscape.MAX_ALPHA), 2),
-        beta=10 ** rng.uniform(-2, 1),
-        steps=rng.randint(0, landscape.MAX_STEPS),
-    )
-
-
-def test_random_states_draw():
-    states_draw(landscape.compute, LandscapeCanvas(), random_state)
-
-
-def test_presets_and_controls_are_those_of_the_state():
-    presets_are_states(landscape)
 
 
 def test_the_landscape_opens_with_two_trails_that_end_in_their_minima():
@@ -188,7 +160,3 @@ def test_on_a_ring_the_tasks_loss_is_a_tenth(tasks: str):
     for i, ring in enumerate(_rings(tasks)):
         loss = LANDSCAPES[tasks].loss(torch.from_numpy(ring)[:, None].expand(-1, 4, 2))[:, i]
         assert loss.numpy() == pytest.approx(0.1, rel=1e-3)
-
-
-def test_its_colours_arrive_in_the_browser():
-    colours_arrive(landscape.explorer(), 2.0)

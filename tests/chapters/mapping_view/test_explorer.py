@@ -1,12 +1,10 @@
 """The explorer of five mappings: its numbers are the learners' own, and it says what a reader should see."""
 
 import itertools
-import random
 
 import numpy as np
 import pytest
 import torch
-from explorer_checks import colours_arrive, controls_matter, presets_are_states, states_draw
 
 from mapping_lib.chapters.mapping_view import explorer as five_mappings
 from mapping_lib.chapters.mapping_view.explorer_canvas import PICTURE, picture_of
@@ -14,25 +12,6 @@ from mapping_lib.chapters.mapping_view.explorer_compute import GRID, MAPPINGS, W
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch
-
-
-def random_state(rng: random.Random) -> five_mappings.State:
-    return five_mappings.State(
-        mapping=rng.choice(list(five_mappings.MAPPINGS)),
-        k_shot=rng.randint(0, five_mappings.MAX_SHOTS),
-        amplitude=rng.uniform(0.1, five_mappings.MAX_AMPLITUDE),
-        phase=rng.uniform(*five_mappings.PHASES),
-        noise=rng.choice([0.0, rng.random()]),
-        points=rng.randint(0, 10**6),
-    )
-
-
-def test_random_states_draw():
-    states_draw(five_mappings.compute, five_mappings.FiveMappingsCanvas(), random_state)
-
-
-def test_presets_and_controls_are_those_of_the_state():
-    presets_are_states(five_mappings, hidden={"points"})
 
 
 def fives(**values) -> Frame:
@@ -139,15 +118,6 @@ def test_divergence_is_said_in_words_and_has_no_dot():
     assert "no number" in canvas._moved.text
 
 
-def test_every_control_changes_the_picture_and_reset_brings_it_back():
-    panel = five_mappings.explorer()
-    first = panel.picture.value
-    controls_matter(panel)
-    panel.buttons["new points"].click()
-    assert panel.state == five_mappings.State(points=1)
-    assert panel.picture.value != first
-
-
 def test_the_picture_of_weights_has_each_in_its_place():
     """A weight up is orange, one down is blue, the rest stays white; names come from the network itself."""
     places = {"0.weight": (-16, 20), "2.weight": (80, 80), "4.weight": (80, -6), "4.bias": (-10, -10)}
@@ -166,10 +136,3 @@ def test_one_weight_is_one_cell_in_its_row_and_column():
     change[80 + 40 * 3 + 30] = 1.0  # 2.weight[3, 30], after 0.weight and 0.bias
     rows, columns = np.nonzero((picture_of(change, 1.0) != 255).any(-1) & (picture_of(change, 1.0)[..., 2] < 20))
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (13, 16, 121, 124)
-
-
-def test_its_colours_arrive_in_the_browser():
-    panel = five_mappings.explorer()
-    for name in MAPPINGS:
-        panel.set(mapping=name)
-        colours_arrive(panel, 0.6)

@@ -1,11 +1,8 @@
 """The explorer of forgetting: its numbers are those of the library, and it says what a reader should see."""
 
-import random
-
 import numpy as np
 import pytest
 import torch
-from explorer_checks import colours_arrive, controls_matter, presets_are_states, states_draw
 from oracles import seeded
 
 from mapping_lib.chapters.multitask_and_continual import explorer as forgetting
@@ -122,31 +119,3 @@ def test_divergence_is_said():
     canvas.draw(frame._replace(matrix=matrix))
     assert canvas._numbers[1][0].text == "diverged"
     assert canvas._scores[1].text == "error diverged"
-
-
-def test_random_states_draw():
-    def draw_state(rng: random.Random) -> State:
-        alpha, memory = rng.choice([10**-3.5, 0.01, 10**-1.5]), rng.choice([0, 1, 10, 20])
-        return State(
-            rng.choice(list(LABELS)), rng.randint(1, 4), rng.choice([0, 5, 30]), alpha, memory, rng.randint(0, 1)
-        )
-
-    states_draw(compute, ForgettingCanvas(), draw_state)
-
-
-def test_every_control_changes_the_picture_and_reset_brings_it_back():
-    panel = forgetting.explorer()
-    first = panel.picture.value
-    lowest = {name: [panel.controls[name].min] for name in ("now", "steps", "memory")}
-    controls_matter(panel, lowest | {"alpha": [10 ** panel.controls["alpha"].min]})
-    panel.buttons["new sequence"].click()
-    assert panel.state == State(sequence=1)
-    assert panel.picture.value != first
-
-
-def test_presets_and_controls_are_those_of_the_state():
-    presets_are_states(forgetting, hidden={"sequence"})
-
-
-def test_its_colours_arrive_in_the_browser():
-    colours_arrive(forgetting.explorer(), 1.5)

@@ -1,39 +1,16 @@
 """The explorer of description or data: its numbers are the learners' own, and it says what a reader should see."""
 
-import random
 import re
 
 import numpy as np
 import pytest
 import torch
-from explorer_checks import colours_arrive, controls_matter, presets_are_states, states_draw
 
 from mapping_lib.chapters.other_mappings import explorer as description_or_data
 from mapping_lib.chapters.other_mappings import explorer_compute as shares
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch
-
-
-def random_state(rng: random.Random) -> description_or_data.State:
-    """A real reader's sliders stop at steps of 0.05, and so do these."""
-    return description_or_data.State(
-        blur=0.05 * rng.randint(0, 20),
-        k_shot=rng.randint(0, description_or_data.MAX_SHOTS),
-        steps=rng.choice([0, 1, 5, description_or_data.MAX_STEPS]),
-        noise=rng.choice([0.0, 0.25, 1.0]),
-        writer=rng.choice(list(description_or_data.WRITERS)),
-        task=rng.randint(0, 10**6),
-    )
-
-
-def test_random_states_draw():
-    # fewer than of the other explorers: each takes a hundred tasks, which more states would have in common
-    states_draw(description_or_data.compute, description_or_data.DescriptionOrDataCanvas(), random_state, n=120)
-
-
-def test_presets_and_controls_are_those_of_the_state():
-    presets_are_states(description_or_data, hidden={"task"})
 
 
 def share(**values) -> shares.Frame:
@@ -157,16 +134,3 @@ def test_more_examples_leave_the_earlier_ones_in_place_and_any_k_has_its_own_err
     shared = [many.shots.index(k) for k in few.shots]
     for name in shares.NAMES:
         assert [many.typical[name][i] for i in shared] == few.typical[name]
-
-
-def test_every_control_changes_the_picture_and_reset_brings_it_back():
-    panel = description_or_data.explorer()
-    first = panel.picture.value
-    controls_matter(panel)
-    panel.buttons["new task"].click()
-    assert panel.state == description_or_data.State(task=8)
-    assert panel.picture.value != first
-
-
-def test_its_colours_arrive_in_the_browser():
-    colours_arrive(description_or_data.explorer(), 1.0)

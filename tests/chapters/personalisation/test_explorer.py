@@ -1,34 +1,16 @@
 """The explorer of new individuals: its numbers are the applications' own, and its words say what is drawn."""
 
 import itertools
-import random
 import re
 
 import numpy as np
 import pytest
-from explorer_checks import colours_arrive, controls_matter, presets_are_states, states_draw
 
 from mapping_lib.chapters.personalisation import explorer as personalisation
 from mapping_lib.chapters.personalisation import explorer_compute as frames
 from mapping_lib.chapters.personalisation import methods_curves as curves
-from mapping_lib.chapters.personalisation.explorer_canvas import PersonalisationCanvas
-from mapping_lib.chapters.personalisation.methods_individual import MAX_SHOTS
 
 State = personalisation.State
-
-
-def draw_state(rng: random.Random) -> State:
-    return State(
-        rng.choice([*frames.DATA]),
-        rng.randint(1, frames.N_WHO),
-        rng.randint(0, MAX_SHOTS),
-        rng.randint(0, frames.N_DRAWS),
-        10 ** (rng.randint(-10, 10) / 10),
-    )
-
-
-def test_random_states_draw():
-    states_draw(personalisation.compute, PersonalisationCanvas(), draw_state)
 
 
 def test_everyone_who_can_be_chosen_is_judged_and_differs():
@@ -70,21 +52,3 @@ def test_words_name_the_smallest_error_and_the_weight(values: dict):
         assert f"removed {100 * frame.now.weight:.0f} %" in plain
     else:
         assert "Nothing is known of it yet" in plain
-
-
-def test_presets_and_controls_are_those_of_the_state():
-    presets_are_states(personalisation)
-
-
-def test_every_control_changes_the_picture_and_reset_brings_it_back():
-    panel = personalisation.explorer()
-    controls_matter(panel)
-    panel.buttons["one more"].click()
-    assert panel.state == State(k_shot=4)
-
-
-def test_its_colours_arrive_in_the_browser():
-    panel = personalisation.explorer()
-    for data in frames.DATA:
-        panel.set(data=data)
-        colours_arrive(panel, 0.8)

@@ -1,18 +1,10 @@
 """The explorer of navigation: what it shows is what the library computes, in every state that a reader can reach."""
 
-import random
-
-import explorer_checks
 import numpy as np
 import pytest
 import torch
 
-from mapping_lib.chapters.reinforcement_learning import explorer as navigation
-from mapping_lib.chapters.reinforcement_learning.explorer_canvas import NavigationCanvas
 from mapping_lib.chapters.reinforcement_learning.explorer_compute import (
-    FAR,
-    MAX_TRAJECTORIES,
-    POLICIES,
     State,
     compute,
     doing,
@@ -102,41 +94,3 @@ def compute_told(positions: torch.Tensor, arrived: bool):
 def test_a_goal_outside_of_training_is_said():
     assert "Outside of where goals were in training" in compute(State(x=0.8)).words
     assert "Outside" not in compute(State(x=0.5, y=-0.5)).words
-
-
-def any_state(rng: random.Random) -> State:
-    return State(
-        x=round(rng.uniform(-FAR, FAR), 2),
-        y=round(rng.uniform(-FAR, FAR), 2),
-        trajectories=rng.randint(2, MAX_TRAJECTORIES),
-        alpha=10 ** rng.uniform(-2, 0.3),
-        luck=rng.randint(1, 100),
-        method=rng.choice(POLICIES),
-    )
-
-
-def test_any_state_can_be_drawn():
-    # fewer states than of the other explorers: each is four hundred moves of a policy, one after the other
-    explorer_checks.states_draw(compute, NavigationCanvas(), any_state, n=60)
-
-
-def test_every_control_changes_the_picture_and_reset_brings_it_back():
-    panel = navigation.explorer()
-    first = panel.picture.value
-    explorer_checks.controls_matter(panel)
-    panel.buttons["new luck"].click()
-    assert panel.state == State(luck=2)
-    assert panel.picture.value != first
-
-
-def test_every_preset_is_another_picture():
-    panel = navigation.explorer()
-    pictures = set()
-    for name in navigation.PRESETS:
-        panel.buttons[name].click()
-        pictures.add(panel.picture.value)
-    assert len(pictures) == len(navigation.PRESETS)
-
-
-def test_presets_and_controls_are_those_of_the_state():
-    explorer_checks.presets_are_states(navigation)
