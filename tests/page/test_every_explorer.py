@@ -56,6 +56,7 @@ class Particular(NamedTuple):
     few: Mapping[str, Draw] = {}
     together: Callable[[random.Random], dict[str, Any]] = lambda rng: {}
     n: int = 300
+    grows: float = 10
     moves: Mapping[str, Mapping[str, Any]] = {}
     only: Mapping[str, Sequence[Any]] = {}
     most: float = 2.0
@@ -70,6 +71,7 @@ PARTICULAR = {
         hidden={"drawings": lambda rng: tuple(some_drawing(rng) for _ in range(ASK + 1)), "place": one_of(*range(6))},
         few={"jitter": one_of(0.0, 0.5, 1.0, 2.0)},
         together=few_shot_ways,
+        grows=30,  # it remembers 64 settings of learner and theta
         moves={"new episode": {"episode": 7}, "another example": {"drawings": EXAMPLES[1]}},
         most=1.0,  # shades of a confidence are rounded
     ),
@@ -147,7 +149,7 @@ def test_states_that_are_spread_out_draw(panel: Panel, own: Particular):
         together = own.together(rng)
         return replace(panel.start_state, **{part: draw(rng) for part, draw in draws.items()} | together)
 
-    states_draw(panel.compute, panel.canvas, any_state, own.n)
+    states_draw(panel.compute, panel.canvas, any_state, own.n, own.grows)
 
 
 def test_every_part_of_the_state_has_its_control(panel: Panel, own: Particular):
