@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.testing import assert_close
 
 from mapping_lib.task import Batch, Params, Task, TaskFamily, map_tasks
 
@@ -261,3 +262,14 @@ def line_meta_grad(theta: np.ndarray, tasks: Task, alpha: float, steps: int, fir
         chain = np.linalg.matrix_power(np.eye(2) - alpha * line_quadratic(support)[0], steps)
         total += slope if first_order else chain.T @ slope
     return total / len(tasks.support.x)
+
+
+def assert_path_is(learner, theta: Params, tasks: Task, by_hand: Callable[[Params, Batch, int], Params], steps: int):
+    """Of every task, `adapt` and each iterate of `adapt_path` are what ``by_hand(theta, support, steps)`` gives."""
+    path, (first, _) = learner.adapt_path(theta, tasks.support, steps=steps), next(each(tasks))
+    assert path.keys() == by_hand(theta, first, 0).keys()
+    for i, (support, _) in enumerate(each(tasks)):
+        assert_close(learner.adapt(theta, support, steps=steps), copied(by_hand(theta, support, steps)), **FLOAT64)
+        for m in range(steps + 1):
+            expected = copied(by_hand(theta, support, m))
+            assert_close({name: p[m, i] for name, p in path.items()}, expected, **FLOAT64)
