@@ -2,10 +2,10 @@
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value, vmap
 
 from mapping_lib.checks import check_batch, check_count, check_labels, check_number, check_params, check_tasks
 from mapping_lib.learners import MetaLearner
+from mapping_lib.learners.many_tasks import through_adaptation
 from mapping_lib.task import Batch, Params, Task
 
 PRIOR, LOG_P = "log_prior", "log_p"
@@ -51,12 +51,6 @@ def naive_bayes(n_way: int, width: int, *, strength: float = 1.0) -> MetaLearner
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         check_tasks(tasks, dtype=check_params("theta", theta)[PRIOR].dtype)
-
-        def meta_loss(theta: Params) -> Tensor:
-            logits = vmap(lambda support, x: predict(adapt(theta, support), x))(tasks.support, tasks.query.x)
-            return torch.nn.functional.cross_entropy(logits.flatten(0, 1), tasks.query.y.flatten())
-
-        direction, value = grad_and_value(meta_loss)(theta)
-        return value, direction
+        return through_adaptation(adapt, predict, torch.nn.functional.cross_entropy, theta, tasks)
 
     return MetaLearner(init, adapt, predict, meta_grad, "exact")

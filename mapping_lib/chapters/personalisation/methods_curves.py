@@ -36,6 +36,7 @@ PRIOR = gaussian_prior(FEATURES, DEGREE + 1)
 ADAPTED = meta_sgd(NETWORK, mean_squared_error, steps=INNER_STEPS)
 """MAML's theta with the alpha that was tuned for it is a theta of Meta-SGD whose alphas are all the same."""
 
+UNITS = ("center", "scale")
 PENALTIES = (1e-4, 0.01, 0.03, 0.1, 0.3, 1.0)
 """The ridges that an own fit is tuned over, in squared units of the standardised curves."""
 
@@ -97,12 +98,14 @@ def theta_of(method: str, data: str, order: str) -> Params:
     theta = dict(shipped_theta(f"{data}_{method.replace(' ', '_').lower()}_{order}"))
     if method == "MAML":
         alpha = theta.pop("alpha")
-        theta |= {
-            ALPHA_PREFIX + name: alpha.view(-1, *[1] * (p.ndim - 1)).expand_as(p)
-            for name, p in theta.items()
-            if name not in ("center", "scale")
-        }
+        sizes = {n: alpha.view(-1, *[1] * (p.ndim - 1)).expand_as(p) for n, p in theta.items() if n not in UNITS}
+        theta |= {ALPHA_PREFIX + name: size for name, size in sizes.items()}
     return theta
+
+
+def of_part(theta: Params, part: int | Tensor) -> Params:
+    """theta of one part, or of several, out of those of all parts; without what standardised them."""
+    return {name: p[part] for name, p in theta.items() if name not in UNITS}
 
 
 def forecast(method: str, data: str, order: str, task: Task) -> Tensor:
@@ -124,7 +127,7 @@ def forecast(method: str, data: str, order: str, task: Task) -> Tensor:
         penalty = tuned_penalties(data, order)[part, support.x.shape[1]]
         return center + scale * own_fit(support, penalty, task.query.x)
     learner = ADAPTED if method == "MAML" else PRIOR
-    theta = {n: p[part] for n, p in theta_of(method, data, order).items() if n not in ("center", "scale")}
+    theta = of_part(theta_of(method, data, order), part)
     answer = vmap(lambda theta, support, x: learner.predict(learner.adapt(theta, support), x))
     return center + scale * answer(theta, support, task.query.x)
 

@@ -13,6 +13,7 @@ from mapping_lib.task import Batch, Params
 from . import methods_curves as curves
 from . import methods_customers as customers
 from .family_growth import Growth
+from .methods_curves import of_part
 from .methods_prior import choice_slopes, covariance, highest_point
 
 MAX_SHOTS = curves.MAX_SHOTS
@@ -66,10 +67,6 @@ def _order(usable: Tensor, draw: int, i: int) -> list[int]:
     return (at if draw == 0 else at[lots]).tolist()[:MAX_SHOTS]
 
 
-def _of_part(theta: Params, part: int) -> Params:
-    return {name: p[part] for name, p in theta.items() if name not in ("center", "scale")}
-
-
 def _wider(theta: Params, width: float) -> Params:
     return theta | {"factor": width * theta["factor"]}
 
@@ -86,8 +83,12 @@ class _Case(NamedTuple):
     x: Tensor
     support: Batch
 
+    @property
+    def alone(self) -> Batch:
+        return Batch(self.support.x[None], self.support.y[None])
+
     def theta(self, method: str) -> Params:
-        return _of_part(curves.theta_of(method, self.data, self.order), self.part)
+        return of_part(curves.theta_of(method, self.data, self.order), self.part)
 
 
 class _Posterior(NamedTuple):
@@ -114,10 +115,10 @@ def _curve_outcome(data: str, i: int, at: list[int], order: str, width: float) -
     center, scale = (float(t[part]) for t in curves.units(data))
     x, values = Growth(study.curves).x[:, None], study.curves.values[i]
     case = _Case(data, part, order, x, Batch(x[at], (values[at, None] - center) / scale))
-    posterior = _posterior(case, width)
+    posterior, penalty = _posterior(case, width), curves.tuned_penalties(data, order)[part, len(at)]
     forecasts = {
         "population": curves.population(data)[part],
-        "own fit": center + scale * _own_fit(case),
+        "own fit": center + scale * curves.own_fit(case.alone, penalty[None], x[None])[0, :, 0],
         "MAML": center + scale * _adapted(case),
         "mixed effects": center + scale * posterior.mean,
     }
@@ -128,19 +129,10 @@ def _curve_outcome(data: str, i: int, at: list[int], order: str, width: float) -
     return Outcome({name: f.numpy() for name, f in forecasts.items()}, errors, None, band, posterior.removed)
 
 
-def _own_fit(case: _Case) -> Tensor:
-    penalty = curves.tuned_penalties(case.data, case.order)[case.part, len(case.support.x)]
-    return curves.own_fit(_alone(case.support), penalty[None], case.x[None])[0, :, 0]
-
-
 def _adapted(case: _Case) -> Tensor:
     """MAML, by the path for many tasks: a quarter of `adapt`'s time."""
-    path = curves.ADAPTED.adapt_path(case.theta("MAML"), _alone(case.support), steps=curves.INNER_STEPS)
+    path = curves.ADAPTED.adapt_path(case.theta("MAML"), case.alone, steps=curves.INNER_STEPS)
     return curves.ADAPTED.predict({name: p[-1, 0] for name, p in path.items()}, case.x)[:, 0]
-
-
-def _alone(support: Batch) -> Batch:
-    return Batch(support.x[None], support.y[None])
 
 
 def _posterior(case: _Case, width: float) -> _Posterior:
@@ -181,23 +173,20 @@ def weights_by_answers(part: int, answers: Batch, width: float = 1.0) -> tuple[d
     """
     n = len(answers.x) + 1
     answered = torch.ones(n, n - 1, dtype=torch.float32).tril(-1).bool()  # row k: the first k
-    prior = _wider(_of_part(customers.theta_of("mixed effects"), part), width)
+    prior = _wider(of_part(customers.theta_of("mixed effects"), part), width)
     flat = customers.around_zero(customers.tuned_widths()[part, :n])
     both = {name: torch.cat([flat[name], p.expand(n, *p.shape)]) for name, p in prior.items()}
-    z, curvature = vmap(lambda theta, row: _peak(theta, answers, row))(both, answered.repeat(2, 1))
+    sets = answered.repeat(2, 1)
+    z = vmap(lambda theta, row: highest_point(theta, answers, row))(both, sets)
+    _, curvature = vmap(lambda theta, z, row: choice_slopes(theta, z, answers, row))(both, z, sets)
     weights = {
         "population": customers.theta_of("population")["weight"][part].expand(n, -1),
         "own fit": torch.einsum("kfg,kg->kf", flat["factor"], z[:n]),
-        "MAML": customers.adapted_weights(_of_part(customers.theta_of("MAML"), part), answers, answered),
+        "MAML": customers.adapted_weights(of_part(customers.theta_of("MAML"), part), answers, answered),
         "mixed effects": prior["mean"] + z[n:] @ prior["factor"].T,
     }
     left = covariance(prior["factor"], curvature[n:]).diagonal(dim1=1, dim2=2).sum(-1)
     return weights, 1 - left / prior["factor"].square().sum()
-
-
-def _peak(theta: Params, batch: Batch, answered: Tensor) -> tuple[Tensor, Tensor]:
-    z = highest_point(theta, batch, answered)
-    return z, choice_slopes(theta, z, batch, answered)[1]
 
 
 def _choice_outcome(choices: dict[str, Tensor], chosen: Tensor, seen: list[int], removed: float) -> Outcome:

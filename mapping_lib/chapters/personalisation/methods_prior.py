@@ -39,23 +39,6 @@ def legendre(degree: int) -> Callable[[Tensor], Tensor]:
     return features
 
 
-class Polynomial(nn.Module):
-    """y = features(x) · weight, with the polynomials of `legendre` as features: a network of degree + 1 weights.
-
-    >>> Polynomial(3)(torch.zeros(7, 1)).shape
-    torch.Size([7, 1])
-    """
-
-    def __init__(self, degree: int) -> None:
-        super().__init__()
-        self.features = legendre(degree)
-        self.weight = nn.Parameter(torch.zeros(degree + 1, dtype=torch.float32))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x ``(example, 1)`` -> y ``(example, 1)``."""
-        return self.features(x) @ self.weight[:, None]
-
-
 class Utility(nn.Module):
     """Logits x · weight, x ``(example, alternative, feature)``: the conditional logit as a network.
 

@@ -19,7 +19,7 @@ CHOICE_SHOTS = (1, 2, 3, 4, 5, 6)
 
 
 def _curve_recipes() -> dict[str, Recipe]:
-    found = {}
+    recipes = {}
     for data in curves.REPEAT:
         for method, train in study_curves.TRAINERS.items():
             orders = ("all",) if method == "mixed effects" else ("spread", "first")
@@ -28,8 +28,8 @@ def _curve_recipes() -> dict[str, Recipe]:
                 settings = {"learner": method, "data": data, "order": order, **study_curves.SETTINGS[method]}
                 if method != "mixed effects":
                     settings |= study_curves.COMMON
-                found[name] = Recipe(lambda t=train, d=data, o=order: study_curves.stacked(t, d, o), settings)
-    return found
+                recipes[name] = Recipe(lambda t=train, d=data, o=order: study_curves.all_parts(t, d, o), settings)
+    return recipes
 
 
 def _curve_table(data: str) -> Table:

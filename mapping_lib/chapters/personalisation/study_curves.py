@@ -1,6 +1,7 @@
 """How the shipped theta of chicks, countries and thermometers were made."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 
@@ -8,6 +9,7 @@ from mapping_lib.inner_loop import mean_squared_error
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
 from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
+from mapping_lib.over_tasks import stacked
 from mapping_lib.task import Params, TaskFamily
 from mapping_lib.worlds.derived import VaryingShots
 
@@ -16,11 +18,10 @@ from .family_individuals import folds
 from .methods_curves import FEATURES, INNER_STEPS, NETWORK, PRIOR, study, training, units
 from .methods_variance import fit_curves
 
-ALPHAS = (0.01, 0.03, 0.1, 0.3)
 SETTINGS = {
     "mixed effects": {"rounds": 200},
     "MAML": {
-        "alphas": list(ALPHAS),
+        "alphas": [0.01, 0.03, 0.1, 0.3],
         "trial_steps": 150,
         "outer_steps": 1000,
         "beta": 0.003,
@@ -44,38 +45,49 @@ def learned_prior(data: str, order: str, part: int) -> Params:
 
 
 def maml_network(data: str, order: str, part: int) -> Params:
-    """MAML's theta for one part, and under ``alpha`` the step size that was best for a fifth of its individuals.
-
-    For each alpha a theta is trained on four fifths, shortly, and judged on the last fifth after K = 1 ... 5.
-    """
-    family, settings = training(data, part, order), SETTINGS["MAML"]
+    """MAML's theta for one part, by `tuned_maml`."""
+    family = training(data, part, order)
     held = folds(len(family.curves.names), 5, seed=part) == 0
-    inside, outside = (
-        Growth(family.curves.of(m), order, family.center, family.scale, family.allowed) for m in (~held, held)
-    )
+    parts = (Growth(family.curves.of(m), order, family.center, family.scale, family.allowed) for m in (~held, held))
+    make = partial(maml, NETWORK, mean_squared_error, steps=INNER_STEPS)
+    return tuned_maml(make, family, *parts, partial(outer_loop, seed=part), error_of, SETTINGS["MAML"])
+
+
+def tuned_maml(
+    make: Callable[..., MetaLearner],
+    family: TaskFamily,
+    inside: TaskFamily,
+    outside: TaskFamily,
+    train: Callable[..., Params],
+    error: Callable[[MetaLearner, Params, TaskFamily], float],
+    settings: Mapping,
+) -> Params:
+    """MAML's theta for ``family``, and under ``alpha`` the step size that was best for a fifth of its individuals.
+
+    For each alpha of the ``settings`` a theta is trained on four fifths, ``inside``, shortly, and judged on the last
+    fifth, ``outside``, by ``error(learner, theta, outside)``. ``train`` is `outer_loop` with what is left to say.
+    """
 
     def trial(alpha: float) -> float:
-        learner = maml(NETWORK, mean_squared_error, alpha=alpha, steps=INNER_STEPS)
+        learner = make(alpha=alpha)
         try:
-            theta = outer_loop(learner, inside, settings["trial_steps"], settings["beta"], part)
+            return error(learner, train(learner, inside, settings["trial_steps"], settings["beta"]), outside)
         except MetaTrainingDiverged:  # this alpha is too long
             return torch.inf
-        return error_of(learner, theta, outside)
 
-    alpha = min(ALPHAS, key=trial)
-    learner = maml(NETWORK, mean_squared_error, alpha=alpha, steps=INNER_STEPS)
-    theta = outer_loop(learner, family, settings["outer_steps"], settings["beta"], part)
+    alpha = min(settings["alphas"], key=trial)
+    theta = train(make(alpha=alpha), family, settings["outer_steps"], settings["beta"])
     return theta | {"alpha": torch.tensor(alpha, dtype=torch.float32)}
 
 
 TRAINERS = {"mixed effects": mixed_effects, "MAML": maml_network, "learned prior": learned_prior}
 
 
-def stacked(train: Callable[[str, str, int], Params], data: str, order: str) -> Params:
+def all_parts(train: Callable[[str, str, int], Params], data: str, order: str) -> Params:
     """theta of all parts, with what standardised each."""
-    thetas = [train(data, order, part) for part in range(study(data).n_parts)]
     center, scale = units(data)
-    return {name: torch.stack([t[name] for t in thetas]) for name in thetas[0]} | {"center": center, "scale": scale}
+    thetas = [train(data, order, part) for part in range(study(data).n_parts)]
+    return stacked(thetas) | {"center": center, "scale": scale}
 
 
 def outer_loop(

@@ -1,6 +1,5 @@
 """How the shipped theta of customers were made."""
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -8,22 +7,28 @@ from torch.nn.functional import cross_entropy
 
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
-from mapping_lib.meta_training import MetaTrainingDiverged
+from mapping_lib.over_tasks import stacked
 from mapping_lib.study import Recipe
 from mapping_lib.task import Batch, Params
 
 from .family_choices import Choices
 from .family_individuals import folds
 from .methods_customers import FOLDS, INNER_STEPS, N_FEATURES, training
-from .methods_prior import Utility, choice_prior, choice_slopes, newton_step
+from .methods_prior import Utility, choice_prior, highest_point
 from .methods_variance import fit_choices
-from .study_curves import outer_loop
+from .study_curves import outer_loop, tuned_maml
 
 ALPHAS = (0.3, 1.0, 3.0)
 SETTINGS = {
     "population": {"newton_steps": 10},
     "mixed effects": {"rounds": 40},
-    "MAML": {"alphas": list(ALPHAS), "trial_steps": 150, "outer_steps": 400, "beta": 0.05, "inner_steps": INNER_STEPS},
+    "MAML": {
+        "alphas": list(ALPHAS),
+        "trial_steps": 150,
+        "outer_steps": 400,
+        "beta": 0.05,
+        "inner_steps": INNER_STEPS,
+    },
     "learned prior": {"outer_steps": 150, "beta": 0.01, "newton_steps": 4, "start": "mixed effects"},
 }
 COMMON = {"tasks_per_step": 25, "k_shot": "0 to 6", "n_query": 5, "schedule": "cosine", "seed": "the part"}
@@ -32,17 +37,17 @@ _outer_loop = partial(outer_loop, tasks_per_step=25, k_shot=6)
 
 
 def pooled(part: int) -> Params:
-    """One logit for all: the weights that make all training choices most probable, by Newton's method."""
+    """One logit for all: the weights that make all training choices most probable, by Newton's method.
+
+    >>> pooled(0)["weight"].shape
+    torch.Size([6])
+    """
     family = training(part)
     seen = family.choices >= 0
     batch = Batch(family.offers[seen].double(), family.choices[seen])
     wide = {"dtype": torch.float64}
     flat = {"mean": torch.zeros(N_FEATURES, **wide), "factor": 100 * torch.eye(N_FEATURES, **wide)}
-    z = flat["mean"]
-    for _ in range(SETTINGS["population"]["newton_steps"]):
-        slope, curvature = choice_slopes(flat, z, batch)
-        z = newton_step(z, slope, curvature)
-    return {"weight": (100 * z).float()}
+    return {"weight": (100 * highest_point(flat, batch, **SETTINGS["population"])).float()}
 
 
 def mixed_effects(part: int) -> Params:
@@ -59,22 +64,12 @@ def learned_prior(part: int) -> Params:
 
 
 def maml_utility(part: int) -> Params:
-    """MAML's start for the six weights, and the ``alpha`` that was best for a fifth of the training customers."""
-    family, settings = training(part), SETTINGS["MAML"]
+    """MAML's start for the six weights, by `tuned_maml`."""
+    family = training(part)
     held = folds(len(family.choices), 5, seed=part) == 0
-
-    def trial(alpha: float) -> float:
-        learner = maml(Utility(N_FEATURES), cross_entropy, alpha=alpha, steps=INNER_STEPS)
-        try:
-            theta = _outer_loop(learner, family.of(~held), settings["trial_steps"], settings["beta"], part)
-        except MetaTrainingDiverged:  # this alpha is too long
-            return torch.inf
-        return error_of(learner, theta, family.of(held))
-
-    alpha = min(ALPHAS, key=trial)
-    learner = maml(Utility(N_FEATURES), cross_entropy, alpha=alpha, steps=INNER_STEPS)
-    theta = _outer_loop(learner, family, settings["outer_steps"], settings["beta"], part)
-    return theta | {"alpha": torch.tensor(alpha, dtype=torch.float32)}
+    make = partial(maml, Utility(N_FEATURES), cross_entropy, steps=INNER_STEPS)
+    parts, train = (family.of(~held), family.of(held)), partial(_outer_loop, seed=part)
+    return tuned_maml(make, family, *parts, train, error_of, SETTINGS["MAML"])
 
 
 def error_of(learner: MetaLearner, theta: Params, family: Choices) -> float:
@@ -87,28 +82,13 @@ def error_of(learner: MetaLearner, theta: Params, family: Choices) -> float:
     return total
 
 
-def stacked(train: Callable[[int], Params]) -> Params:
-    """theta of all parts.
-
-    >>> stacked(lambda part: {"w": torch.tensor(float(part))})
-    {'w': tensor([0., 1., 2., 3., 4.])}
-    """
-    thetas = [train(part) for part in range(FOLDS)]
-    return {name: torch.stack([t[name] for t in thetas]) for name in thetas[0]}
-
-
-TRAINERS = {
-    "population": pooled,
-    "mixed effects": mixed_effects,
-    "MAML": maml_utility,
-    "learned prior": learned_prior,
-}
+TRAINERS = {"population": pooled, "mixed effects": mixed_effects, "MAML": maml_utility, "learned prior": learned_prior}
 
 
 def _recipe(method: str) -> Recipe:
     common = COMMON if method in ("MAML", "learned prior") else {}
     settings = {"learner": method, "data": "customers", **SETTINGS[method], **common}
-    return Recipe(lambda: stacked(TRAINERS[method]), settings)
+    return Recipe(lambda: stacked([TRAINERS[method](part) for part in range(FOLDS)]), settings)
 
 
 RECIPES = {f"customers_{method.replace(' ', '_').lower()}": _recipe(method) for method in TRAINERS}

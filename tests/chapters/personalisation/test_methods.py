@@ -7,7 +7,6 @@ from oracles import seeded
 
 from mapping_lib.chapters.personalisation.family_individuals import folds
 from mapping_lib.chapters.personalisation.methods_prior import (
-    Polynomial,
     Utility,
     choice_logits,
     choice_prior,
@@ -164,12 +163,10 @@ def test_em_finds_a_known_prior_of_choices_again():
 
 
 def test_networks_are_the_features_times_the_weight():
-    net, x = Polynomial(3), torch.linspace(-1, 1, 5)[:, None]
+    x, utility = torch.linspace(-1, 1, 5)[:, None], Utility(2)
+    wanted = 1 + 2 * x[:, 0] - (5 * x[:, 0] ** 3 - 3 * x[:, 0]) / 2
+    assert torch.allclose(legendre(3)(x) @ torch.tensor([1.0, 2.0, 0.0, -1.0]), wanted, atol=1e-6)
     with torch.no_grad():
-        net.weight.copy_(torch.tensor([1.0, 2.0, 0.0, -1.0]))
-        wanted = 1 + 2 * x - (5 * x**3 - 3 * x) / 2
-        assert torch.allclose(net(x), wanted, atol=1e-6)
-        utility = Utility(2)
         utility.weight.copy_(torch.tensor([1.0, -1.0]))
         assert utility(torch.tensor([[[3.0, 1.0]]])).item() == 2
 

@@ -88,7 +88,7 @@ def test_maml_has_one_tuned_alpha_for_all_weights_of_a_part(data: str, order: st
     theta = curves.theta_of("MAML", data, order)
     alphas = torch.stack([p.flatten(1).amax(1) for name, p in theta.items() if name.startswith("alpha.")])
     assert torch.equal(alphas, alphas[:1].expand_as(alphas))
-    allowed = torch.tensor(study_curves.ALPHAS)
+    allowed = torch.tensor(study_curves.SETTINGS["MAML"]["alphas"])
     assert all(float((allowed - a).abs().min()) < 1e-6 for a in alphas[0])
 
 
