@@ -52,15 +52,10 @@ def summarise(per_task: Tensor) -> ErrorByStep:
     mean = per_task.mean(0)
     half = (1.96 * per_task.std(0, correction=1) / len(per_task) ** 0.5).nan_to_num(nan=torch.inf)
     low = torch.where(mean.isinf(), -torch.inf, mean - half)
-    median = _median(per_task)
+    ordered, n = per_task.sort(0).values, len(per_task)
+    median = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2  # `Tensor.quantile` gives nan where the middle is infinite
     diverged = (per_task.isinf() | (per_task > DIVERGED_TIMES * median[0])).float().mean(0)
     return ErrorByStep(per_task, mean, median, low, mean + half, diverged)
-
-
-def _median(values: Tensor) -> Tensor:
-    """Median over the first dimension; `Tensor.quantile` gives nan where the middle is infinite."""
-    ordered, n = values.sort(0).values, len(values)
-    return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
 
 
 def evaluate_by_step(

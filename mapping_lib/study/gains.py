@@ -8,11 +8,7 @@ from torch import Generator, Tensor
 from mapping_lib.checks import check_choice, check_count, check_generator
 from mapping_lib.study import Row
 
-ERRORS = {
-    "accuracy": lambda scores: 1 - scores,
-    "return": lambda scores: -scores,
-    "error": lambda scores: scores,
-}
+ERRORS = {"accuracy": lambda scores: 1 - scores, "return": lambda scores: -scores, "error": lambda scores: scores}
 """What is called the error of an episode: the share that is wrong, the cost paid, or the error itself."""
 
 

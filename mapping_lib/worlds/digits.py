@@ -75,6 +75,15 @@ class Digits:
         return Episodes(images[chosen], place[digits[chosen]], self.n_way, self.relabel)
 
 
+def wrong(y_hat: Tensor, y: Tensor) -> Tensor:
+    """The share of labels that the largest logit gets wrong.
+
+    >>> wrong(torch.tensor([[0.9, 0.1], [0.8, 0.2]]), torch.tensor([0, 1]))
+    tensor(0.5000)
+    """
+    return (y_hat.argmax(-1) != y).float().mean()
+
+
 @cache
 def load() -> tuple[Tensor, Tensor]:
     """All images ``(1797, 64)``, float32 from 0 (paper) to 1 (ink), and the digits they show, ``(1797,)`` int64.

@@ -195,7 +195,7 @@ def _rendered(part: str) -> tuple[Tensor, Tensor]:
 
 @cache
 def _font(face: str) -> FT2Font:
-    return FT2Font(FONTS / f"{face}.ttf")
+    return FT2Font(str(FONTS / f"{face}.ttf"))  # matplotlib before 3.11 reads no Path
 
 
 def _ink(character: str, face: str, size: float) -> np.ndarray:

@@ -13,7 +13,7 @@ from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml, meta_sgd
 from mapping_lib.networks import mlp
 from mapping_lib.task import Task, TaskFamily
-from mapping_lib.worlds.digits import FIRST_HELD_OUT, load
+from mapping_lib.worlds.digits import FIRST_HELD_OUT, load, wrong
 
 JUDGED_STEPS = 5
 """Whatever number of inner steps a setting is meta-trained with, it may take so many at test time, at most."""
@@ -93,13 +93,14 @@ class Problem(NamedTuple):
         return family.sample(n, self.k_shot, self.n_judged, generator=torch.Generator().manual_seed(seed))
 
 
-def wrong(y_hat: Tensor, y: Tensor) -> Tensor:
-    """The share of labels that the largest logit gets wrong.
-
-    >>> wrong(torch.tensor([[0.9, 0.1], [0.8, 0.2]]), torch.tensor([0, 1]))
-    tensor(0.5000)
-    """
-    return (y_hat.argmax(-1) != y).float().mean()
+SPACE = {
+    "alpha": (0.001, 1.0),
+    "beta": (0.0001, 0.1),
+    "steps": (1, 2, 3, 4, 5),
+    "width": (10, 20, 40, 80),
+    "depth": (1, 2, 3),
+}
+"""What is searched over on sine waves."""
 
 
 def sines() -> Problem:
@@ -110,17 +111,10 @@ def sines() -> Problem:
     (100, 250)
     """
     family = Sinusoids()
-    space = {
-        "alpha": (0.001, 1.0),
-        "beta": (0.0001, 0.1),
-        "steps": (1, 2, 3, 4, 5),
-        "width": (10, 20, 40, 80),
-        "depth": (1, 2, 3),
-    }
     measured = {"n_in": 1, "n_out": 1, "loss": mean_squared_error, "error": mean_squared_error}
     parts = {"train": family, "valid": family, "held_out": family}
     budget = {"k_shot": 10, "n_query": 10, "trial": 25_000, "total": 600_000}
-    return Problem("sines", **measured, **parts, default=Setting(), space=space, **budget)
+    return Problem("sines", **measured, **parts, default=Setting(), space=SPACE, **budget)
 
 
 def digits() -> Problem:
@@ -136,13 +130,7 @@ def digits() -> Problem:
     parts["held_out"] = slice(FIRST_HELD_OUT, None)
     images, labels = load()
     families = {name: Episodes(images[part], labels[part], n_way=10) for name, part in parts.items()}
-    space = {
-        "alpha": (0.01, 10.0),
-        "beta": (0.0001, 0.1),
-        "steps": (1, 2, 3, 4, 5),
-        "width": (20, 40, 80),
-        "depth": (1, 2, 3),
-    }
+    space = SPACE | {"alpha": (0.01, 10.0), "width": (20, 40, 80)}
     measured = {"n_in": 64, "n_out": 10, "loss": torch.nn.functional.cross_entropy, "error": wrong}
     budget = {"k_shot": 1, "n_query": 5, "trial": 4_000, "total": 60_000, "n_valid": 40, "n_judged": 10}
     return Problem("digits", **measured, **families, default=Setting(alpha=0.4), space=space, **budget)

@@ -192,18 +192,9 @@ def _search(problem: Problem, seed: int, sampler: BaseSampler, pruner: BasePrune
         yield trial
 
 
-def _random(problem: Problem, seed: int) -> Iterator[Trial]:
-    return _search(problem, seed, RandomSampler(seed))
-
-
 def _tpe(problem: Problem, seed: int, learns_alpha: bool = False) -> Iterator[Trial]:
     sampler = TPESampler(seed=seed, n_startup_trials=RANDOM_BEFORE_TPE)
     return _search(problem, seed, sampler, learns_alpha=learns_alpha)
-
-
-def _halving(problem: Problem, seed: int) -> Iterator[Trial]:
-    pruner = SuccessiveHalvingPruner(min_resource=THIRDS[0], reduction_factor=3)
-    return _search(problem, seed, RandomSampler(seed), pruner)
 
 
 def _handful(problem: Problem, seed: int, learns_alpha: bool = False) -> Iterator[Trial]:
@@ -213,12 +204,13 @@ def _handful(problem: Problem, seed: int, learns_alpha: bool = False) -> Iterato
         yield run_trial(problem, d._replace(alpha=a * d.alpha, beta=b * d.beta), 100 * seed + number)
 
 
+HALVING = SuccessiveHalvingPruner(min_resource=THIRDS[0], reduction_factor=3)
 METHODS = {
     "default": lambda problem, seed: (),
     "four trials": _handful,
-    "random search": _random,
+    "random search": lambda problem, seed: _search(problem, seed, RandomSampler(seed)),
     "TPE": _tpe,
-    "successive halving": _halving,
+    "successive halving": lambda problem, seed: _search(problem, seed, RandomSampler(seed), HALVING),
     "Meta-SGD": lambda problem, seed: (),
     "Meta-SGD, four trials": partial(_handful, learns_alpha=True),
     "Meta-SGD + TPE": partial(_tpe, learns_alpha=True),

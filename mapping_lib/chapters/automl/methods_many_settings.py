@@ -12,7 +12,7 @@ from mapping_lib import batched_mlp
 from mapping_lib.checks import check_choice, check_count, check_generator
 from mapping_lib.meta_training import SCHEDULES
 from mapping_lib.networks import functional, mlp
-from mapping_lib.task import Batch, Params, Task, TaskFamily
+from mapping_lib.task import Params, Task, TaskFamily
 
 FIRST, SECOND, TINY = 0.9, 0.999, 1e-8
 """Adam's decay rates and the number that keeps it from dividing by zero, as in `torch.optim.Adam`."""
@@ -81,9 +81,9 @@ def meta_train_settings(
         for step in range(1, outer_steps + 1):
             tasks = family.sample(tasks_per_step, k_shot, n_query, generator=generator)
             loss, direction = meta_gradients(theta, alpha, tasks, steps)
-            fine = alive & loss.isfinite() & _is_finite(direction)
-            last_good = _where(fine, theta, last_good)
-            alive = fine
+            finite = torch.stack([d.flatten(1).isfinite().all(1) for d in direction.values()]).all(0)
+            alive = alive & loss.isfinite() & finite
+            last_good = _where(alive, theta, last_good)
             adam, moved = _adam_step(adam, theta, direction, beta * decay((step - 1) / outer_steps), step)
             theta = _where(alive, moved, last_good)
             yield ManyProgress(step, loss, theta, alive)
@@ -123,13 +123,10 @@ def query_errors_of_settings(theta: Params, alpha: Tensor, tasks: Task, steps: i
 
     def one_setting(params: list[Tensor], alpha: Tensor) -> Tensor:
         path = batched_mlp.adapt_path(params, [alpha] * len(params), tasks.support, steps)
-        return torch.stack([_errors(phi, tasks.query) for phi in path], -1)
+        missed = [batched_mlp.forward(phi, tasks.query.x)[-1] - tasks.query.y for phi in path]
+        return torch.stack([each.square().mean((-2, -1)) for each in missed], -1)
 
     return vmap(one_setting, chunk_size=SETTINGS_AT_ONCE)(list(theta.values()), alpha)
-
-
-def _errors(phi: list[Tensor], query: Batch) -> Tensor:
-    return (batched_mlp.forward(phi, query.x)[-1] - query.y).square().mean((-2, -1))
 
 
 def _adam_step(adam: _Adam, theta: Params, direction: Params, beta: Tensor, step: int) -> tuple[_Adam, Params]:
@@ -148,11 +145,6 @@ def _adam_step(adam: _Adam, theta: Params, direction: Params, beta: Tensor, step
 def _where(chosen: Tensor, a: Params, b: Params) -> Params:
     """Take the settings that are ``chosen (setting,)`` from ``a``, the others from ``b``."""
     return {name: torch.where(chosen.view(-1, *[1] * (p.dim() - 1)), p, b[name]) for name, p in a.items()}
-
-
-def _is_finite(direction: Params) -> Tensor:
-    """Whose direction holds nothing but numbers, ``(setting,)``."""
-    return torch.stack([d.flatten(1).isfinite().all(1) for d in direction.values()]).all(0)
 
 
 def _check_settings(alpha: Tensor, beta: Tensor) -> None:

@@ -22,10 +22,7 @@ from .study_grid import save_grids
 SEEDS = (0, 1, 2)
 """Of the searches; fixed before any result was seen."""
 
-METHODS_OF = {
-    "sines": tuple(METHODS),
-    "digits": ("default", "four trials", "TPE", "Meta-SGD", "Meta-SGD, four trials"),
-}
+METHODS_OF = {"sines": tuple(METHODS), "digits": ("default", "four trials", "TPE", "Meta-SGD", "Meta-SGD, four trials")}
 """What is compared on each problem; on digits fewer, as a gradient takes ten times as long there."""
 
 TOLERANCE = Tolerance(1e-3)

@@ -107,20 +107,11 @@ def read_grid(inner_steps: int) -> Grid:
     """
     check_choice("inner_steps", str(inner_steps), map(str, INNER_STEPS))
     with np.load(FILE, allow_pickle=False) as file:
-        part = {name.partition("/")[2]: torch.from_numpy(file[name]) for name in _names(file, inner_steps)}
+        names = [name for name in file.files if name.startswith(f"{inner_steps}/")]
+        part = {name.partition("/")[2]: torch.from_numpy(file[name]) for name in names}
     theta = {name: part[name].float() for name in functional(mlp(SIZES)).shapes}
     numbers = [part[name].float() for name in ("errors", "medians", "curves")]
     return Grid(inner_steps, theta, *numbers, part["alive"])
-
-
-def read_settings() -> dict:
-    """What the stored grid was made with, to be held against `SETTINGS`."""
-    with np.load(FILE, allow_pickle=False) as file:
-        return json.loads(str(file["settings"]))
-
-
-def _names(file: np.lib.npyio.NpzFile, inner_steps: int) -> list[str]:
-    return [name for name in file.files if name.startswith(f"{inner_steps}/")]
 
 
 def nearest(value: float) -> int:

@@ -28,6 +28,7 @@ from mapping_lib.learners.baselines import joint_adam, nearest_neighbour
 from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.prototypes import prototypical
 from mapping_lib.networks import conv_net
+from mapping_lib.params import prefixed
 from mapping_lib.study import shipped_theta
 from mapping_lib.task import Params, TaskFamily
 from mapping_lib.worlds.letters import Glyphs
@@ -112,14 +113,14 @@ def glyphs_theta(name: str) -> Params:
 
 
 def _joint_body(n_way: int, read: Read) -> Params:
-    return {BODY + name: p for name, p in read("joint").items()}
+    return prefixed(BODY, read("joint"))
 
 
 def _joint_body_and_new_head(n_way: int, read: Read) -> Params:
     """A new last layer begins with no opinion."""
     shapes = {"weight": (n_way, FEATURES), "bias": (n_way,)}
-    head = {HEAD + name: torch.zeros(shape, dtype=torch.float32) for name, shape in shapes.items()}
-    return _joint_body(n_way, read) | head
+    head = {name: torch.zeros(shape, dtype=torch.float32) for name, shape in shapes.items()}
+    return _joint_body(n_way, read) | prefixed(HEAD, head)
 
 
 def _trained_for_ways(method: str) -> Callable[[int, Read], Params]:
@@ -170,11 +171,6 @@ METHODS = {
 """All methods, from those that learn nothing beforehand to those that learn to learn."""
 
 
-def _chosen(method: str, n_way: int, k_shot: int) -> Tuned | None:
-    shots = 5 if k_shot >= 5 else 1
-    return TUNED.get((method, 20 if n_way >= 20 else 5, shots), TUNED.get((method, 5, shots)))
-
-
 def learner_of(method: str, n_way: int, k_shot: int = 1, tuned: Tuned | None = None) -> MetaLearner:
     """The learner of a method, with the steps ``tuned`` or else those chosen for K examples: for 1, or for 5 and more.
 
@@ -182,7 +178,8 @@ def learner_of(method: str, n_way: int, k_shot: int = 1, tuned: Tuned | None = N
     'exact'
     """
     make = METHODS[check_choice("method", method, METHODS)].make
-    tuned = tuned or _chosen(method, n_way, k_shot)
+    shots = 5 if k_shot >= 5 else 1
+    tuned = tuned or TUNED.get((method, 20 if n_way >= 20 else 5, shots), TUNED.get((method, 5, shots)))
     return make(n_way, **tuned._asdict()) if tuned else make(n_way)
 
 

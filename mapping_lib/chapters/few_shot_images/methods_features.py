@@ -10,6 +10,7 @@ from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.many_tasks import in_plain_words, one_each
 from mapping_lib.networks import dtype_of, functional
 from mapping_lib.over_tasks import over_tasks
+from mapping_lib.params import prefixed
 from mapping_lib.task import Batch, Params, Task
 
 BODY, HEAD = "body.", "head."
@@ -41,12 +42,12 @@ def on_features(body: nn.Module, learner: MetaLearner, loss: Loss) -> MetaLearne
         return model.predict(_part(theta, BODY), x).flatten(1)
 
     def init(*, generator: torch.Generator) -> Params:
-        return _named(BODY, model.init(generator=generator)) | _named(HEAD, learner.init(generator=generator))
+        return prefixed(BODY, model.init(generator=generator)) | prefixed(HEAD, learner.init(generator=generator))
 
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
         check_batch("support", support, dtype=dtype_of(model, _part(theta, BODY), support), whole_x=model.reads_tokens)
         seen = Batch(features(theta, support.x), support.y)
-        return _named(BODY, _part(theta, BODY)) | _named(HEAD, learner.adapt(_part(theta, HEAD), seen, steps=steps))
+        return prefixed(BODY, _part(theta, BODY)) | prefixed(HEAD, learner.adapt(_part(theta, HEAD), seen, steps=steps))
 
     def predict(phi: Params, x: Tensor) -> Tensor:
         return learner.predict(_part(phi, HEAD), features(phi, x))
@@ -67,14 +68,10 @@ def on_features(body: nn.Module, learner: MetaLearner, loss: Loss) -> MetaLearne
         with in_plain_words():
             slopes, value = over_tasks(per_task, head, *embedded, tasks.support.y, tasks.query.y)
         (direction,) = pull_back([s / len(value) for s in slopes[1:]])
-        return value.mean(), direction | _named(HEAD, {name: s.mean(0) for name, s in slopes[0].items()})
+        return value.mean(), direction | prefixed(HEAD, {name: s.mean(0) for name, s in slopes[0].items()})
 
     return MetaLearner(init, adapt, predict, meta_grad, "exact")
 
 
 def _part(params: Params, prefix: str) -> Params:
     return {name.removeprefix(prefix): p for name, p in params.items() if name.startswith(prefix)}
-
-
-def _named(prefix: str, params: Params) -> Params:
-    return {prefix + name: p for name, p in params.items()}

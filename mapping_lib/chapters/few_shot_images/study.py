@@ -44,12 +44,7 @@ TOLERANCE = Tolerance(0.02)
 
 
 def accuracies(
-    method: str,
-    setting: dict,
-    tasks: Task,
-    *,
-    read: Callable[[str], Params] = glyphs_theta,
-    tuned: Tuned | None = None,
+    method: str, setting: dict, tasks: Task, *, read: Callable[[str], Params] = glyphs_theta, tuned: Tuned | None = None
 ) -> Tensor:
     """The share of right answers in each episode, ``(task,)``.
 
@@ -88,12 +83,9 @@ def table_of(source: Source, settings: dict[str, dict], read: Callable[[str], Pa
         tasks = family.sample(n, setting["k_shot"], N_QUERY, generator=generator)
         return accuracies(method, setting, tasks, read=read)
 
-    fixed = {"n_query": N_QUERY, "filters": list(FILTERS), "tuned": _plain(TUNED)}
+    tuned = {f"{method}, {n_way} ways, K = {k}": [*chosen] for (method, n_way, k), chosen in TUNED.items()}
+    fixed = {"n_query": N_QUERY, "filters": list(FILTERS), "tuned": tuned}
     return Table("accuracy", tuple(METHODS), settings, score, fixed, **{"at_once": 10, "tolerance": TOLERANCE} | others)
-
-
-def _plain(tuned: dict[tuple[str, int, int], Tuned]) -> dict:
-    return {f"{method}, {n_way} ways, K = {k}": [*chosen] for (method, n_way, k), chosen in tuned.items()}
 
 
 # Company ----------------------------------------------------------------------------------------------

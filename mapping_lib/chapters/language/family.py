@@ -5,6 +5,7 @@
 """
 
 import lzma
+import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -105,19 +106,13 @@ def load() -> tuple[Language, ...]:
     >>> sum(len(language.names) for language in load())
     35336
     """
-    found: list[tuple[list[str], list[list[str]]]] = []
-    for line in lzma.decompress(FILE.read_bytes()).decode().splitlines():
-        first, *rest = line.split("\t")
-        if first:
-            found.append(([first, *rest], []))
-        else:
-            found[-1][1].append(rest)
-    return tuple(_language(head, pairs) for head, pairs in found)
+    blocks = re.split(r"\n(?!\t)", lzma.decompress(FILE.read_bytes()).decode().rstrip("\n"))
+    return tuple(_language(*block.split("\n\t")) for block in blocks)
 
 
-def _language(head: list[str], pairs: list[list[str]]) -> Language:
-    code, name, part, relatives = head
-    things, names = zip(*pairs, strict=True)
+def _language(head: str, *pairs: str) -> Language:
+    code, name, part, relatives = head.split("\t")
+    things, names = zip(*(pair.split("\t") for pair in pairs), strict=True)
     return Language(code, name, part, tuple(relatives.split()), names, things)
 
 
@@ -135,10 +130,10 @@ def languages(part: str) -> tuple[Language, ...]:
 @cache
 def part_features(part: str, reading: str = "unit") -> tuple[Tensor, Tensor]:
     """All names of a part: what is read of them ``(name, 1024)``, and their languages ``(name,)``, from 0."""
-    found = languages(part)
+    known = languages(part)
     read = {"unit": features, "counts": counts}[check_choice("reading", reading, READINGS)]
-    which = torch.arange(len(found)).repeat_interleave(torch.tensor([len(language.names) for language in found]))
-    return read([name for language in found for name in language.names]), which
+    which = torch.arange(len(known)).repeat_interleave(torch.tensor([len(language.names) for language in known]))
+    return read([name for language in known for name in language.names]), which
 
 
 @dataclass(frozen=True)
@@ -159,10 +154,10 @@ class Languages:
     reading: str = "unit"
 
     def __post_init__(self) -> None:
-        found = languages(self.part)
+        n_languages = len(languages(self.part))
         check_choice("reading", self.reading, READINGS)
-        if check_count("n_way", self.n_way, at_least=1) > len(found):
-            raise ValueError(f"n_way is {self.n_way}; allowed: at most {len(found)}, the languages of the part")
+        if check_count("n_way", self.n_way, at_least=1) > n_languages:
+            raise ValueError(f"n_way is {self.n_way}; allowed: at most {n_languages}, the languages of the part")
 
     def sample(self, n_tasks: int, k_shot: int, n_query: int, *, generator: Generator) -> Task:
         """Draw tasks; ``k_shot`` and ``n_query`` count the names *of each language*.

@@ -14,10 +14,7 @@ def check_pencil(pencil: Callable[[float, float, float, float, int], float]) -> 
     for theta, h, c, alpha, m in ((1.0, 1.0, 3.0, 0.25, 1), (1.0, 2.0, -1.0, 0.25, 1), (0.5, 3.0, 2.0, 0.1, 4)):
         shrunk = (1 - alpha * h) ** m
         got = float(answered(pencil(theta, h, c, alpha, m)))
-        need(
-            m == 0 or abs(got - shrunk * h * (theta - c)) > 1e-9,
-            "that is FOMAML's: it takes d phi / d theta for 1.",
-        )
+        need(m == 0 or abs(got - shrunk * h * (theta - c)) > 1e-9, "that is FOMAML's: it takes d phi / d theta for 1.")
         wanted = shrunk * h * shrunk * (theta - c)
         need(abs(got - wanted) < 1e-6, f"pencil({theta}, {h}, {c}, {alpha}, {m}) is {got:.4f}, not {wanted:.4f}.")
     return "One power for the way there, one for the way back."

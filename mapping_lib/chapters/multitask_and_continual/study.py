@@ -19,6 +19,7 @@ from torch import Generator, Tensor
 
 from mapping_lib.study import Recipe, Table, Tolerance
 from mapping_lib.task import Batch, Params, Task
+from mapping_lib.worlds.digits import wrong
 
 from .family import DigitSequences, of_task
 from .methods import Model, errors
@@ -27,15 +28,6 @@ from .study_methods import CHOSEN, HIDDEN, IN_ORDER, INNER_STEPS, MEMORY, METHOD
 
 TRAIN, TEST = {"pairs": 20, "relabelled": 8}, {"pairs": 25, "relabelled": 10}
 """Images of each label that a task brings to train on, and that judge it."""
-
-
-def wrong(y_hat: Tensor, y: Tensor) -> Tensor:
-    """The share of labels that are wrong.
-
-    >>> wrong(torch.tensor([[0.0, 1.0], [0.0, 1.0]]), torch.tensor([1, 0]))
-    tensor(0.5000)
-    """
-    return (y_hat.argmax(-1) != y).float().mean()
 
 
 def draw(kind: str, n: int, generator: Generator, judged_on: str = "held out") -> tuple[Task, Batch]:

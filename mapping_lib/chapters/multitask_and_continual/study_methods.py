@@ -50,10 +50,6 @@ class Lessons(NamedTuple):
         return {"steps": n_tasks * self.chosen.steps, "lr": self.chosen.lr}
 
 
-def _untrained(lessons: Lessons) -> list[Params]:
-    return [lessons.starts]
-
-
 def _jointly(lessons: Lessons) -> list[Params]:
     model, starts, seen, *_ = lessons
     return [train_jointly(model, starts, seen, **lessons.adam(seen.x.shape[1]))]
@@ -109,7 +105,7 @@ class Method(NamedTuple):
 ONLY_PAIRS = ("pairs",)
 
 METHODS = {
-    "from scratch": Method(_untrained, (Chosen(),)),
+    "from scratch": Method(lambda lessons: [lessons.starts], (Chosen(),)),
     "sequential": Method(_in_sequence(), in_order=True),
     "EWC": Method(
         _in_sequence(),

@@ -13,9 +13,10 @@ from functools import lru_cache
 import torch
 
 from mapping_lib.task import Params, Task
+from mapping_lib.worlds.digits import wrong
 
 from .methods import Model, errors
-from .study import ADAPTATIONS, adapted_errors, draw, wrong
+from .study import ADAPTATIONS, adapted_errors, draw
 from .study_methods import METHODS, METHODS_OF, OLD, Chosen, train
 
 N, SEED = 30, 4096

@@ -22,13 +22,7 @@ ALPHAS = (0.3, 1.0, 3.0)
 SETTINGS = {
     "population": {"newton_steps": 10},
     "mixed effects": {"rounds": 40},
-    "MAML": {
-        "alphas": list(ALPHAS),
-        "trial_steps": 150,
-        "outer_steps": 400,
-        "beta": 0.05,
-        "inner_steps": INNER_STEPS,
-    },
+    "MAML": {"alphas": list(ALPHAS), "trial_steps": 150, "outer_steps": 400, "beta": 0.05, "inner_steps": INNER_STEPS},
     "learned prior": {"outer_steps": 150, "beta": 0.01, "newton_steps": 4, "start": "mixed effects"},
 }
 COMMON = {"tasks_per_step": 25, "k_shot": "0 to 6", "n_query": 5, "schedule": "cosine", "seed": "the part"}
