@@ -87,16 +87,16 @@ def test_explorers_compute_in_threads_what_they_compute_alone(name: str):
     panel = import_module(name)
     states = [replace(panel.State(), **values) for values in list(panel.PRESETS.values())[:THREADS]]
     forget()
-    found = in_threads([partial(panel.compute, state) for state in states])
+    frames = in_threads([partial(panel.compute, state) for state in states])
     forget()
-    assert same(found, [panel.compute(state) for state in states])
+    assert same(frames, [panel.compute(state) for state in states])
 
 
 # Worker processes ---------------------------------------------------------------------------------------
 
 
-def test_worker_processes_make_a_learner_anew():
+def test_a_worker_process_makes_a_learner_anew():
     jobs = [(6, 2, seed) for seed in range(3)]
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        found = list(pool.map(meta_loss, *zip(*jobs, strict=True)))
-    assert found == pytest.approx([meta_loss(*job) for job in jobs], rel=1e-6)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        losses = list(pool.map(meta_loss, *zip(*jobs, strict=True)))
+    assert losses == pytest.approx([meta_loss(*job) for job in jobs], rel=1e-6)

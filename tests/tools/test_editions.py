@@ -1,9 +1,9 @@
 """The editions for a class: what a student's copy lacks, what the teacher's has, and that nothing is overwritten."""
 
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
+import commands
 import nbformat
 import pytest
 from answers import CHAPTERS, exercises_of
@@ -89,9 +89,7 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path):
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["class", "class/a.ipynb"]
 
 
-def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "mapping_lib.tools.editions", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+run = partial(commands.run, editions.main, cwd=ROOT)
 
 
 def test_the_command_writes_one_edition(tmp_path: Path):
@@ -104,12 +102,12 @@ def test_the_command_writes_one_edition(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"), [(["pupil"], "allowed: student, teacher"), (["--to", "somewhere"], "one edition")], ids=str
+    ("arguments", "words"), [(["pupil"], "allowed: student, teacher"), (["--to", "somewhere"], "one edition")], ids=str
 )
-def test_the_command_refuses_what_it_does_not_know(arguments, said: str):
+def test_the_command_refuses_what_it_does_not_know(arguments, words: str):
     done = run(*arguments)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert words in done.stderr
 
 
 STUB = "def f():\n    return ...\n\n\n_ = check(f)"
@@ -145,15 +143,14 @@ UNUSABLE = {
 
 @pytest.mark.parametrize("case", UNUSABLE)
 def test_a_notebook_that_cannot_be_used_is_named_and_nothing_is_written(case: str, tmp_path: Path):
-    content, said = UNUSABLE[case]
+    content, words = UNUSABLE[case]
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "01.ipynb").write_text(notebook(exercise(), new_markdown_cell(ANSWER)))
     mine = tmp_path / "notebooks" / "mine.ipynb"
     mine.write_bytes(content if isinstance(content, bytes) else content.encode())
     done = run(cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    assert words in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["notebooks"]
 
 
@@ -168,7 +165,7 @@ def test_an_exercise_of_one_s_own_is_solved_by_the_solution_below_it(tmp_path: P
 def test_a_target_that_is_a_file_is_refused(to: str, tmp_path: Path):
     (tmp_path / "a file").write_text("my work")
     done = run("student", "--to", str(tmp_path / to))
-    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert done.returncode == 2
     assert "a file" in done.stderr
     assert [path.read_text() for path in tmp_path.iterdir()] == ["my work"]
 
