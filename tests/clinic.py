@@ -440,10 +440,7 @@ def regression_on_adapted_parameters(mended: bool) -> MetaLearner:
 IN_PLACE, LEAK, CUT = "θ is changed in place", "tasks leak", "second order is cut"
 RECIPES: dict[str, tuple[Callable[[bool], MetaLearner], set[str]]] = {
     "shared model stepped": (shared_model_stepped, {IN_PLACE, LEAK, CUT}),
-    "one optimiser for both loops": (
-        one_optimiser_for_both_loops,
-        {IN_PLACE, LEAK, CUT, "only the last task counts"},
-    ),
+    "one optimiser for both loops": (one_optimiser_for_both_loops, {IN_PLACE, LEAK, CUT, "only the last task counts"}),
     "parameters replaced": (parameters_replaced, {IN_PLACE, LEAK}),
     "last task only": (last_task_only, {"only the last task counts"}),
     "last task differentiated": (last_task_differentiated, {"only the last task counts"}),

@@ -6,9 +6,11 @@ differences, closed forms. Only `mapping_lib.task` is shared with the code under
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import higher
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -23,6 +25,36 @@ FLOAT64 = {"rtol": 1e-9, "atol": 1e-11}
 def seeded(seed: int = 0) -> torch.Generator:
     """A generator with this seed."""
     return torch.Generator().manual_seed(seed)
+
+
+def tensors(task: Task) -> list[Tensor]:
+    """All that tasks hold."""
+    return [*task.support, *task.query, task.description]
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal to the last digit, whatever it is made of; nan equals nan."""
+    if isinstance(a, Tensor | np.ndarray | float):
+        a, b = np.asarray(a), np.asarray(b)
+        return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=True)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[name], b[name]) for name in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+def refusals(calls: list[tuple[Callable, str]]) -> Callable:
+    """A test that each call raises an error whose words begin so."""
+
+    @pytest.mark.parametrize(("call", "message"), calls, ids=[message for _, message in calls])
+    def test(call: Callable, message: str):
+        with pytest.raises((ValueError, TypeError)) as caught:
+            call()
+        assert str(caught.value).startswith(message)
+        assert "; allowed: " in str(caught.value)
+
+    return test
 
 
 def general_mse(y_hat: Tensor, y: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import re
 
 import pytest
 import torch
-from oracles import FLOAT64, Spoilt, copied, float64_mlp, loop_meta_grad, random_theta, seeded
+from oracles import FLOAT64, Spoilt, copied, float64_mlp, loop_meta_grad, random_theta, same, seeded
 from torch import nn
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
@@ -236,17 +236,6 @@ def test_infinities_of_either_sign_do_not_cancel():
 
 
 # Going on -----------------------------------------------------------------------------------------------
-
-
-def same(a, b) -> bool:
-    """Equal to the last digit, whatever it is made of."""
-    if isinstance(a, torch.Tensor):
-        return a.dtype == b.dtype and torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
-    return a == b
 
 
 def momentum(params, beta):

@@ -1,18 +1,13 @@
-"""The family of sine waves: shapes, ranges, truth, randomness, noise."""
+"""The family of sine waves: shapes, ranges, truth, examples; what it shares with lines is asked in `test_linear`."""
 
 import math
 
 import pytest
 import torch
-from oracles import seeded
+from oracles import seeded, tensors
 from torch.testing import assert_close
 
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.task import Task
-
-
-def tensors(task: Task) -> list[torch.Tensor]:
-    return [*task.support, *task.query, task.description]
 
 
 @pytest.mark.parametrize(("n_tasks", "k_shot", "n_query"), [(1, 1, 1), (7, 5, 3), (2, 0, 4), (2, 4, 0), (2, 0, 0)])
@@ -22,11 +17,6 @@ def test_shapes(n_tasks: int, k_shot: int, n_query: int):
     assert task.query.x.shape == task.query.y.shape == (n_tasks, n_query, 1)
     assert task.description.shape == (n_tasks, 2)
     assert {t.dtype for t in tensors(task)} == {torch.float32}
-
-
-def test_dtype_is_an_argument():
-    task = Sinusoids(dtype=torch.float64, noise=0.1).sample(3, 2, 2, generator=seeded(0))
-    assert {t.dtype for t in tensors(task)} == {torch.float64}
 
 
 @pytest.mark.parametrize(
@@ -69,43 +59,6 @@ def test_the_mean_of_all_tasks_is_a_small_cosine():
     description = Sinusoids(dtype=torch.float64).sample(200_000, 0, 0, generator=seeded(0)).description
     mean = torch.stack([Sinusoids.truth(description, at[None]).mean() for at in x])
     assert_close(mean, -1.62338 * torch.cos(x[:, 0]), rtol=0, atol=0.03)
-
-
-def test_support_and_query_of_a_task_share_no_x():
-    task = Sinusoids().sample(50, 10, 10, generator=seeded(0))
-    for support, query in zip(task.support.x, task.query.x, strict=True):
-        assert not torch.isin(support, query).any()
-
-
-def test_one_seed_gives_one_set_of_tasks():
-    family = Sinusoids(noise=0.5)
-    first, second, other = (tensors(family.sample(3, 4, 5, generator=seeded(s))) for s in (1, 1, 2))
-    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
-    assert not any(torch.equal(a, b) for a, b in zip(first, other, strict=True))
-
-
-def test_a_generator_goes_on_and_the_global_random_state_stays():
-    g, state = seeded(0), torch.get_rng_state()
-    first, second = (Sinusoids(noise=0.1).sample(3, 4, 5, generator=g) for _ in range(2))
-    assert not torch.equal(first.description, second.description)
-    assert torch.equal(torch.get_rng_state(), state)
-
-
-@pytest.mark.parametrize("part", ["support", "query"])
-def test_noise_has_its_standard_deviation_on_both_parts(part: str):
-    task = Sinusoids(noise=0.3, dtype=torch.float64).sample(2000, 10, 10, generator=seeded(0))
-    x, y = getattr(task, part)
-    noise = y - task.description[:, None, :1] * torch.sin(x - task.description[:, None, 1:])
-    assert noise.std().item() == pytest.approx(0.3, rel=0.02)
-    assert noise.mean().item() == pytest.approx(0.0, abs=0.01)
-    assert torch.corrcoef(noise[:, :2, 0].T)[0, 1].item() == pytest.approx(0.0, abs=0.1)
-
-
-def test_noise_changes_neither_x_nor_the_task():
-    quiet, noisy = (Sinusoids(noise=noise).sample(3, 4, 5, generator=seeded(0)) for noise in (0.0, 1.0))
-    assert torch.equal(quiet.support.x, noisy.support.x)
-    assert torch.equal(quiet.description, noisy.description)
-    assert not torch.equal(quiet.support.y, noisy.support.y)
 
 
 # Examples of given tasks ------------------------------------------------------------------------------

@@ -12,14 +12,13 @@ from importlib import import_module
 from multiprocessing import get_context
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from house import EXPLORERS, short
 from learners_table import LEARNERS, theta_of
-from oracles import seeded
+from oracles import same, seeded
 from stability import forget
-from torch import Tensor, nn
+from torch import nn
 from worker import meta_loss
 
 from mapping_lib.networks import functional, mlp
@@ -38,17 +37,6 @@ def in_threads(calls: Iterable[Callable[[], Any]]) -> list[Any]:
             return [future.result() for future in [pool.submit(call) for call in calls]]
     finally:
         sys.setswitchinterval(interval)
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two results, or two frames of an explorer, hold the same numbers and words."""
-    if isinstance(a, Tensor | np.ndarray | float):
-        return np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[name], b[name]) for name in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
-    return a == b
 
 
 @pytest.mark.parametrize("name", LEARNERS)

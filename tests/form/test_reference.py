@@ -160,13 +160,7 @@ def words_of_the_articles(text: str) -> Iterator[str]:
 CLAIMS = "05a_checked_claims.ipynb"
 GLOSSARY = "05b_glossary.ipynb"
 GUARDS = {
-    CLAIMS: [
-        claims_are_numbered,
-        claims_are_whole,
-        claims_say_where,
-        claims_about_articles_name_them,
-        shown_is_shown,
-    ],
+    CLAIMS: [claims_are_numbered, claims_are_whole, claims_say_where, claims_about_articles_name_them, shown_is_shown],
     GLOSSARY: [terms_are_sorted, terms_are_whole, terms_lead_to_a_chapter, terms_are_used, words_of_the_articles],
 }
 ALL = [(page, guard) for page, guards in GUARDS.items() for guard in guards]

@@ -125,11 +125,7 @@ NOT_STORED = [
     (lambda f: save_theta(f / "a", {"w": torch.ones(2, device="meta")}), ValueError, "theta['w'] is on meta"),
     (lambda f: save_theta(f / "a", {"w": torch.eye(2).to_sparse()}), ValueError, "theta['w'] is on cpu, torch.sparse"),
     (lambda f: save_theta(f / "a", THETA, loss=max), TypeError, "the setting loss cannot be stored (<built-in"),
-    (
-        lambda f: save_theta(f / "a", THETA, deep={"k": {1, 2}}),
-        TypeError,
-        "the setting deep cannot be stored ({1, 2}",
-    ),
+    (lambda f: save_theta(f / "a", THETA, deep={"k": {1, 2}}), TypeError, "the setting deep cannot be stored ({1, 2}"),
     (lambda f: load_theta(f / "none" / "a.npz"), FileNotFoundError, "no file is there"),
     (lambda f: load_theta(f), ValueError, "which cannot be read as a theta"),
     (lambda f: load_theta(None), TypeError, "path is a NoneType; allowed: the name of a file"),

@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from oracles import copied, seeded
+from oracles import copied, seeded, tensors
 from torch import Tensor
 
 from mapping_lib.evaluation import evaluate_by_step
@@ -13,8 +13,8 @@ from mapping_lib.learners.baselines import nearest_neighbour
 from mapping_lib.learners.gradient import maml
 from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import mlp
-from mapping_lib.task import Batch, Task
-from mapping_lib.worlds.digits import FILE, FIRST_HELD_OUT, Digits, load
+from mapping_lib.task import Batch
+from mapping_lib.worlds.digits import FILE, FIRST_HELD_OUT, Digits, load, wrong
 
 PLACE = {tuple(image): i for i, image in enumerate(load()[0].tolist())}
 """Where each image lies in the file: no two are equal."""
@@ -27,10 +27,6 @@ anything = pytest.mark.parametrize("family", FAMILIES, ids=str)
 def places(x: Tensor) -> list[list[int]]:
     """The images ``(task, example, 64)``, as their places in the file."""
     return [[PLACE[tuple(image)] for image in task] for task in x.tolist()]
-
-
-def wrong(y_hat: Tensor, y: Tensor) -> Tensor:
-    return (y_hat.argmax(-1) != y).float().mean()
 
 
 # The data ---------------------------------------------------------------------------------------------
@@ -139,10 +135,6 @@ def test_without_relabelling_the_digits_keep_their_order(classes: tuple[int, ...
 
 
 # Randomness -------------------------------------------------------------------------------------------
-
-
-def tensors(task: Task) -> list[Tensor]:
-    return [*task.support, *task.query, task.description]
 
 
 def test_one_seed_gives_one_set_of_tasks():

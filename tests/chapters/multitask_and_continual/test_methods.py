@@ -39,15 +39,11 @@ from mapping_lib.chapters.multitask_and_continual.methods_online import (
 from mapping_lib.chapters.multitask_and_continual.study import neighbours
 from mapping_lib.networks import mlp
 from mapping_lib.task import Batch, Task
-from mapping_lib.worlds.digits import FIRST_HELD_OUT, load
+from mapping_lib.worlds.digits import FIRST_HELD_OUT, load, wrong
 
 PLACE = {tuple(image): i for i, image in enumerate(load()[0].tolist())}
 cross_entropy = nn.functional.cross_entropy
 both = pytest.mark.parametrize("kind", ["pairs", "relabelled"])
-
-
-def wrong(y_hat, y):
-    return (y_hat.argmax(-1) != y).float().mean()
 
 
 # The sequences ----------------------------------------------------------------------------------------
