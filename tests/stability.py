@@ -56,7 +56,7 @@ class Number(NamedTuple):
 
 def numbers() -> list[Number]:
     """Every cell of every table, and the errors that the tests hold every theta of sinusoids and lines to."""
-    found = [
+    every = [
         Number(name, f"{method}, {setting}", partial(_cell, name, method, setting))
         for name, table in applications.tables().items()
         for setting in table.settings
@@ -65,12 +65,12 @@ def numbers() -> list[Number]:
     for name in TRAINED:
         for seed in SEEDS:
             figure = partial(_figure, partial(adapted, name, seed), BEST_STEP[name], MEDIAN_BELOW[name])
-            found.append(Number("theta", f"{name}, seed {seed}", figure))
+            every.append(Number("theta", f"{name}, seed {seed}", figure))
     for name, below in MAPPING_BELOW.items():
         for k, bound in below.items():
             figure = partial(_figure, partial(judged, name, k), STEPS_OF.get(name, 0), bound)
-            found.append(Number("theta", f"{name}, K = {k}", figure))
-    return found + [Number("automl_grid", f"{m} inner steps", partial(_grid, m)) for m in INNER_STEPS]
+            every.append(Number("theta", f"{name}, K = {k}", figure))
+    return every + [Number("automl_grid", f"{m} inner steps", partial(_grid, m)) for m in INNER_STEPS]
 
 
 def _cell(name: str, method: str, setting: str) -> Callable[[], float]:
@@ -163,9 +163,9 @@ def forget() -> None:
 # The report -------------------------------------------------------------------------------------------
 
 
-def measured(found: list[Number], seeds: tuple[int, ...] = SEEDS_OF_NOISE) -> dict[tuple[str, str], list[float]]:
+def measured(numbers: list[Number], seeds: tuple[int, ...] = SEEDS_OF_NOISE) -> dict[tuple[str, str], list[float]]:
     """The movement of each number, in tolerances, one for each seed; tells on stderr how far it is."""
-    was = {(number.group, number.name): number.was() for number in found}
+    was = {(number.group, number.name): number.was() for number in numbers}
     moved: dict[tuple[str, str], list[float]] = {key: [] for key in was}
     for seed in seeds:
         with all_nudged(seed):

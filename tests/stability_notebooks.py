@@ -19,9 +19,9 @@ import importlib, pkgutil, sys
 import mapping_lib
 
 sys.path.insert(0, {tests!r})
-for found in pkgutil.walk_packages(mapping_lib.__path__, "mapping_lib."):  # what is loaded later would not be moved
-    if not found.name.endswith("__main__"):
-        importlib.import_module(found.name)
+for module in pkgutil.walk_packages(mapping_lib.__path__, "mapping_lib."):  # what is loaded later would not be moved
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
 import stability
 
 _nudging = stability.all_nudged({noise})  # kept: what is forgotten is put back

@@ -148,17 +148,17 @@ def counts(report: ElementTree.Element) -> dict[str, int]:
 
 
 def test_without_a_fault_the_chosen_tests_pass(reports):
-    found = counts(reports[NONE])
-    assert found["tests"] > 0
-    assert found == {"tests": found["tests"], "failures": 0, "errors": 0, "skipped": 0}
+    outcome = counts(reports[NONE])
+    assert outcome["tests"] > 0
+    assert outcome == {"tests": outcome["tests"], "failures": 0, "errors": 0, "skipped": 0}
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_chosen_test_notices(reports, name: str):
     """And notices by comparing numbers: a copy that merely crashes proves nothing."""
     assert can_be_put_in(FAULTS[name]), f"{FAULTS[name].file} has changed: find the text of this fault anew"
-    found = counts(reports[name])
-    assert found["tests"] > 0
-    assert found == {"tests": found["tests"], "failures": found["tests"], "errors": 0, "skipped": 0}
+    outcome = counts(reports[name])
+    assert outcome["tests"] > 0
+    assert outcome == {"tests": outcome["tests"], "failures": outcome["tests"], "errors": 0, "skipped": 0}
     messages = [failure.get("message") for failure in reports[name].iter("failure")]
     assert [message for message in messages if not message.startswith(("AssertionError", "assert "))] == []

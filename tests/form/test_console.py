@@ -123,10 +123,10 @@ def test_every_command_is_here():
 def test_a_command_says_how_it_is_called_without_docstrings_on_any_console(name: str):
     done = python("-OO", "-m", f"mapping_lib.{name}", "--help", encoding="ascii")
     assert done.returncode == 0, done.stderr.decode()
-    said = " ".join(done.stdout.decode("ascii").split())
-    assert said.startswith(f"usage: python -m mapping_lib.{name} [-h]")
-    assert all(word in said for word in COMMANDS[name])
-    assert ". " in said.partition("[-h]")[2], "what it does is not said"
+    usage = " ".join(done.stdout.decode("ascii").split())
+    assert usage.startswith(f"usage: python -m mapping_lib.{name} [-h]")
+    assert all(word in usage for word in COMMANDS[name])
+    assert ". " in usage.partition("[-h]")[2], "what it does is not said"
 
 
 @pytest.mark.parametrize("name", ["study", "tools.editions"])
@@ -156,7 +156,7 @@ def test_the_picture_s_command_says_how_it_is_called():
 def test_nothing_hangs_on_an_assert_or_a_docstring():
     sources = {path: path.read_text("utf-8") for path in (ROOT / "mapping_lib").rglob("*.py")}
     trees = {path: ast.walk(ast.parse(source)) for path, source in sources.items()}
-    found = [
+    places = [
         f"{path.name}:{node.lineno}"
         for path, nodes in trees.items()
         for node in nodes
@@ -164,7 +164,7 @@ def test_nothing_hangs_on_an_assert_or_a_docstring():
         or (isinstance(node, ast.Name) and node.id == "__doc__")
         or (isinstance(node, ast.Attribute) and node.attr == "__doc__")
     ]
-    assert found == []
+    assert places == []
 
 
 def test_a_learner_is_trained_and_examined_without_docstrings():

@@ -29,16 +29,16 @@ WITHOUT_EXAMPLES = {
 
 def public(module: ModuleType) -> dict[str, object]:
     """The public functions and classes that a module defines, and the public methods of its classes."""
-    found = {}
+    names = {}
     for name, value in vars(module).items():
         is_own = getattr(value, "__module__", None) == module.__name__
         value = inspect.unwrap(value) if callable(value) else value  # what a cache stands around
         if not name.startswith("_") and is_own and (inspect.isfunction(value) or inspect.isclass(value)):
-            found[name] = value
+            names[name] = value
             if inspect.isclass(value):
                 methods = {n: m for n, m in vars(value).items() if inspect.isfunction(m) or isinstance(m, staticmethod)}
-                found |= {f"{name}.{n}": m for n, m in methods.items() if not n.startswith("_")}
-    return found
+                names |= {f"{name}.{n}": m for n, m in methods.items() if not n.startswith("_")}
+    return names
 
 
 def has_words(value: object) -> bool:

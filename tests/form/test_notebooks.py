@@ -93,8 +93,8 @@ def nothing_of_this_machine(notebook: Notebook) -> Iterator[str]:
     """No address of an object and no absolute path, in sources or outputs."""
     for number, cell in enumerate(notebook.nb.cells, 1):
         for text in [cell.source, *printed(cell)]:
-            for found in [*ADDRESS.finditer(text), *MACHINE_PATH.finditer(text)]:
-                yield f"cell {number} holds {text[found.start() : found.end() + 30]!r}"
+            for place in [*ADDRESS.finditer(text), *MACHINE_PATH.finditer(text)]:
+                yield f"cell {number} holds {text[place.start() : place.end() + 30]!r}"
 
 
 def printed(cell: NotebookNode) -> Iterator[str]:

@@ -37,7 +37,7 @@ def chapters() -> str:
 
 def rows(text: str, first: str) -> list[list[str]]:
     """The cells of the rows of all tables whose header begins with ``first``, in order."""
-    found, inside = [], False
+    table, inside = [], False
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip()[1:-1].split("|")]
         if not line.startswith("|"):
@@ -45,8 +45,8 @@ def rows(text: str, first: str) -> list[list[str]]:
         elif cells[0] == first:
             inside = True
         elif inside and not set(line) <= set("|- "):
-            found.append(cells)
-    return found
+            table.append(cells)
+    return table
 
 
 def occurs(word: str, text: str) -> bool:
@@ -97,9 +97,9 @@ def claims_about_articles_name_them(text: str) -> Iterator[str]:
 
 def shown_is_shown(text: str) -> Iterator[str]:
     """Where a row says "Shown below" a cell is announced, and the other way round."""
-    said = {re.search(r"\d+$", row[0])[0] for row in rows(text, "no.") if "Shown below" in row[2]}
-    shown = {number for line in SHOWN.findall(text) for number in re.findall(r"\[(\d+)\]\(#c\1\)", line)}
-    yield from (f"claim {number} is only said, or only shown" for number in said ^ shown)
+    promised = {re.search(r"\d+$", row[0])[0] for row in rows(text, "no.") if "Shown below" in row[2]}
+    examples = {number for line in SHOWN.findall(text) for number in re.findall(r"\[(\d+)\]\(#c\1\)", line)}
+    yield from (f"claim {number} is only said, or only shown" for number in promised ^ examples)
 
 
 # --- Glossary ---
@@ -153,7 +153,7 @@ def words_of_the_articles(text: str) -> Iterator[str]:
     for chinese, articles, ours, _ in table:
         if not CHINESE.search(chinese) or not re.fullmatch(r"[1-5](?:(?:, |; | to )[1-5])*", articles):
             yield f"{chinese}, {articles}: no Chinese word, or no article"
-        if not (found := re.findall(r"\*\*(.+?)\*\*", ours)) or not set(found) <= names:
+        if not (words := re.findall(r"\*\*(.+?)\*\*", ours)) or not set(words) <= names:
             yield f"{chinese} leads to {ours}"
 
 

@@ -67,8 +67,8 @@ def test_the_query_has_the_size_asked_for(family):
 @every_kind
 def test_each_can_be_evaluated_on(family):
     learner = bayes_ridge(weight=1.0, intercept=1.0, noise=0.5)
-    found = evaluate_by_step(learner, {}, family, k_shot=4, steps=0, n_tasks=10, generator=seeded(0))
-    assert torch.isfinite(found.mean).all()
+    errors = evaluate_by_step(learner, {}, family, k_shot=4, steps=0, n_tasks=10, generator=seeded(0))
+    assert torch.isfinite(errors.mean).all()
 
 
 # Any number of shots ----------------------------------------------------------------------------------
@@ -84,9 +84,9 @@ def test_the_number_of_shots_is_uniform(at_least: int, k_shot: int):
 
 def test_varying_shots_are_those_of_the_family_itself():
     g, other = seeded(5), seeded(5)
-    found = VaryingShots(LINES).sample(3, 10, 4, generator=g)
+    tasks = VaryingShots(LINES).sample(3, 10, 4, generator=g)
     torch.randint(0, 11, (), generator=other)
-    assert same(found, LINES.sample(3, found.support.x.shape[1], 4, generator=other))
+    assert same(tasks, LINES.sample(3, tasks.support.x.shape[1], 4, generator=other))
 
 
 # A finite pool ----------------------------------------------------------------------------------------
@@ -184,15 +184,15 @@ def test_the_tasks_are_those_of_the_family(noise, missing: float):
     spoilt, plain = NoisyDescriptions(WAVES, **settings), NoisyDescriptions(WAVES)
     clear = WAVES.sample(4, 3, 5, generator=seeded(2))
     for call in range(2):
-        found, expected = (f.sample(4, 3, 5, generator=h) for f, h in ((spoilt, g), (plain, other)))
-        assert same(found._replace(description=expected.description), expected)
+        tasks, expected = (f.sample(4, 3, 5, generator=h) for f, h in ((spoilt, g), (plain, other)))
+        assert same(tasks._replace(description=expected.description), expected)
         assert call > 0 or same(expected, clear)
 
 
 @pytest.mark.parametrize(("noise", "each"), [(0.3, (0.3, 0.3)), ((0.5, 2.0), (0.5, 2.0)), ((0.0, 1.0), (0.0, 1.0))])
 def test_the_noise_of_a_description_has_its_standard_deviation(noise, each: tuple[float, float]):
-    found = NoisyDescriptions(WAVES, noise).sample(20_000, 0, 0, generator=seeded(0)).description
-    added = found - WAVES.sample(20_000, 0, 0, generator=seeded(0)).description
+    noisy = NoisyDescriptions(WAVES, noise).sample(20_000, 0, 0, generator=seeded(0)).description
+    added = noisy - WAVES.sample(20_000, 0, 0, generator=seeded(0)).description
     assert_close(added.std(0), torch.tensor(each), rtol=0.02, atol=1e-6)
     assert_close(added.mean(0), torch.zeros(2), rtol=0, atol=0.05)
     if 0 not in each:

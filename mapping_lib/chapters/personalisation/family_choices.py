@@ -43,9 +43,9 @@ class Choices:
         check_tensor("offers", self.offers)
         check_tensor("choices", self.choices)
         if self.choices.is_floating_point() or self.offers.shape[:2] != self.choices.shape or self.offers.ndim != 4:
-            shown = f"shape {tuple(self.choices.shape)} and dtype {self.choices.dtype}"
+            form = f"shape {tuple(self.choices.shape)} and dtype {self.choices.dtype}"
             raise ValueError(
-                f"choices has {shown}; allowed: one whole number a question, {tuple(self.offers.shape[:2])}"
+                f"choices has {form}; allowed: one whole number a question, {tuple(self.offers.shape[:2])}"
             )
 
     def of(self, members: Tensor) -> "Choices":

@@ -51,8 +51,8 @@ class Sensors:
         return torch.stack([self.resistance * normal[:, 0], 1 + self.slope * normal[:, 1], self.heating * heat], -1)
 
     @staticmethod
-    def correction(devices: Tensor, shown: Tensor = SHOWN) -> Tensor:
-        """What must be added to the temperature ``shown (place,)`` in °C by ``devices (n, 3)``: ``(n, place)``, in K.
+    def correction(devices: Tensor, reading: Tensor = SHOWN) -> Tensor:
+        """What must be added to the temperature ``reading (place,)`` in °C by ``devices (n, 3)``: ``(n, place)``, in K.
 
         The reading says 1/T_shown = 1/T0 + ln(R / R0) / B; the device's own R0', B' give the thermistor's
         temperature, and the self-heating comes off it.
@@ -60,10 +60,10 @@ class Sensors:
         >>> Sensors.correction(torch.tensor([[0.0, 1.0, 0.5]]), torch.tensor([25.0]))
         tensor([[-0.5000]])
         """
-        log_ratio = B * (1 / (shown.double() + KELVIN) - 1 / T0)
+        log_ratio = B * (1 / (reading.double() + KELVIN) - 1 / T0)
         log_r, b, heat = devices.double().unbind(-1)
         true = 1 / (1 / T0 + (log_ratio - log_r[:, None]) / (B * b[:, None]))
-        return (true - KELVIN - shown.double() - heat[:, None]).float()
+        return (true - KELVIN - reading.double() - heat[:, None]).float()
 
     def measured(self, n: int, *, generator: Generator) -> Curves:
         """Draw ``n`` devices, each compared with the noisy reference at all of `SHOWN`."""
@@ -71,12 +71,12 @@ class Sensors:
         values = clean + self.noise * torch.randn(clean.shape, generator=generator, dtype=torch.float32)
         return Curves(tuple(f"sensor {i + 1}" for i in range(n)), SHOWN, values, "correction (°C)", "shown (°C)")
 
-    def best_guess(self, shown: Tensor, values: Tensor, *, n: int = 20_000, generator: Generator) -> Tensor:
+    def best_guess(self, readings: Tensor, values: Tensor, *, n: int = 20_000, generator: Generator) -> Tensor:
         """The posterior mean of the correction at all of `SHOWN`: the best forecast there is, by simulation.
 
-        ``n`` devices are drawn from the true distribution and weighed by how well each explains the readings
-        ``values (task, example)`` at ``shown (task, example)``, by exp(-|misfit|² / (2 noise²)) (importance sampling,
-        Robert & Casella 2004, section 3.3). Gives ``(task, 25)``. Raises ValueError without noise.
+        ``n`` devices are drawn from the true distribution and weighed by how well each explains
+        ``values (task, example)`` at ``readings (task, example)``, by exp(-|misfit|² / (2 noise²)) (importance
+        sampling, Robert & Casella 2004, section 3.3). Gives ``(task, 25)``. Raises ValueError without noise.
 
         >>> nothing = torch.zeros(1, 0)
         >>> Sensors().best_guess(nothing, nothing, generator=torch.Generator().manual_seed(0))[0, 9].round(decimals=1)
@@ -84,8 +84,8 @@ class Sensors:
         """
         check_number("noise", self.noise, above=0)
         clean = self.correction(self.devices(n, generator=generator))
-        places = (shown[..., None] - SHOWN).abs().argmin(-1)
+        places = (readings[..., None] - SHOWN).abs().argmin(-1)
         # |misfit|² = |clean|² - 2 clean · values + ..., so that all tasks are two products of matrices
-        told = torch.nn.functional.one_hot(places, len(SHOWN)).float()
-        misfit = told.sum(-2) @ clean.square().T - 2 * (told * values[..., None]).sum(-2) @ clean.T
+        measured_at = torch.nn.functional.one_hot(places, len(SHOWN)).float()
+        misfit = measured_at.sum(-2) @ clean.square().T - 2 * (measured_at * values[..., None]).sum(-2) @ clean.T
         return (-misfit / (2 * self.noise**2)).softmax(-1) @ clean

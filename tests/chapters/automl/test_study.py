@@ -183,14 +183,14 @@ class Counter:
 def test_a_search_keeps_to_its_budget_and_says_what_it_spent(method: str, monkeypatch):
     counter = Counter(SMALL)
     monkeypatch.setattr(problems.Problem, "learner", lambda self, setting: counter(setting))
-    found = find(SMALL, method, 0)
-    looks = found.gradients - counter.spent
+    result = find(SMALL, method, 0)
+    looks = result.gradients - counter.spent
     assert looks > 0
     assert looks % SMALL.look_cost == 0  # nothing but looks at the validation tasks is left
-    assert SMALL.total - SMALL.outer_step_cost(found.setting) < found.gradients <= SMALL.total
-    assert sum(trial.gradients for trial in found.trials) <= SMALL.total // 2
-    assert all(trial.gradients <= SMALL.trial for trial in found.trials)
-    assert bool(found.trials) == (method not in ("default", "Meta-SGD"))
+    assert SMALL.total - SMALL.outer_step_cost(result.setting) < result.gradients <= SMALL.total
+    assert sum(trial.gradients for trial in result.trials) <= SMALL.total // 2
+    assert all(trial.gradients <= SMALL.trial for trial in result.trials)
+    assert bool(result.trials) == (method not in ("default", "Meta-SGD"))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -205,18 +205,18 @@ def test_the_same_seed_finds_the_same(method: str):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_winner_is_the_trial_with_the_lowest_validation_error(method: str):
-    found = find(SMALL, method, 3)
-    if not found.trials:
-        assert found.setting == SMALL.default._replace(learns_alpha=method == "Meta-SGD")
+    result = find(SMALL, method, 3)
+    if not result.trials:
+        assert result.setting == SMALL.default._replace(learns_alpha=method == "Meta-SGD")
         return
-    ended = [trial for trial in found.trials if not trial.stopped]
-    assert found.setting == min(ended, key=lambda trial: trial.valid).setting
-    assert all(trial.setting.learns_alpha == ("Meta-SGD" in method) for trial in found.trials)
+    ended = [trial for trial in result.trials if not trial.stopped]
+    assert result.setting == min(ended, key=lambda trial: trial.valid).setting
+    assert all(trial.setting.learns_alpha == ("Meta-SGD" in method) for trial in result.trials)
 
 
 def test_meta_sgd_gets_the_same_four_trials_as_maml():
     ours, theirs = (find(SMALL, method, 0) for method in ("Meta-SGD, four trials", "four trials"))
-    asked = [[trial.setting for trial in found.trials] for found in (ours, theirs)]
+    asked = [[trial.setting for trial in result.trials] for result in (ours, theirs)]
     assert asked[0] == [setting._replace(learns_alpha=True) for setting in asked[1]]
     assert [(s.alpha, s.beta) for s in asked[1]] == [
         pytest.approx((a * 0.01, b * 0.003)) for a, b in ((1, 1), (1, 3), (3, 1), (3, 3))
@@ -289,14 +289,14 @@ def test_the_price_of_an_outer_step(steps: int):
 
 @pytest.mark.parametrize("problem", [SMALL, SMALL_DIGITS], ids=["sines", "digits"])
 def test_what_a_search_found_can_be_stored_and_read(problem, tmp_path):
-    found = find(problem, "four trials", 0)
-    gone = found.trials[0]._replace(valid=math.inf, stopped=True)
-    found = found._replace(trials=(gone, *found.trials))
-    back = automl.from_params(automl.to_params(found, "0/"), "0/")
-    assert back.trials == found.trials
-    assert back._replace(theta={}, trials=()) == found._replace(theta={}, trials=())
+    result = find(problem, "four trials", 0)
+    gone = result.trials[0]._replace(valid=math.inf, stopped=True)
+    result = result._replace(trials=(gone, *result.trials))
+    back = automl.from_params(automl.to_params(result, "0/"), "0/")
+    assert back.trials == result.trials
+    assert back._replace(theta={}, trials=()) == result._replace(theta={}, trials=())
     for name, p in back.theta.items():
-        assert_close(p, found.theta[name], rtol=1e-3, atol=1e-4)
+        assert_close(p, result.theta[name], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,14 @@ def test_folds_hold_every_individual_out_once_and_differ_by_one_at_most():
 
 @pytest.mark.parametrize("data", curves.REPEAT)
 def test_nobody_who_is_judged_trains_for_the_own_part(data: str):
-    found = curves.study(data)
-    for part in range(found.n_parts):
-        out = {name for name, p in zip(found.curves.names, found.part.tolist(), strict=True) if p == part}
+    group = curves.study(data)
+    for part in range(group.n_parts):
+        out = {name for name, p in zip(group.curves.names, group.part.tolist(), strict=True) if p == part}
         inside = set(curves.training(data, part, "spread").curves.names)
         assert out & inside == set()
-        assert out | inside == set(found.curves.names)
-    assert (found.part[found.judged] >= 0).all()
-    assert len(set(found.curves.names)) == len(found.curves.names)
+        assert out | inside == set(group.curves.names)
+    assert (group.part[group.judged] >= 0).all()
+    assert len(set(group.curves.names)) == len(group.curves.names)
 
 
 def test_no_customer_trains_for_the_own_part():
@@ -158,20 +158,20 @@ def test_the_noise_and_the_spread_of_the_devices_are_as_said():
 def test_a_device_obeys_the_law_of_the_thermistor():
     """Forwards: at temperature T its resistance is R, from which the data sheet shows a temperature."""
     log_r, b, heat = 0.04, 1.03, 0.7
-    shown = []
+    readings = []
     for around in (-18.0, 20.0, 92.0):
         T = around + 273.15
         R = 10_000 * np.exp(log_r) * np.exp(3950 * b * (1 / T - 1 / 298.15))
-        shown.append(1 / (1 / 298.15 + np.log(R / 10_000) / 3950) - 273.15)
+        readings.append(1 / (1 / 298.15 + np.log(R / 10_000) / 3950) - 273.15)
     device = torch.tensor([[log_r, b, heat]])
-    corrected = torch.tensor(shown) + sensors.Sensors.correction(device, torch.tensor(shown))[0]
+    corrected = torch.tensor(readings) + sensors.Sensors.correction(device, torch.tensor(readings))[0]
     assert corrected.tolist() == pytest.approx([-18 - heat, 20 - heat, 92 - heat], abs=1e-3)
 
 
 def test_the_best_guess_is_the_posterior_mean_by_a_plain_loop():
     family, n = sensors.Sensors(), 500
-    shown, values = torch.tensor([[20.0, 35.0]]), torch.tensor([[0.4, 0.1]])
-    guess = family.best_guess(shown, values, n=n, generator=seeded(3))
+    readings, values = torch.tensor([[20.0, 35.0]]), torch.tensor([[0.4, 0.1]])
+    guess = family.best_guess(readings, values, n=n, generator=seeded(3))
     pool = sensors.Sensors.correction(family.devices(n, generator=seeded(3))).double().numpy()
     weights = []
     for curve in pool:

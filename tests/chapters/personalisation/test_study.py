@@ -42,13 +42,13 @@ def own_fit(x: np.ndarray, y: np.ndarray, penalty: list) -> np.ndarray:
 
 @pytest.mark.parametrize("data", curves.REPEAT)
 def test_mixed_effects_forecasts_by_the_theta_that_has_not_met_the_individual(data: str):
-    task, found = curves.judged(data, "spread", 2, generator=seeded(3)), curves.study(data)
-    said, theta = (
+    task, group = curves.judged(data, "spread", 2, generator=seeded(3)), curves.study(data)
+    forecast, theta = (
         curves.forecast("mixed effects", data, "spread", task),
         curves.theta_of("mixed effects", data, "spread"),
     )
     for row in (0, 7, 31):
-        part = int(found.part[int(task.description[row])])
+        part = int(group.part[int(task.description[row])])
         mean, factor, noise, center, scale = (
             theta[name][part].double().numpy() for name in ("mean", "factor", "log_noise", "center", "scale")
         )
@@ -57,18 +57,18 @@ def test_mixed_effects_forecasts_by_the_theta_that_has_not_met_the_individual(da
         V = np.linalg.inv(precision + X.T @ X / np.exp(2 * noise))
         w = V @ (precision @ mean + X.T @ ((y - center) / scale) / np.exp(2 * noise))
         wanted = center + scale * numpy_features(task.query.x[row, :, 0].numpy()) @ w
-        assert said[row, :, 0].numpy() == pytest.approx(wanted, rel=2e-3, abs=2e-3)
+        assert forecast[row, :, 0].numpy() == pytest.approx(wanted, rel=2e-3, abs=2e-3)
 
 
 def test_errors_are_means_over_observed_days_and_supports():
     task = curves.judged("chicks", "first", 2, generator=seeded(0))
     got = curves.errors("population", "chicks", "first", task)
-    found = curves.study("chicks")
-    numbers = found.judged.nonzero()[:, 0].tolist()
+    group = curves.study("chicks")
+    numbers = group.judged.nonzero()[:, 0].tolist()
     for place in (3, 14, 48):
         i = numbers[place]
-        mean = np.nanmean(found.curves.values[found.part != found.part[i]].numpy(), 0)
-        missed = (found.curves.values[i].numpy() - mean)[2:] ** 2
+        mean = np.nanmean(group.curves.values[group.part != group.part[i]].numpy(), 0)
+        missed = (group.curves.values[i].numpy() - mean)[2:] ** 2
         assert float(got[place]) == pytest.approx(np.nanmean(missed), rel=1e-4)
     repeated = curves.judged("chicks", "spread", 2, generator=seeded(0))
     assert len(repeated.support.x) == 10 * 49

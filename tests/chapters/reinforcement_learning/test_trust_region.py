@@ -60,11 +60,11 @@ def said_by(start: dict, tasks, alpha: float = 0.1):
     x, alive = judged.seen.flatten(1, 2), judged.alive.flatten(1)
 
     def say(theta: dict) -> torch.Tensor:
-        told = []
+        answers = []
         for i in range(3):
             loss = lambda p, i=i: surrogate_with_score(MODEL.predict(p, before.x[i]), before.y[i])  # noqa: E731
-            told.append(MODEL.predict(inner_step(theta, grad(loss)(theta), alpha), x[i]))
-        return torch.stack(told)
+            answers.append(MODEL.predict(inner_step(theta, grad(loss)(theta), alpha), x[i]))
+        return torch.stack(answers)
 
     return say, experience(judged), alive
 
@@ -94,11 +94,11 @@ def test_the_product_is_that_of_the_written_out_jacobian():
 def test_the_metric_is_the_hessian_of_the_mean_divergence():
     start = theta()
     say, _, alive = said_by(start, drawn_tasks())
-    told = lambda vector: say(as_params(vector, MODEL.shapes))  # noqa: E731
+    answers = lambda vector: say(as_params(vector, MODEL.shapes))  # noqa: E731
     here = flat(start)
-    old = told(here).detach()
-    explicit = hessian(lambda vector: mean_divergence(old, told(vector), alive))(here)
-    product = gauss_newton(told, here, _fisher(old, alive))
+    old = answers(here).detach()
+    explicit = hessian(lambda vector: mean_divergence(old, answers(vector), alive))(here)
+    product = gauss_newton(answers, here, _fisher(old, alive))
     v = torch.randn(len(here), generator=seeded(2), dtype=torch.float64)
     assert product(v).numpy() == pytest.approx((explicit @ v).numpy(), rel=1e-6, abs=1e-10)
 
@@ -123,9 +123,9 @@ def test_a_small_step_is_the_inverse_metric_times_the_meta_gradient(monkeypatch:
     _, direction = trust_region_maml(POLICY, SHORT, limit=1e-6).meta_grad(start, tasks)
     _, slope = policy_maml(POLICY, SHORT).meta_grad(start, tasks)
     say, _, alive = said_by(start, tasks)
-    told = lambda vector: say(as_params(vector, MODEL.shapes))  # noqa: E731
+    answers = lambda vector: say(as_params(vector, MODEL.shapes))  # noqa: E731
     here = flat(start)
-    jacobian, weight = jacrev(told)(here), _fisher(told(here), alive)
+    jacobian, weight = jacrev(answers)(here), _fisher(answers(here), alive)
     metric = torch.einsum("tsoi,tso,tsoj->ij", jacobian, weight, jacobian)
     exact = torch.linalg.solve(metric + trust_region.DAMPING * torch.eye(len(here)), flat(slope))
     d = flat(direction)
@@ -162,8 +162,8 @@ def test_a_wrong_alpha_is_refused():
 def test_a_few_steps_of_it_improve_the_return_after_an_update():
     family, asked = Navigation(horizon=20), {"tasks_per_step": 8, "k_shot": 8, "n_query": 8}
     learner = trust_region_maml(POLICY, family, limit=0.05)
-    told = {"beta": 1, "outer_steps": 12, "optimiser": "sgd", "generator": seeded(), "theta": theta(torch.float32)}
-    *_, last = meta_train(learner, family, **asked, **told)
+    outer = {"beta": 1, "outer_steps": 12, "optimiser": "sgd", "generator": seeded(), "theta": theta(torch.float32)}
+    *_, last = meta_train(learner, family, **asked, **outer)
     others = family.sample(40, 8, 8, generator=seeded(7))
     before, after = (float(learner.meta_grad(t, others)[0]) for t in (theta(torch.float32), last.theta))
     assert after < 0.9 * before
