@@ -61,10 +61,16 @@ def backward(params: list[Tensor], hidden: list[Tensor], delta: Tensor) -> list[
     return deltas[::-1]
 
 
-def loss_gradient(params: list[Tensor], batch: Batch) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Gradient of each task's mean squared error, with the activations and deltas it was made of."""
+def loss_gradient(
+    params: list[Tensor], batch: Batch, weight: Tensor | None = None
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Gradient of each task's mean squared error, with the activations and deltas it was made of.
+
+    With ``weight (task, example)`` squared errors are summed with these weights instead.
+    """
     hidden = forward(params, batch.x)
-    deltas = backward(params, hidden, _mse_slope(hidden[-1] - batch.y))
+    missed = hidden[-1] - batch.y
+    deltas = backward(params, hidden, _mse_slope(missed) if weight is None else 2 * weight[..., None] * missed)
     return _outer_products(hidden, deltas), hidden, deltas
 
 
@@ -102,7 +108,7 @@ def adapt(params: list[Tensor], alpha: list[Tensor], support: Batch, steps: int)
     The result has a task dimension if the start has one, or a step was taken.
     """
     for _ in range(steps if support.x.shape[1] else 0):
-        params = _step(params, alpha, loss_gradient(params, support)[0])
+        params = step(params, alpha, loss_gradient(params, support)[0])
     return params
 
 
@@ -139,7 +145,7 @@ def meta_gradient(
         for _ in range(steps if support.x.shape[1] else 0):
             gradient, hidden, deltas = loss_gradient(phi, support)
             trace.append((phi, hidden, deltas, gradient))
-            phi = _step(phi, alpha, gradient)
+            phi = step(phi, alpha, gradient)
         v, hidden, _ = loss_gradient(phi, query)
         loss = (hidden[-1] - query.y).square().mean()
         d_alpha = [torch.zeros_like(p) for p in params] if alpha_too else None
@@ -151,7 +157,7 @@ def meta_gradient(
                 v = [u.sum(0) if h.dim() < u.dim() else u for u, h in zip(v, product, strict=True)]
                 v = [u - h for u, h in zip(v, product, strict=True)]
         v = [u.sum(0) if u.dim() > p.dim() else u for u, p in zip(v, params, strict=True)]
-    n_tasks = len(query.x)  # made out here, the results are ordinary tensors again, fit for autograd
+    n_tasks = query.x.shape[0]  # made out here, the results are ordinary tensors again, fit for autograd
     return MetaGradient(loss.clone(), [u / n_tasks for u in v], d_alpha and [d / n_tasks for d in d_alpha])
 
 
@@ -172,5 +178,6 @@ def _outer_products(inputs: list[Tensor], deltas: list[Tensor]) -> list[Tensor]:
     ]
 
 
-def _step(params: list[Tensor], alpha: list[Tensor], gradient: list[Tensor]) -> list[Tensor]:
+def step(params: list[Tensor], alpha: list[Tensor], gradient: list[Tensor]) -> list[Tensor]:
+    """One inner step, params - alpha * gradient, whether or not the parameters have a task dimension."""
     return [torch.addcmul(p, a, g, value=-1) for p, a, g in zip(params, alpha, gradient, strict=True)]

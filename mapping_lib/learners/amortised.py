@@ -92,7 +92,7 @@ def _writing_learner(network: nn.Module, loss: Loss, writer: nn.Module, read: Ca
         return {name: theta[BASE + name] + part for name, part in as_params(numbers, model.shapes).items()}
 
     def fine_tune(phi: Params, support: Batch, steps: int = default) -> Params:
-        if len(support.x) == 0:
+        if support.x.shape[0] == 0:
             return phi
         return descend(phi, support_objective(model.predict, loss, support), alpha=alpha, steps=steps)
 

@@ -179,7 +179,7 @@ def _gradient_learner(rule: _Rule, split, *, alpha_too: bool = False, shapes=Non
         params, alpha = split(theta)
         if not callable(support):
             rule.check("support", support, dtype, ndim=2)
-            if len(support.x) == 0:  # no evidence: stay where you are
+            if support.x.shape[0] == 0:  # no evidence: stay where you are
                 return dict(params)
         objective = support_objective(model.predict, loss, support)
         return inner_loop.adapt(params, objective, alpha=alpha, steps=steps, first_order=rule.first_order)
@@ -206,7 +206,7 @@ def _gradient_learner(rule: _Rule, split, *, alpha_too: bool = False, shapes=Non
 
 def _general_path(rule: _Rule, params: Params, alpha: StepSize, support: Batch, steps: int) -> Params:
     def one_task(params: Params, support: Batch) -> Params:
-        if len(support.x) == 0:
+        if support.x.shape[0] == 0:
             return {name: p.expand(steps + 1, *p.shape) for name, p in params.items()}
         objective = support_objective(rule.model.predict, rule.loss, support)
         return inner_loop.adapt_path(params, objective, alpha=alpha, steps=steps)

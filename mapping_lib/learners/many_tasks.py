@@ -139,7 +139,7 @@ def learner_by_steps(
     default = steps
 
     def path(theta: Params, support: Batch, steps: int) -> list[Params]:
-        if len(support.x) == 0:  # no evidence: stay where you are
+        if support.x.shape[0] == 0:  # no evidence: stay where you are
             return iterates(theta, support, 0) * (steps + 1)
         return iterates(theta, support, steps)
 
