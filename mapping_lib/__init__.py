@@ -22,14 +22,15 @@ Around it stand rooms. The core imports none of them, and each may import the co
     doctor/    -                             is it really MAML? Experiments on a learner
     worlds/    -                             families and data that two pages or more draw from
     study/     worlds                        how a theta or a table is made, stored, read and judged
-    page/      doctor, worlds, study         style and plots, panels, progress, the checking of exercises
+    page/      doctor, worlds, study         style and plots, explorers and their front end, progress, exercises
     chapters/  doctor, worlds, study, page   a wing for each chapter: all that only it uses; never another wing
     tools/     -                             recording, editions: they import console.py alone
 
 A wing is named as its notebook (`chapters/language` for `04c_language.ipynb`). Its files have the same names in every
 wing, as far as it needs them: `family` (its tasks), `methods` (its learners and baselines), `study` (how its theta and
 tables are made), `figures`, `explorer` and `exercises`, each whole or in parts (`family_growth`); what it stores lies
-in `data/`, `tables/` and `weights/`. `tests/` has the same rooms and wings. `tests/form/test_floors.py` proves it.
+in `data/`, `tables/`, `weights/` and `programs/` (what explorers compute, traced for the page). `tests/` has the same
+rooms and wings. `tests/form/test_floors.py` proves it.
 
 Importing this package loads nothing heavy; each module imports what it needs.
 """

@@ -1,9 +1,7 @@
-"""The library as a house: its modules, the floors and rooms that they stand in, what each imports, its explorers."""
+"""The library as a house: its modules, the floors and rooms that they stand in, what each imports."""
 
 import ast
-import importlib
 from pathlib import Path
-from types import ModuleType
 
 import mapping_lib
 
@@ -90,20 +88,5 @@ def wing(module: str) -> str:
 
 
 def kind(module: str) -> str:
-    """What a file of a wing is: ``explorer`` for ``mapping_lib.chapters.language.explorer_canvas``; "" elsewhere."""
+    """What a file of a wing is: ``explorer`` for ``mapping_lib.chapters.maml_code.explorer_own``; "" elsewhere."""
     return module.split(".")[3].partition("_")[0] if wing(module) and module.count(".") > 2 else ""
-
-
-EXPLORERS = [name for name, path in MODULES.items() if "\ndef explorer(" in path.read_text(encoding="utf-8")]
-"""The modules that make a panel."""
-
-
-def short(explorer: str) -> str:
-    """What tells an explorer from the others, for the names of tests."""
-    return explorer.removeprefix("mapping_lib.").replace("chapters.", "").replace(".explorer", "")
-
-
-def part_of(explorer: str, part: str) -> ModuleType:
-    """The module that computes ("compute") or draws ("canvas") an explorer: its own, unless it has one beside it."""
-    beside = f"{explorer}_{part}"
-    return importlib.import_module(beside if beside in MODULES else explorer)

@@ -5,19 +5,18 @@ changed. It is no test: `test_globals` runs it twice and compares.
 """
 
 import hashlib
-import importlib
 import json
 import random
 import sys
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import torch
-from house import EXPLORERS, short
 
+from mapping_lib.page.explorer import explorers
 from mapping_lib.study import read_table
 
 
@@ -42,16 +41,11 @@ def digest(value: Any) -> str:
     return hashlib.sha256(b"|".join(held(value))).hexdigest()[:12]
 
 
-def explorers(panels: bool) -> Iterator[tuple[str, Any]]:
-    """The frames of every explorer: where it begins, and at every preset; if it is to show its ``panels``, from these.
-
-    A panel draws, which takes as long as all its frames.
-    """
-    for name in EXPLORERS:
-        module = importlib.import_module(name)
-        start = module.explorer().state if panels else module.State()
-        states = [start, *(replace(start, **preset) for preset in module.PRESETS.values())]
-        yield short(name), [importlib.import_module(type(start).__module__).compute(state) for state in states]
+def frames() -> Iterator[tuple[str, Any]]:
+    """The frames of every explorer: where it begins, and at every preset."""
+    for explorer in explorers():
+        states = [explorer.State(), *(explorer.State(**preset) for preset in explorer.presets.values())]
+        yield explorer.name, [explorer.compute(state) | explorer.compute_later(state) for state in states]
 
 
 def families() -> Iterator[tuple[str, Any]]:
@@ -101,7 +95,7 @@ def main(dtype: str) -> None:
     torch.set_default_dtype(getattr(torch, dtype))
     mpl.rcParams["font.size"] = 7  # a reader's own
     before = shared()
-    given = {f"explorer {name}": digest(frames) for name, frames in explorers(panels=dtype == "float64")}
+    given = {f"explorer {name}": digest(given) for name, given in frames()}
     given |= {f"family {name}": digest(tasks) for name, tasks in families()}
     given["a table"] = digest(read_table("chicks"))
     after = shared()

@@ -1,1 +1,6 @@
-"""What a page needs: its style and plots, panels, progress, and the checking of exercises."""
+"""What a page needs: style and plots, explorers, progress, and the checking of exercises.
+
+An explorer (`explorer`) has a State (`fields`), a program (`program`, `tracing`, `runs`), marks (`marks`) and a
+sentence (`sentence`); `front/` is the one front end that computes, draws and moves all of them, in JupyterLab or on any
+page.
+"""

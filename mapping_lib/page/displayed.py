@@ -1,6 +1,22 @@
 """How a widget of a page is displayed, and what of it readers without a kernel see."""
 
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from mapping_lib.page import front
+
+PRESS = "<p>Press <b>Shift+Enter</b> here in JupyterLab, and this explorer comes alive.</p>"
+"""What readers without a kernel read below the picture, which `mapping_lib.tools.recording` puts before it."""
+
+PAGES = "MAPPING_PAGES"
+"""The variable of the environment that names a folder: explorers leave their pages there, for pictures of them."""
+
+COMPUTED = ("first", "constants")
+"""Of a specification, what holds no rules but numbers: their last digits differ from machine to machine."""
 
 
 class Displayed:
@@ -15,3 +31,25 @@ class Displayed:
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
         return {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": view}
+
+
+def pictured(bundle: Mapping[str, Any], explorer: Any, state: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    """A panel's output and its metadata, with a line of HTML for readers without a kernel and their picture's name.
+
+    Where the environ names a folder, by `PAGES`, the panel's page is left there.
+    """
+    name = picture_name(explorer.specification(**state)[0])
+    if folder := os.environ.get(PAGES):
+        Path(folder, f"{name}.html").write_text(explorer.page("light", **state), encoding="utf-8")
+    return {**bundle, "text/html": PRESS}, {"text/html": {"picture": name}}
+
+
+def picture_name(specification: Mapping[str, Any]) -> str:
+    """A hash of what a picture depends on: rules, programs and state of an explorer, and the front end.
+
+    >>> a, b = ({"state": {"steps": steps}, "constants": []} for steps in (1, 2))
+    >>> picture_name(a) == picture_name(a | {"constants": [1.0]}), picture_name(a) == picture_name(b)
+    (True, False)
+    """
+    rules = {key: value for key, value in specification.items() if key not in COMPUTED}
+    return hashlib.sha256(json.dumps([rules, front.module(), front.style()]).encode()).hexdigest()[:16]

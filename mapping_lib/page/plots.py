@@ -5,10 +5,7 @@ readers can tell apart.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from threading import RLock
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -72,8 +69,6 @@ WHOLE_STYLE = {name: value for name, value in mpl.rcParamsDefault.items() if not
 WHOLE_STYLE |= STYLE
 """Every setting of a picture, so that nothing is left to a style, a TeX or a font of the reader's own."""
 
-_STYLE_LOCK = RLock()
-
 
 def use_style() -> None:
     """Make every later figure look like the suite's: large type, light grid, colour-blind-safe colours.
@@ -81,23 +76,6 @@ def use_style() -> None:
     It writes matplotlib's ``rcParams``, all that say how a picture looks: a style chosen before is gone.
     """
     mpl.rcParams.update(WHOLE_STYLE)
-
-
-@contextmanager
-def suite_style(**also: Any) -> Iterator[None]:
-    """Draw in the suite's style, and ``also`` with these settings (``axes_titlesize=14``), whatever the reader's is.
-
-    Until it ends, it writes those of matplotlib's ``rcParams`` that differ: none, after `use_style`. One thread at
-    a time: two that put back what each found would leave the suite's style behind.
-    """
-    wanted = WHOLE_STYLE | {name.replace("_", ".", 1): value for name, value in also.items()}
-    with _STYLE_LOCK:
-        changed = {name: mpl.rcParams[name] for name, value in wanted.items() if mpl.rcParams[name] != value}
-        mpl.rcParams.update({name: wanted[name] for name in changed})
-        try:
-            yield
-        finally:
-            mpl.rcParams.update(changed)
 
 
 def plot_truth(ax: Axes, x: Tensor, y: Tensor, label: str = "truth") -> Axes:

@@ -4,8 +4,9 @@
     python -m mapping_lib.tools.editions student             # one of them
     python -m mapping_lib.tools.editions student --to DIR    # elsewhere; the folder must be new or empty
 
-The student's has no teacher's notes, no solutions and no outputs: predictions are made before results are seen. The
-teacher's has the notes open and the exercises solved. Run it from the project's root.
+The student's has no teacher's notes, no solutions and no outputs, but for pictures of explorers as they open:
+predictions are made before results are seen. The teacher's has the notes open and the exercises solved. Run it from the
+project's root.
 """
 
 import re
@@ -18,6 +19,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from mapping_lib.console import command, refuse_unknown
+from mapping_lib.tools.pictures import image
 from mapping_lib.tools.recording import NotebookError, read, serialised
 
 SOLUTION = re.compile(r"<details>\s*<summary>Solution</summary>(.*?)</details>\s*", re.DOTALL)
@@ -26,7 +28,7 @@ FOLDED, OPEN = "<details><summary>For the teacher</summary>", "<details open><su
 
 
 def student(nb: NotebookNode) -> NotebookNode:
-    """The notebook without teacher's notes, solutions and outputs; exercises are open.
+    """The notebook without teacher's notes, solutions and outputs, but with pictures of explorers; exercises are open.
 
     >>> from nbformat.v4 import new_markdown_cell, new_notebook
     >>> note = new_markdown_cell("Ask them.", metadata={"tags": ["teacher"]})
@@ -38,7 +40,7 @@ def student(nb: NotebookNode) -> NotebookNode:
     cells = [cell for cell in nb.cells if "teacher" not in _tags(cell)]
     for cell in cells:
         if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
+            cell.outputs, cell.execution_count = list(map(_unnumbered, filter(image, cell.outputs))), None
         else:
             cell.source = SOLUTION.sub("", cell.source).strip()
     nb.cells = [cell for cell in cells if cell.source]
@@ -153,6 +155,11 @@ def check_free(to: Path) -> None:
 
 def _copy(nb: NotebookNode) -> NotebookNode:
     return nbformat.reads(nbformat.writes(nb), nbformat.NO_CONVERT)
+
+
+def _unnumbered(output: NotebookNode) -> NotebookNode:
+    """The output of a cell that is yet to be run."""
+    return NotebookNode(output, execution_count=None) if "execution_count" in output else output
 
 
 def _tags(cell: NotebookNode) -> list[str]:

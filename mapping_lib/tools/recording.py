@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nbformat
 from jupyter_client import AsyncKernelManager
@@ -23,6 +24,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from mapping_lib.console import command
+from mapping_lib.tools import pictures
 
 FEW, MANY = 5, 22
 """Lines of a slide after which a picture goes to the next, and that a text may fill: some 30 fit, code may follow."""
@@ -63,22 +65,33 @@ def read(path: Path) -> NotebookNode:
 
 
 def record(path: Path, out: Path | None = None, *, timeout: int = 120) -> None:
-    """Execute the notebook at ``path``, then write it to ``out`` (default: in place) if no cell failed."""
+    """Execute the notebook at ``path``, then write it to ``out`` (default: in place) if no cell failed.
+
+    Explorers get a picture for readers without a kernel; where one cannot be taken, a line is printed.
+    """
     nb = read(path)
-    asyncio.run(execute(nb, path, timeout=timeout))
+    with TemporaryDirectory() as pages:
+        asyncio.run(execute(nb, path, timeout=timeout, pages=pages))
+        try:
+            missing = pictures.illustrate(nb, read(path), Path(pages))
+        except Exception as error:  # the page's own, or one of the many that a browser has
+            raise RecordingError(f"{path}, a picture of an explorer: {type(error).__name__}: {error}") from None
+    if missing:
+        print(f"{path}: no Chromium here, {missing} of its explorers could get no new picture")
     (out or path).write_text(serialised(tidy(nb)), encoding="utf-8", newline="\n")
 
 
-async def execute(nb: NotebookNode, path: Path, *, timeout: int) -> None:
+async def execute(nb: NotebookNode, path: Path, *, timeout: int, pages: str) -> None:
     """Run the cells of ``nb``, in place, in a fresh kernel of this very Python, in the folder of ``path``.
 
     ``timeout`` is in seconds, for each cell. The kernel has this process's environ, and one thread: a sum taken in
-    another order has other last digits.
+    another order has other last digits. Explorers leave their pages in the folder ``pages``.
     """
     kernel = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
     options = {"timeout": timeout, "record_timing": False, "extra_arguments": ["--log-level=ERROR"]}
+    own = {"OMP_NUM_THREADS": "1", pictures.PAGES: pages}
     client = NotebookClient(nb, km=kernel, resources={"metadata": {"path": str(path.parent)}}, **options)
-    async with client.async_setup_kernel(cleanup_kc=True, env=os.environ | {"OMP_NUM_THREADS": "1"}):
+    async with client.async_setup_kernel(cleanup_kc=True, env=os.environ | own):
         for index, cell in enumerate(nb.cells):
             try:
                 await client.async_execute_cell(cell, index)
@@ -139,7 +152,12 @@ def slide_type(cell: NotebookNode, before: NotebookNode | None = None, filled: i
 
 def shows_picture(cell: NotebookNode) -> bool:
     """Whether a picture is among the outputs of a cell."""
-    return any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+    return any(map(has_picture, cell.get("outputs", [])))
+
+
+def has_picture(output: NotebookNode) -> bool:
+    """Whether an output holds a picture: a figure, or an explorer's."""
+    return "image/png" in output.get("data", {}) or bool(pictures.image(output))
 
 
 def lines(cell: NotebookNode) -> int:
@@ -211,6 +229,8 @@ def cell_faults(cell: NotebookNode) -> Iterator[str]:
         yield "a stored error"
     if any(WIDGET_VIEW in output.get("data", {}) for output in outputs):
         yield "a widget view"
+    if any(pictures.is_explorer(output) and not has_picture(output) for output in outputs):
+        yield "an explorer without a picture"
 
 
 def other_copy(root: Path) -> str:

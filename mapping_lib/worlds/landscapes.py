@@ -19,18 +19,25 @@ from mapping_lib.task import Params
 class Landscape(NamedTuple):
     """Several tasks, each with a loss over the same plane of parameters.
 
-    ``loss(points)`` maps ``(..., task, 2)``, a point for each task, to their losses ``(..., task)``.
-    ``minima (task, 2)`` are the tasks' best points. ``limits`` are the (low, high) of the two parameters
-    worth looking at, ``names`` what they are.
+    ``loss(points)`` maps ``(..., task, 2)``, a point for each task, to their losses ``(..., task)``, ``derivatives`` to
+    gradients ``(..., task, 2)`` and Hessians ``(..., task, 2, 2)``, in closed form, so that a page may compute them.
+    ``minima (task, 2)`` are the tasks' best points. ``limits`` are the (low, high) of the two parameters worth
+    looking at, ``names`` what they are.
     """
 
     loss: Callable[[Tensor], Tensor]
+    derivatives: Callable[[Tensor], tuple[Tensor, Tensor]]
     minima: Tensor
     limits: tuple[tuple[float, float], tuple[float, float]]
     names: tuple[str, str]
 
 
-def bowls() -> Landscape:
+BOWLS = torch.tensor([[-2.2, -1.6], [-2.4, 1.8], [2.4, 1.9], [1.8, -2.2]], dtype=torch.float32)
+SINES = torch.tensor([[2.0, 0.4], [0.6, 1.2], [1.4, 2.2], [0.8, 3.0]], dtype=torch.float32)
+"""The tasks' best points."""
+
+
+def bowls(minima: Tensor = BOWLS) -> Landscape:
     """Four quadratic tasks, 1/2 (theta - c)' A (theta - c): one steep, three flatter, each with its own axes.
 
     The largest curvature is 4, so that inner steps are stable below alpha = 0.5.
@@ -39,7 +46,6 @@ def bowls() -> Landscape:
     >>> landscape.loss(landscape.minima)
     tensor([0., 0., 0., 0.])
     """
-    minima = torch.tensor([[-2.2, -1.6], [-2.4, 1.8], [2.4, 1.9], [1.8, -2.2]], dtype=torch.float32)
     a, b, c = torch.tensor(
         [_curvature(4.0, 2.0, 0.3), _curvature(1.2, 0.5, 1.1), _curvature(0.5, 0.25, -0.5), _curvature(0.8, 0.3, 2.0)],
         dtype=torch.float32,
@@ -49,10 +55,18 @@ def bowls() -> Landscape:
         x, y = (points - minima).unbind(-1)
         return x * (0.5 * a * x + b * y) + 0.5 * c * y * y
 
-    return Landscape(loss, minima, ((-4.0, 4.0), (-4.0, 4.0)), ("θ₁", "θ₂"))
+    matrices = torch.stack([torch.stack([a, b], -1), torch.stack([b, c], -1)], -1)
+
+    blocks = torch.block_diag(*matrices)  # all tasks in one product: many points take a tenth of the time
+
+    def derivatives(points: Tensor) -> tuple[Tensor, Tensor]:
+        gradient = (points - minima).flatten(-2) @ blocks.to(points)
+        return gradient.unflatten(-1, (-1, 2)), matrices.to(points).expand(*points.shape, 2)
+
+    return Landscape(loss, derivatives, minima, ((-4.0, 4.0), (-4.0, 4.0)), ("θ₁", "θ₂"))
 
 
-def sines() -> Landscape:
+def sines(minima: Tensor = SINES) -> Landscape:
     """Four sine waves a sin(x - b), learned by their amplitude a and phase b: smooth, but no longer a bowl.
 
     The loss is the mean squared error over x uniform on [-5, 5], in closed form: it is quadratic in
@@ -62,7 +76,6 @@ def sines() -> Landscape:
     >>> landscape.loss(landscape.minima).abs().max() < 1e-9
     tensor(True)
     """
-    minima = torch.tensor([[2.0, 0.4], [0.6, 1.2], [1.4, 2.2], [0.8, 3.0]], dtype=torch.float32)
     sin_size, cos_size = (math.sqrt(0.5 + sign * math.sin(10) / 20) for sign in (-1, 1))  # root mean squares
 
     def weights(points: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,7 +88,23 @@ def sines() -> Landscape:
         of_sin, of_cos = weights(points)
         return (of_sin - best[0]).square() + (of_cos - best[1]).square()
 
-    return Landscape(loss, minima, ((-0.5, 3.0), (-0.5, 4.0)), ("amplitude", "phase"))
+    def derivatives(points: Tensor) -> tuple[Tensor, Tensor]:
+        a, phase = points.unbind(-1)
+        sin, cos = phase.sin(), phase.cos()
+        p, q, dp, dq = (
+            sin_size * cos,
+            cos_size * sin,
+            -sin_size * sin,
+            cos_size * cos,
+        )  # of amplitude 1, and by the phase
+        u, v = a * p - best[0], a * q - best[1]  # too much of each weight
+        turned = dp * u + dq * v
+        mixed = turned + a * (p * dp + q * dq)
+        steep = a * (a * (dp * dp + dq * dq) - p * u - q * v)
+        rows = [torch.stack([p * p + q * q, mixed], -1), torch.stack([mixed, steep], -1)]
+        return 2 * torch.stack([p * u + q * v, a * turned], -1), 2 * torch.stack(rows, -1)
+
+    return Landscape(loss, derivatives, minima, ((-0.5, 3.0), (-0.5, 4.0)), ("amplitude", "phase"))
 
 
 def adapted(landscape: Landscape, theta: Tensor, *, alpha: float, steps: int, first_order: bool = False) -> Tensor:
@@ -167,8 +196,21 @@ def curvatures(landscape: Landscape, theta: Tensor) -> Tensor:
     >>> curvatures(bowls(), torch.zeros(2)).shape
     torch.Size([4, 2, 2])
     """
-    everywhere = torch.func.jacrev(torch.func.jacrev(lambda t: landscape.loss(t.expand(landscape.minima.shape))))
-    return everywhere(theta)
+    return landscape.derivatives(theta.expand(landscape.minima.shape))[1]
+
+
+def rings(landscape: Landscape, level: float = 0.1, corners: int = 60) -> Tensor:
+    """Around each task's best point, where its loss is ``level``, ``(task, corner, 2)``: a steep task has a small ring.
+
+    >>> rings(bowls()).shape
+    torch.Size([4, 60, 2])
+    """
+    angle = torch.linspace(0, 2 * math.pi, corners, dtype=torch.float32)
+    ways = torch.stack([angle.cos(), angle.sin()], dim=-1)[:, None]
+    reach = torch.full((corners, len(landscape.minima), 1), level, dtype=torch.float32)
+    for _ in range(30):  # were the loss quadratic, once would be enough
+        reach = reach * (level / landscape.loss(landscape.minima + reach * ways)[..., None]).sqrt()
+    return (landscape.minima + reach * ways).transpose(0, 1)
 
 
 def _curvature(first: float, second: float, angle: float) -> tuple[float, float, float]:

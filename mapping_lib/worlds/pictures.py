@@ -3,13 +3,23 @@
 An image is ``(1, 28, 28)``, float32 from 0 (paper) to 1 (ink); the longest side of its ink is 20 pixels.
 """
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
+from PIL import Image, ImageDraw
 from torch import Generator, Tensor
 
 from mapping_lib.checks import check_tensor
 
 SIDE, INK = 28, 20
 """The side of an image, and the longest side of the ink in it, in pixels."""
+
+PEN = 2.4
+"""The width of a stroke of a drawing in its image, in pixels: like the stem of a letter in a face of normal weight."""
+
+FINE = 8
+"""A drawing is painted this many times as large as its image, and then made smaller."""
 
 
 def standardised(picture: Tensor) -> Tensor:
@@ -69,3 +79,35 @@ def centred(ink: Tensor) -> Tensor:
     top, left = ((SIDE - side) // 2 for side in check_tensor("ink", ink).shape)
     image[0, top : top + ink.shape[0], left : left + ink.shape[1]] = ink
     return image
+
+
+def drawn(strokes: Sequence[Sequence[Sequence[float]]]) -> Tensor:
+    """A drawing as an image like a glyph's, ``(1, 28, 28)``; ``strokes`` are lists of points (x, y), y down.
+
+    The strokes are stretched before the pen is put to them: a small drawing has no thicker lines than a large one.
+    Raises ValueError where there is no point.
+
+    >>> image = drawn([[(0.4, 0.2), (0.4, 0.6)]])
+    >>> image.shape, [int(end) for end in image[0, :, 14].nonzero()[:, 0].aminmax()]
+    (torch.Size([1, 28, 28]), [4, 23])
+    """
+    points = [point for stroke in strokes for point in stroke]
+    if not points:
+        raise ValueError("strokes hold no point; allowed: at least one")
+    across, down = zip(*points, strict=True)
+    left, top = min(across), min(down)
+    extent = max(max(across) - left, max(down) - top)
+    scale, margin = (FINE * (INK - PEN) / extent if extent else 0.0), FINE * PEN
+    side = round(FINE * INK + 2 * margin)
+    picture = Image.new("L", (side, side))
+    for stroke in strokes:
+        _paint(ImageDraw.Draw(picture), [(margin + scale * (x - left), margin + scale * (y - top)) for x, y in stroke])
+    return standardised(torch.from_numpy(np.array(picture)).float() / 255)
+
+
+def _paint(pen: ImageDraw.ImageDraw, points: list[tuple[float, float]]) -> None:
+    """One stroke with round ends and corners."""
+    pen.line(points, fill=255, width=round(FINE * PEN))
+    radius = FINE * PEN / 2
+    for x, y in points:
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)

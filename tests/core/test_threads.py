@@ -6,15 +6,12 @@ In JupyterLab a slider's callback runs in a thread beside a running cell.
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from multiprocessing import get_context
 from typing import Any
 
 import pytest
 import torch
-from house import EXPLORERS, short
 from learners_table import LEARNERS, theta_of
 from oracles import same, seeded
 from stability import forget
@@ -22,6 +19,7 @@ from torch import nn
 from worker import meta_loss
 
 from mapping_lib.networks import functional, mlp
+from mapping_lib.page.explorer import explorers
 from mapping_lib.task import each
 
 THREADS = 4
@@ -70,14 +68,13 @@ def test_init_neither_reads_nor_writes_the_global_random_state():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.mark.parametrize("name", EXPLORERS, ids=short)
-def test_explorers_compute_in_threads_what_they_compute_alone(name: str):
-    panel = import_module(name)
-    states = [replace(panel.State(), **values) for values in list(panel.PRESETS.values())[:THREADS]]
+@pytest.mark.parametrize("explorer", explorers(), ids=lambda explorer: explorer.name)
+def test_explorers_compute_in_threads_what_they_compute_alone(explorer):
+    states = [explorer.State(**values) for values in list(explorer.presets.values())[:THREADS]]
     forget()
-    frames = in_threads([partial(panel.compute, state) for state in states])
+    frames = in_threads([partial(explorer.compute, state) for state in states])
     forget()
-    assert same(frames, [panel.compute(state) for state in states])
+    assert same(frames, [explorer.compute(state) for state in states])
 
 
 # Worker processes ---------------------------------------------------------------------------------------

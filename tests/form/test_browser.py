@@ -1,72 +1,64 @@
-"""Chapters in a real JupyterLab in a real Chromium: run them, move every slider, press every button.
+"""Explorers in a real JupyterLab in a real Chromium, with a kernel; and chapters from their first cell to their last.
 
-The chapters in `WHOLE` are run from the first cell to the last, in the edition for students. Of the others the
-explorers' cells alone are run, on a fresh kernel: a class that wants only the explorer need not wait for what stands
-before it. That all their other cells run is what nbval and `test_recording` see to.
+That each explorer's picture answers to every control is asked without a kernel, too (tests/page). Here one notebook
+opens them all, as a class that wants only the explorers would.
 """
 
 import os
-import re
 from pathlib import Path
 
-import house
 import lab
 import nbformat
 import pytest
+from front import everything_moves, of, seen, settle
 from house import ROOT
-from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
 
-from mapping_lib.chapters.automl.explorer_canvas import MAP
+from mapping_lib.page.explorer import explorers
 from mapping_lib.tools import editions
 
 pytestmark = pytest.mark.browser
 
-
 WHOLE = ("01_mapping_view.ipynb", "03_maml_code.ipynb")
 """The chapters that are run from the first cell to the last, as students get them."""
 
-
-def titles_in(cell: NotebookNode) -> list[str]:
-    """The titles of the explorers that a recorded cell shows."""
-    words = (output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", []))
-    return [found[1] for word in words if (found := re.fullmatch(r"\[explorer: (.+)\]", word))]
+ALL = {explorer.name: explorer for explorer in explorers()}
+KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
 
 
-def explorers_of(path: Path) -> tuple[str, ...]:
-    """The titles of a chapter's explorers, as its recorded cells name them."""
-    return tuple(title for cell in nbformat.read(path, nbformat.NO_CONVERT).cells for title in titles_in(cell))
-
-
-def without_other_code(path: Path) -> NotebookNode:
-    """A chapter whose only code is that of its explorers."""
-    nb = nbformat.read(path, nbformat.NO_CONVERT)
-    nb.cells = [cell for cell in nb.cells if cell.cell_type != "code" or titles_in(cell)]
-    return nb
-
-
-CHAPTERS = {path.name: titles for path in sorted(ROOT.glob("notebooks/*.ipynb")) if (titles := explorers_of(path))}
-"""The explorers of each chapter, by the titles of their panels."""
-
-EXPLORERS = [(chapter, title) for chapter, titles in CHAPTERS.items() for title in titles]
-each_explorer = pytest.mark.parametrize(
-    ("chapter", "title"), EXPLORERS, indirect=["chapter"], ids=[title for _, title in EXPLORERS]
-)
-each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, indirect=True)
-chapter_3 = pytest.mark.parametrize("chapter", ["03_maml_code.ipynb"], indirect=True)
-chapter_4a = pytest.mark.parametrize("chapter", ["04a_few_shot_images.ipynb"], indirect=True)
+def opens(name: str) -> str:
+    variable = name.replace("-", "_")
+    return f"from {ALL[name].State.__module__} import explorer\n{variable} = explorer()\n{variable}"
 
 
 @pytest.fixture(scope="module")
-def chapter(request, tmp_path_factory):
-    """A chapter, its cells run, in a page as wide as a laptop's."""
+def notebook(tmp_path_factory):
+    """A notebook with a cell for each explorer, all run, in a page as wide as a laptop's."""
     folder, private = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("private")
-    path = ROOT / "notebooks" / request.param
-    nb = editions.student(nbformat.read(path, 4)) if path.name in WHOLE else without_other_code(path)
-    nbformat.write(nb, folder / path.name)
+    cells = [new_code_cell(opens(name)) for name in ALL]
+    cells += [new_code_cell("print(adaptation.alpha, adaptation.state.steps)"), new_code_cell("adaptation.alpha = 0.1")]
+    nbformat.write(new_notebook(cells=cells, metadata=KERNEL), folder / "all.ipynb")
     with lab.jupyterlab(folder, private) as address, lab.browser(private) as page:
-        lab.open_notebook(page, address, request.param)
-        lab.run_all(page)
+        page.set_default_timeout(30_000)
+        lab.open_notebook(page, address, "all.ipynb")
+        for i in range(len(ALL)):
+            run_cell(page, i)
         yield page
+
+
+def run_cell(page, index: int) -> None:
+    page.evaluate(
+        """(index) => { const notebook = window.jupyterapp.shell.currentWidget.content;
+            notebook.activeCellIndex = index;
+            return window.jupyterapp.commands.execute("notebook:run-cell").then(() => true); }""",
+        index,
+    )
+    lab.wait_until_idle(page)
+
+
+def printed(page, index: int) -> str:
+    run_cell(page, index)
+    return page.locator(".jp-CodeCell").nth(index).locator(".jp-OutputArea-output").inner_text().strip()
 
 
 @pytest.fixture
@@ -77,210 +69,98 @@ def pictures(tmp_path) -> Path:
     return folder
 
 
-def panel(page, title: str):
-    """The explorer's panel, scrolled into view."""
-    found = page.locator(f".explorer-{title}")
-    found.scroll_into_view_if_needed()
-    return found
+@pytest.mark.parametrize("name", ALL)
+def test_everything_that_moves_changes_the_picture(notebook, name, pictures):
+    settle(notebook, name)
+    everything_moves(notebook, name)
+    notebook.locator(f"[data-explorer={name}]").screenshot(path=pictures / f"{name}.png")
 
 
-def source(explorer) -> str:
-    """The address of the picture shown now: ipywidgets makes a new one for every picture."""
-    return explorer.locator("img").get_attribute("src")
-
-
-def wait_for_new_picture(page, explorer, old: str) -> None:
-    page.wait_for_function(
-        "([img, old]) => img.src !== old && img.complete && img.naturalWidth > 0",
-        arg=[explorer.locator("img").element_handle(), old],
-        timeout=15_000,
-    )
-
-
-def clean(name: str) -> str:
-    """A button's name as part of a file's name."""
-    return re.sub(r"\W+", "_", name).strip("_")
-
-
-def press(page, explorer, name: str) -> None:
-    explorer.get_by_role("button", name=name, exact=True).click()
-
-
-def test_every_explorer_is_opened_in_a_chapter():
-    assert len(house.EXPLORERS) == len(EXPLORERS)
-
-
-@each_chapter
-def test_its_cells_run_without_an_error(chapter):
-    assert chapter.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
-    prompts = chapter.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
-    assert prompts
-    assert not [p for p in prompts if p.strip() in ("[ ]:", "[*]:")]
-
-
-@each_explorer
-def test_every_slider_changes_the_picture_and_its_own_number(chapter, pictures, title):
-    explorer = panel(chapter, title)
-    sliders = explorer.get_by_role("slider")
-    assert sliders.count() >= 4
-    for i in range(sliders.count()):
-        old, before = source(explorer), explorer.screenshot()
-        readout = explorer.locator(".widget-readout").nth(i)
-        number = readout.inner_text()
-        sliders.nth(i).focus()
-        chapter.keyboard.press("ArrowRight")
-        if readout.inner_text() == number:  # it stood at its right end
-            chapter.keyboard.press("ArrowLeft")
-        wait_for_new_picture(chapter, explorer, old)
-        assert readout.inner_text() != number
-        assert explorer.screenshot() != before
-    explorer.screenshot(path=pictures / f"{title}_sliders.png")
-
-
-@each_explorer
-def test_every_choice_changes_the_picture(chapter, title):
-    explorer = panel(chapter, title)
-    for i in range(explorer.locator("select").count()):
-        old, select = source(explorer), explorer.locator("select").nth(i)
-        select.select_option(index=select.evaluate("s => (s.selectedIndex + 1) % s.options.length"))
-        wait_for_new_picture(chapter, explorer, old)
-
-
-@each_explorer
-def test_every_button_works(chapter, pictures, title):
-    explorer = panel(chapter, title)
-    names = [name.strip() for name in explorer.locator("button").all_inner_texts()]
-    assert len(names) == len(set(names)) >= 5
-    for name in names:
-        old = source(explorer)
-        press(chapter, explorer, name)
-        if name != "Stop":
-            wait_for_new_picture(chapter, explorer, old)
-        chapter.wait_for_timeout(300)
-        if name == "Stop":
-            stopped = source(explorer)
-            chapter.wait_for_timeout(400)
-            assert source(explorer) == stopped, "it went on after Stop"
-        explorer.screenshot(path=pictures / f"{title}_{clean(name)}.png")
-
-
-@chapter_3
-def test_divergence_is_said_in_words(chapter):
-    explorer = panel(chapter, "adaptation")
-    press(chapter, explorer, "diverges")
-    explorer.get_by_text("2/λ_max").first.wait_for(timeout=10_000)
-
-
-@chapter_3
-def test_moving_beta_trains_again_and_keeps_the_earlier_curve_and_stop_stops(chapter, pictures):
-    explorer = panel(chapter, "meta-training")
-    press(chapter, explorer, "Reset")
-    explorer.get_by_text("outer step 0 of").wait_for()
-    explorer.get_by_role("slider").nth(0).focus()
-    chapter.keyboard.press("ArrowRight")
-    words = explorer.locator(".widget-html-content").last
-    chapter.wait_for_timeout(1200)
-    press(chapter, explorer, "Stop")
-    chapter.wait_for_timeout(300)
-    stopped = words.inner_text()
-    chapter.wait_for_timeout(500)
-    assert words.inner_text() == stopped, "training went on after Stop"
-    assert "outer step 0 of" not in stopped
-    assert "outer step 1000 of" not in stopped, "it had finished before Stop: the test shows nothing"
-    press(chapter, explorer, "Start")
-    explorer.get_by_text("outer step 1000 of").wait_for(timeout=30_000)
-    explorer.screenshot(path=pictures / "meta-training_finished.png")
-
-
-@pytest.mark.parametrize("chapter", ["04f_automl.ipynb"], indirect=True)
-def test_a_click_on_the_map_of_settings_goes_to_its_cell(chapter, pictures):
-    explorer = panel(chapter, "alpha-beta")
-    press(chapter, explorer, "reset")
-    chapter.wait_for_timeout(500)
-    old, picture = source(explorer), explorer.locator("img")
-    box = picture.bounding_box()
-    left, bottom, width, height = MAP
-    x, y = left + width * 2.5 / 13, 520 - bottom - height * 1.5 / 13  # the third beta, the second alpha
-    picture.click(position={"x": x * box["width"] / 1060, "y": y * box["height"] / 520})
-    wait_for_new_picture(chapter, explorer, old)
-    explorer.get_by_text("α = 0.000215, β = 0.000464:").wait_for(timeout=10_000)
-    explorer.screenshot(path=pictures / "alpha-beta_clicked.png")
-
-
-def draw(page, explorer, *corners: tuple[float, float]) -> None:
-    """One stroke with the mouse, from corner to corner: shares of the pad, from its upper left."""
-    box = explorer.locator("canvas").bounding_box()
-    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
-    page.mouse.move(*points[0])
-    page.mouse.down()
-    for point in points[1:]:
-        page.mouse.move(*point, steps=6)
-    page.mouse.up()
-
-
-@chapter_4a
-def test_characters_drawn_with_the_mouse_are_told_apart(chapter, pictures):
-    explorer = panel(chapter, "few-shot")
-    press(chapter, explorer, "reset")
-    press(chapter, explorer, "clear all")
-    explorer.get_by_text("Nothing is drawn yet").wait_for()
-    draw(chapter, explorer, (0.2, 0.1), (0.2, 0.9), (0.8, 0.9))
-    explorer.get_by_text("Only A is drawn").wait_for()
-    press(chapter, explorer, "next character")
-    explorer.get_by_text("draw B", exact=True).wait_for()
-    draw(chapter, explorer, (0.1, 0.2), (0.9, 0.2), (0.5, 0.9), (0.1, 0.2))
-    explorer.get_by_text("A and B are drawn").wait_for()
-    press(chapter, explorer, "ask")
-    explorer.get_by_text("draw the query", exact=True).wait_for()
-    draw(chapter, explorer, (0.4, 0.2), (0.35, 0.7), (0.7, 0.75))  # smaller, elsewhere, askew
-    explorer.get_by_text("looks most like A").wait_for()
-    explorer.screenshot(path=pictures / "few-shot_drawn_A.png")
-    press(chapter, explorer, "clear")
-    explorer.get_by_text("A and B are drawn").wait_for()
-    draw(chapter, explorer, (0.2, 0.3), (0.9, 0.25))
-    explorer.get_by_text("looks most like").wait_for()
-    old = source(explorer)
-    draw(chapter, explorer, (0.8, 0.25), (0.55, 0.8), (0.2, 0.3))  # a second stroke
-    wait_for_new_picture(chapter, explorer, old)
-    explorer.get_by_text("looks most like B").wait_for()
-    explorer.screenshot(path=pictures / "few-shot_drawn_B.png")
-
-
-INK = """pad => {
-    const pixels = pad.getContext('2d').getImageData(0, 0, pad.width, pad.height).data;
-    return pixels.filter((value, i) => i % 4 === 3 && value > 0).length;
+MESSAGES = """() => {
+    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+    window.sent = 0;
+    window.count ??= kernel.anyMessage.connect((_, { direction, msg }) => {
+        if (direction === "send" && msg.header.msg_type === "comm_msg") window.sent += 1;
+    });
 }"""
 
 
-@chapter_4a
-def test_a_stroke_leaves_ink_at_once_and_may_end_outside_of_the_pad(chapter):
-    explorer = panel(chapter, "few-shot")
-    press(chapter, explorer, "clear all")
-    explorer.get_by_text("Nothing is drawn yet").wait_for()
-    pad = explorer.locator("canvas")
-    box = pad.bounding_box()
-    assert pad.evaluate(INK) == 0
-    chapter.mouse.move(box["x"] + 50, box["y"] + 50)
-    chapter.mouse.down()
-    chapter.mouse.move(box["x"] + 150, box["y"] + 150, steps=4)
-    assert pad.evaluate(INK) > 100, "no ink before the stroke has ended"
-    chapter.mouse.move(box["x"] + 150, box["y"] - 60, steps=4)
-    chapter.mouse.up()
-    explorer.get_by_text("Only A is drawn").wait_for()
-    chapter.mouse.move(box["x"] + 50, box["y"] + 150)  # the button is up: nothing is drawn
-    press(chapter, explorer, "clear")
-    explorer.get_by_text("Nothing is drawn yet").wait_for()
-    assert pad.evaluate(INK) == 0
+def test_while_a_slider_moves_nothing_is_sent_and_then_the_state_once(notebook):
+    notebook.evaluate(MESSAGES)
+    sent = notebook.locator("[data-explorer=adaptation] [data-name=alpha]").evaluate(
+        """async (slider) => {
+            for (let i = 0; i < 20; i++) {
+                slider.value = Number(slider.value) + 1;
+                slider.dispatchEvent(new Event("input"));
+                await new Promise(requestAnimationFrame);
+            }
+            return window.sent;
+        }"""
+    )
+    assert sent == 0
+    notebook.wait_for_timeout(1000)
+    assert notebook.evaluate("() => window.sent") == 1
+    alpha = notebook.evaluate(f"() => {of('adaptation')}.state.alpha")
+    assert printed(notebook, len(ALL)) == f"{alpha} 5"
 
 
-@each_explorer
-def test_it_fits_a_projector(chapter, pictures, title):
-    chapter.set_viewport_size({"width": 1024, "height": 768})
-    try:
-        explorer = panel(chapter, title)
-        box, picture = explorer.bounding_box(), explorer.locator("img").bounding_box()
-        assert picture["x"] + picture["width"] <= 1024
-        assert box["x"] >= 0
-        chapter.screenshot(path=pictures / f"{title}_projector.png")
-    finally:
-        chapter.set_viewport_size({"width": 1280, "height": 800})
+def test_what_a_cell_sets_is_seen_at_once(notebook):
+    before = seen(notebook, "adaptation")
+    run_cell(notebook, len(ALL) + 1)
+    notebook.wait_for_function(f"() => {of('adaptation')}.state.alpha === 0.1")
+    settle(notebook, "adaptation")
+    assert seen(notebook, "adaptation") != before
+
+
+def test_running_a_cell_again_closes_the_panel_that_it_showed(notebook):
+    live = "() => document.querySelectorAll('.explorer').length"
+    before = notebook.evaluate(live)
+    for _ in range(3):
+        run_cell(notebook, list(ALL).index("adaptation"))
+    settle(notebook, "adaptation")
+    assert notebook.evaluate(live) == before
+    kept = "from ipywidgets.widgets.widget import _instances as kept"
+    code = f"{kept}\nprint(sum(type(widget).__name__ == 'Panel' for widget in kept.values()))"
+    assert asked(notebook, code) == str(len(ALL))
+
+
+def asked(page, code: str) -> str:
+    """What some code prints in the notebook's kernel."""
+    return page.evaluate(
+        """async (code) => {
+            const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            const future = kernel.requestExecute({ code });
+            let text = "";
+            future.onIOPub = ({ content }) => { text += content.text ?? content.evalue ?? ""; };
+            await future.done;
+            return text.trim();
+        }""",
+        code,
+    )
+
+
+def test_after_the_kernel_is_gone_the_page_goes_on_computing(notebook):
+    """Last: it takes the kernel away."""
+    notebook.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    lab.wait_until_idle(notebook)
+    before = seen(notebook, "adaptation")
+    notebook.locator("[data-explorer=adaptation] [data-name=steps]").press("ArrowRight")
+    settle(notebook, "adaptation")
+    assert seen(notebook, "adaptation") != before
+    assert notebook.locator("[data-explorer=adaptation] .said.wrong").count() == 0
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_chapter_runs_from_its_first_cell_to_its_last(name, tmp_path):
+    private = tmp_path / "private"
+    nb = editions.student(nbformat.read(ROOT / "notebooks" / name, 4))
+    (tmp_path / "notebooks").mkdir()
+    private.mkdir()
+    nbformat.write(nb, tmp_path / "notebooks" / name)
+    with lab.jupyterlab(tmp_path / "notebooks", private) as address, lab.browser(private) as page:
+        lab.open_notebook(page, address, name)
+        lab.run_all(page)
+        assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+        prompts = page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
+        assert prompts
+        assert not [p for p in prompts if p.strip() in ("[ ]:", "[*]:")]

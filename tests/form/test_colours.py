@@ -15,7 +15,7 @@ from matplotlib.colors import to_rgb
 from mapping_lib.chapters.applications import figures as gains
 from mapping_lib.chapters.automl import figures as automl
 from mapping_lib.chapters.few_shot_images import figures as few_shot
-from mapping_lib.chapters.language import explorer_canvas as languages_canvas
+from mapping_lib.chapters.language import explorer as languages
 from mapping_lib.chapters.language import figures as language
 from mapping_lib.chapters.multitask_and_continual import figures as continual
 from mapping_lib.chapters.personalisation import figures as personalisation
@@ -73,7 +73,7 @@ MAP |= {f"error {error:g}": automl.shade(error) for error in (automl.LOWEST, 1.0
         pytest.param(automl.SEARCHERS, {}, id="4f"),
         pytest.param(MAP, {}, id="4f, map"),
         pytest.param(dict(enumerate(gains.LINES)), {}, id="4"),
-        pytest.param(dict(enumerate(languages_canvas.COLOURS)), {}, id="languages"),
+        pytest.param(dict(enumerate(languages.COLOURS.values())), {}, id="languages"),
     ],
 )
 def test_colours_of_one_figure_can_be_told_apart(colours, marks):

@@ -13,16 +13,16 @@ from house import AROUND, FLOORS, HOUSE, LIBRARY, MODULES, ROOT, imports, import
 import mapping_lib
 
 ONLY_FOR = {
-    "ipywidgets": {"page", "explorer"},
-    "anywidget": {"explorer"},
-    "matplotlib": {"page", "figures", "explorer", "worlds.letters"},  # letters are drawn with its fonts
+    "ipywidgets": {"page"},
+    "anywidget": {"page.explorer"},
+    "matplotlib": {"page", "figures", "worlds.letters"},  # letters are drawn with its fonts
 }
 """Packages that only these rooms, these files of wings, or these modules may import."""
 
 PARTS = {"family", "methods", "study", "figures", "explorer", "exercises"}
 """What the files of a wing are called; ``family_growth`` is a part of a family."""
 
-STORES = {"data", "tables", "weights"}
+STORES = {"data", "tables", "weights", "programs"}
 """The folders of a wing."""
 
 NOTEBOOKS = {path.stem.partition("_")[2]: path for path in ROOT.glob("notebooks/0[1-4]*.ipynb")}

@@ -14,16 +14,19 @@ from statistics import median
 
 import matplotlib.image
 import nbformat
+import numpy as np
 import pytest
 from house import ROOT
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from pages import Notebook, links_resolve, load
+from PIL import Image
 
 from mapping_lib.tools import recording
 
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(?:home|root|tmp|usr|work|opt|Users)/|\b[A-Z]:\\Users\\")
+EMBEDDED = re.compile(r'(?<=;base64,)[^"]*')
 ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
 
 
@@ -70,16 +73,22 @@ def quiet(notebook: Notebook) -> Iterator[str]:
 
 
 def real_pictures(notebook: Notebook) -> Iterator[str]:
-    """Every stored PNG can be decoded, is wide enough to read, and holds more than one colour."""
+    """Every stored picture can be decoded, is wide enough to read, and holds more than one colour."""
     for number, data in notebook.data():
-        if "image/png" in data:
+        for picture in stored_pictures(data):
             try:
-                pixels = matplotlib.image.imread(BytesIO(base64.b64decode(data["image/png"])), format="png")
+                pixels = np.asarray(Image.open(BytesIO(base64.b64decode(picture))).convert("RGB"))
             except Exception as error:
                 yield f"cell {number} has a picture that is none: {error}"
             else:
                 if pixels.shape[1] < 300 or (pixels == pixels[0, 0]).all():
                     yield f"cell {number} has an empty or a tiny picture, {pixels.shape}"
+
+
+def stored_pictures(data: dict[str, str]) -> list[str]:
+    """Return the figure and the picture of an explorer that one output holds."""
+    figure = [data["image/png"]] if "image/png" in data else []
+    return figure + EMBEDDED.findall(data.get("text/html", ""))
 
 
 def words_beside_pictures(notebook: Notebook) -> Iterator[str]:
@@ -103,7 +112,8 @@ def printed(cell: NotebookNode) -> Iterator[str]:
         yield output.get("text", "")
         yield output.get("evalue", "")
         yield "\n".join(output.get("traceback", []))
-        yield from (str(text) for mime, text in output.get("data", {}).items() if not mime.startswith("image/"))
+        texts = [str(text) for mime, text in output.get("data", {}).items() if not mime.startswith("image/")]
+        yield from (EMBEDDED.sub("", text) for text in texts)
 
 
 def short_cells(notebook: Notebook) -> Iterator[str]:
@@ -169,7 +179,8 @@ def png(width: int = 400, value: float = 0.5) -> str:
 
 def good() -> NotebookNode:
     """Return a notebook without a fault: a print, a picture."""
-    picture = new_output("display_data", {"image/png": png(), "text/plain": "a grey picture"})
+    html = f'<img src="data:image/png;base64,{png()}">'
+    picture = new_output("display_data", {"image/png": png(), "text/html": html, "text/plain": "a grey picture"})
     hello = new_output("stream", name="stdout", text="hello\n")
     cells = [
         new_markdown_cell("# A title\n\n[here](#A-title), [web](https://example.org/home/x), `[no](link)`"),
@@ -202,6 +213,12 @@ def data(nb: NotebookNode) -> dict[str, str]:
     return nb.cells[2].outputs[0].data
 
 
+def test_a_picture_is_not_read_as_a_path(tmp_path: Path):
+    nb = good()
+    data(nb)["text/html"] = '<img src="data:image/png;base64,+/tmp/x">'
+    assert list(nothing_of_this_machine(saved(nb, tmp_path))) == []
+
+
 VIEW = {recording.WIDGET_VIEW: {"model_id": "1", "version_major": 2, "version_minor": 0}}
 NO_PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\n and no more").decode()
 FAULTS = [
@@ -220,6 +237,7 @@ FAULTS = [
     (quiet, lambda nb: nb.cells[1].outputs[0].update(name="stderr")),
     (real_pictures, lambda nb: data(nb).update({"image/png": NO_PICTURE})),
     (real_pictures, lambda nb: data(nb).update({"image/png": ""})),
+    (real_pictures, lambda nb: data(nb).update({"text/html": f'<img src="data:image/png;base64,{NO_PICTURE}">'})),
     (real_pictures, lambda nb: data(nb).update({"image/png": png(width=299)})),
     (real_pictures, lambda nb: data(nb).update({"image/png": png(value=0.0)})),
     (words_beside_pictures, lambda nb: data(nb).pop("text/plain")),

@@ -57,7 +57,7 @@ def test_requirements_can_be_read_in_every_encoding():
 
 def test_requirements_are_complete():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    checks = {"jupyterlab", "ipykernel", "pytest", "nbval", "nbclient", "nbconvert", "playwright", "ruff"}
+    checks = {"jupyterlab", "ipykernel", "pytest", "nbval", "nbclient", "nbconvert", "playwright", "ruff", "oxlint"}
     needed = {re.match(r"[\w.-]+", line)[0] for line in project["dependencies"]} | checks
     assert needed <= {line.split("==")[0] for line in requirements()}
 

@@ -59,13 +59,10 @@ def test_a_cell_that_draws_another_picture_fails(tmp_path: Path):
     path, other = write(tmp_path, GREY.format(shade=80)), tmp_path / "other.ipynb"
     recording.record(path)
     other.write_text(path.read_text().replace("80)", "160)"))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "conftest", "--numprocesses=0"]
-    command += ["-c", str(ROOT / "pyproject.toml"), f"--rootdir={ROOT}", str(path), str(other)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert ".F" in done.stdout, done.stdout  # the first passes, the other fails
-    assert "1 failed, 1 passed" in done.stdout
-    assert "the pictures are not those stored" in done.stdout
+    printed = commands.nbval(path, other)
+    assert ".F" in printed, printed  # the first passes, the other fails
+    assert "1 failed, 1 passed" in printed
+    assert "the pictures are not those stored" in printed
 
 
 # --- The command, on small notebooks ---
@@ -164,6 +161,9 @@ def test_a_slide_that_is_full_goes_on_below_and_a_reading_stays_with_its_picture
     assert slides(section, more, draw, reading, more) == ["slide", "subslide", "subslide", "-", "subslide"]
     assert slides(new_markdown_cell("## Explorer"), draw) == ["slide", "-"]
     assert slides(new_markdown_cell("## One\n\n**Predict.** What?"), draw) == ["slide", "subslide"]
+    explorer = {"text/plain": "[explorer: a]", "text/html": '<img alt="a" src="data:">\n<p>Press.</p>'}
+    touch = new_code_cell("explorer()", outputs=[new_output("display_data", explorer)])
+    assert slides(new_markdown_cell("## One\n\n**Predict.** What?"), touch) == ["slide", "subslide"]
 
 
 def test_what_a_cell_defines_is_shown_and_what_it_only_imports_is_not():
@@ -342,6 +342,11 @@ def spoil_view(nb: NotebookNode) -> None:
     nb.cells[1].outputs = [new_output("display_data", {recording.WIDGET_VIEW: {}, "text/plain": "a panel"})]
 
 
+def spoil_picture(nb: NotebookNode) -> None:
+    data = {"text/plain": "[explorer: a]", "text/html": "<p>Press Shift+Enter here.</p>"}
+    nb.cells[1].outputs = [new_output("display_data", data)]
+
+
 def spoil_widgets(nb: NotebookNode) -> None:
     nb.metadata.widgets = {}
 
@@ -354,6 +359,7 @@ FAULTS = [
     (spoil_count, "cell 2: not executed"),
     (spoil_error, "cell 2: a stored error"),
     (spoil_view, "cell 2: a widget view"),
+    (spoil_picture, "cell 2: an explorer without a picture"),
     (spoil_widgets, "metadata.widgets"),
     (spoil_times, "not as the recording command writes it"),
 ]

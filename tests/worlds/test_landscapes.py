@@ -14,6 +14,7 @@ from mapping_lib.worlds.landscapes import (
     direction,
     directions,
     meta_loss,
+    rings,
     sines,
 )
 
@@ -147,6 +148,26 @@ def test_curvatures_are_the_bowls_matrices_and_the_steepest_limit_is_a_half():
     A, _ = matrices()
     close(curvatures(bowls(), POINTS[0]), A)
     assert 2 / np.linalg.eigvalsh(A).max() == pytest.approx(0.5, rel=1e-6)
+
+
+@pytest.mark.parametrize("landscape", [bowls(), sines()], ids=["bowls", "sines"])
+def test_slopes_and_hessians_are_those_of_autograd(landscape):
+    points = POINTS[[0, 2, 3], None] + torch.tensor([[0.0, 0.0], [0.5, 1.0], [-1.0, 0.2], [0.1, -2.0]]).double()
+
+    def slope(points: torch.Tensor) -> torch.Tensor:
+        return torch.func.grad(lambda p: landscape.loss(p).sum())(points)
+
+    gradient, hessian = landscape.derivatives(points)
+    close(gradient, slope(points).numpy())
+    units = torch.eye(2, dtype=torch.float64)
+    columns = [torch.func.jvp(slope, (points,), (unit.expand(points.shape),))[1] for unit in units]
+    close(hessian, torch.stack(columns, -1).numpy())
+
+
+@pytest.mark.parametrize("landscape", [bowls(), sines()], ids=["bowls", "sines"])
+def test_on_a_ring_the_tasks_loss_is_a_tenth(landscape):
+    for i, ring in enumerate(rings(landscape)):
+        close(landscape.loss(ring[:, None].expand(-1, 4, 2))[:, i], np.full(60, 0.1), rtol=1e-3)
 
 
 def weighted_minimum(alpha: float, steps: int) -> np.ndarray:

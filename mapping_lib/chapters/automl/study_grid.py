@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mapping_lib import batched_mlp
 from mapping_lib.checks import check_choice
+from mapping_lib.curvature import largest_eigenvalue
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.networks import functional, mlp
-from mapping_lib.task import Params, Task
+from mapping_lib.task import Batch, Params, Task
 
 from .methods_many_settings import meta_train_settings, query_errors_of_settings
 
@@ -138,11 +140,40 @@ def error_map(trained: int, judged: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @cache
-def best_cell(trained: int, judged: int, *, worst: bool = False) -> tuple[int, int]:
-    """Where alpha and beta stand in `SIDE` for the lowest error, or for the highest that did not diverge."""
+def best_cell(trained: int, judged: int) -> tuple[int, int]:
+    """Where alpha and beta stand in `SIDE` for the lowest error of what did not diverge."""
     errors, kinds = error_map(trained, judged)
-    place = np.where(kinds == 0, errors, -np.inf).argmax() if worst else np.where(kinds == 0, errors, np.inf).argmin()
-    return tuple(int(i) for i in np.unravel_index(place, errors.shape))
+    return _place(np.where(kinds == 0, errors, np.inf).argmin())
+
+
+@cache
+def worst_cell(trained: int, judged: int) -> tuple[int, int]:
+    """Where alpha and beta stand in `SIDE` for the highest error of all, the first of several that are infinite."""
+    return _place(error_map(trained, judged)[0].argmax())
+
+
+def _place(cell: int) -> tuple[int, int]:
+    return divmod(int(cell), len(SIDE))
+
+
+def inner_path(grid: Grid, cell: tuple[int, int], support: Batch) -> list[list[Tensor]]:
+    """The cell's theta and what 1 ... 5 inner steps make of it."""
+    theta = [p[cell_of(*cell)] for p in grid.theta.values()]
+    alpha = [torch.tensor(SIDE[cell[0]], dtype=torch.float32)] * len(theta)
+    return batched_mlp.adapt_path(theta, alpha, support, JUDGED_STEPS)
+
+
+def curvature(params: list[Tensor], support: Batch) -> float:
+    """About the largest curvature of the support loss: steps of alpha above 2 / it leap too far."""
+    params = [p if p.dim() > 2 or (p.dim() == 2 and i % 2) else p[None] for i, p in enumerate(params)]
+    _, hidden, deltas = batched_mlp.loss_gradient(params, support)
+
+    def product(v: dict) -> dict:
+        return dict(zip(v, batched_mlp.hessian_product(params, hidden, deltas, list(v.values())), strict=True))
+
+    generator = torch.Generator().manual_seed(0)
+    start = {str(i): torch.randn(p.shape, generator=generator, dtype=torch.float32) for i, p in enumerate(params)}
+    return float(largest_eigenvalue(product, start, iterations=8))
 
 
 def make_grid(inner_steps: int, *, seeds: tuple[int, ...] = SEEDS, cells: list[int] | None = None) -> Grid:

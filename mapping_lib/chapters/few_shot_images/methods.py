@@ -17,10 +17,11 @@ MAML and ANIL have one theta for 5 ways and one for 20, trained with one shot, a
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mapping_lib.checks import check_choice
 from mapping_lib.learners import MetaLearner
@@ -30,7 +31,7 @@ from mapping_lib.learners.prototypes import prototypical
 from mapping_lib.networks import conv_net
 from mapping_lib.params import prefixed
 from mapping_lib.study import shipped_theta
-from mapping_lib.task import Params, TaskFamily
+from mapping_lib.task import Batch, Params, TaskFamily
 from mapping_lib.worlds.letters import Glyphs
 
 from .methods_features import BODY, HEAD, on_features
@@ -208,3 +209,29 @@ def ready(method: str, n_way: int, k_shot: int = 1) -> tuple[MetaLearner, Params
     torch.Size([7, 3])
     """
     return learner_of(method, n_way, k_shot), theta_of(method, n_way)
+
+
+_ready = lru_cache(maxsize=64)(ready)
+
+
+def can(method: str, n_way: int) -> bool:
+    """Whether a method can tell so many classes apart.
+
+    >>> can("MAML", 7), can("prototypical", 7)
+    (False, True)
+    """
+    return method not in ("MAML", "ANIL") or n_way in JUDGED_WAYS
+
+
+def confidences(method: str, n_way: int, support: Batch, x: Tensor) -> Tensor:
+    """How sure a method is of each class, ``(query, n_way)``, rows adding up to 1: the softmax of its logits.
+
+    For methods without training those are only minus a distance. Raises ValueError as `ready`.
+
+    >>> support = Batch(torch.eye(3, 784).view(3, 1, 28, 28), torch.arange(3))
+    >>> confidences("pixel 1-NN", 3, support, support.x).argmax(1)
+    tensor([0, 1, 2])
+    """
+    learner, theta = _ready(method, n_way, len(support.y) // n_way)
+    with torch.no_grad():
+        return learner.predict(learner.adapt(theta, support), x).softmax(-1)

@@ -52,15 +52,24 @@ class Language(NamedTuple):
     things: tuple[str, ...]
 
 
+def runs(name: str) -> list[tuple[int, str]]:
+    """All runs of 1 to 3 letters of a name in lower case, with a blank before and after, and where each begins.
+
+    >>> runs("Öl")[:3]
+    [(0, 'ö'), (1, 'l'), (-1, ' ö')]
+    """
+    text = f" {name.lower()} "
+    found = [(i - 1, text[i : i + n]) for n in range(1, LONGEST + 1) for i in range(len(text) - n + 1)]
+    return [(begin, run) for begin, run in found if run.strip()]
+
+
 def ngrams(name: str) -> list[str]:
-    """All runs of 1 to 3 letters of a name in lower case, with a blank before and after; none of blanks alone.
+    """The `runs` without their places; none is of blanks alone.
 
     >>> ngrams("Öl")
     ['ö', 'l', ' ö', 'öl', 'l ', ' öl', 'öl ']
     """
-    text = f" {name.lower()} "
-    runs = [text[i : i + n] for n in range(1, LONGEST + 1) for i in range(len(text) - n + 1)]
-    return [run for run in runs if run.strip()]
+    return [run for _, run in runs(name)]
 
 
 @lru_cache(maxsize=100_000)
@@ -97,6 +106,23 @@ def features(names: Iterable[str]) -> Tensor:
     ['1.00', '0.71', '0.06']
     """
     return torch.nn.functional.normalize(counts(names).sqrt(), dim=-1)
+
+
+def pulls(name: str, centres: Tensor, first: int, second: int) -> tuple[list[tuple[int, str, float]], float]:
+    """What each run of letters adds to |x - c_second|² - |x - c_first|², with where it begins, and what none adds.
+
+    ``centres`` are mean features, ``(language, 1024)``. The difference is Σ_g 2 x_g (c_first - c_second)_g +
+    |c_second|² - |c_first|²; runs that are counted in one place share alike.
+
+    >>> each, rest = pulls("ab", features(["aaaa", "bbbb"]), 0, 1)
+    >>> [(begin, run, round(pull, 2)) for begin, run, pull in each[:2]]
+    [(0, 'a', 0.42), (1, 'b', -0.42)]
+    """
+    found = runs(name)
+    places = [place(run) for _, run in found]
+    at_place = 2 * features([name])[0] * (centres[first] - centres[second])
+    each = [(i, run, float(at_place[at]) / places.count(at)) for (i, run), at in zip(found, places, strict=True)]
+    return each, float(centres[second].square().sum() - centres[first].square().sum())
 
 
 @cache
@@ -171,3 +197,23 @@ class Languages:
     @cached_property
     def _episodes(self) -> Episodes:
         return Episodes(*part_features(self.part, self.reading), self.n_way)
+
+
+@cache
+def characters() -> frozenset[str]:
+    """All characters that occur in a name of any language, as it is written and in lower case."""
+    names = (name for language in load() for name in language.names)
+    return frozenset(c for name in names for c in name + name.lower())
+
+
+def unreadable(name: str) -> str:
+    """What is wrong with a name that was typed: no letter, or letters that no name has; else nothing.
+
+    >>> unreadable("42 !"), unreadable("Oslo")
+    ('it has no letter', '')
+    """
+    letters = [c for c in name.lower() if c.isalpha()]
+    if not letters:
+        return "it has no letter"
+    strange = sorted({c for c in letters if c not in characters()})
+    return f"no name of the suite has the letter {strange[0]}; write it in Latin letters" if strange else ""

@@ -6,7 +6,8 @@ in `Method.choices`: `study_tuning` does it, `CHOSEN` is what came out. The reci
 steps, trained at how many shots) were chosen on the same episodes. The held-out languages had no part in any choice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -21,7 +22,7 @@ from mapping_lib.learners.prototypes import prototypical
 from mapping_lib.study import Table, Tolerance, shipped_theta
 from mapping_lib.task import Batch, Params, Task
 
-from .family import WIDTH, Languages
+from .family import WIDTH, Languages, counts, features
 from .methods import PRIOR, naive_bayes
 from .study_training import HIDDEN, N_WAY, Mixture, Weights, classifier, embedding
 from .study_training import RECIPES as RECIPES
@@ -132,6 +133,45 @@ CHOSEN: dict[str, dict[int, object]] = {
     "MAML": {1: (0.5, 50), 2: (0.5, 50), 5: (0.5, 50), 10: (0.5, 50), 20: (0.5, 50)},
 }
 """What `study_tuning` gave for each method that has a choice, by shots."""
+
+
+SHARPNESS = dict.fromkeys(("nearest centroid", "idf weights", "embedding and raw"), 15.0)
+"""These methods learned no scale for their squared distances between vectors of length 1: times this, to be logits."""
+
+
+def tuned(method: str, k_shot: int) -> object:
+    """What was chosen for a method at the nearest of `SHOTS`; None for one without a choice."""
+    return CHOSEN.get(method, {}).get(nearest_shots(k_shot))
+
+
+def nearest_shots(k_shot: int) -> int:
+    """The number of examples in the table that is nearest to another.
+
+    >>> nearest_shots(7)
+    5
+    """
+    return min(SHOTS, key=lambda k: abs(k - k_shot))
+
+
+def adapted(method: str, names: Sequence[str], y: Tensor, k_shot: int) -> Callable[[Sequence[str]], Tensor]:
+    """A method after some names and their languages ``y (name,)``: it gives logits ``(name, 5)`` for other names.
+
+    >>> adapted("naive Bayes", ["Ísland", "Island"], torch.tensor([0, 1]), 1)(["Írland"]).argmax(-1)
+    tensor([0])
+    """
+    chosen = METHODS[check_choice("method", method, METHODS)]
+    learner, theta = chosen.make(tuned(method, k_shot))
+    read = lambda names: chosen.read(_numbers(chosen.reading, tuple(names)))  # noqa: E731
+    with torch.no_grad():
+        phi = learner.adapt(theta, Batch(read(names), y))
+    scale = SHARPNESS.get(method, 1.0)
+    return lambda names: scale * learner.predict(phi, read(names)).detach()
+
+
+@lru_cache(maxsize=1024)
+def _numbers(reading: str, names: tuple[str, ...]) -> Tensor:
+    """What a method reads of names: kept, since all methods are asked for the same."""
+    return (counts if reading == "counts" else features)(names)
 
 
 def _score(method: str, setting: str, n: int, generator: Generator) -> Tensor:

@@ -1,240 +1,314 @@
-"""Explorer: what alpha, the number of inner steps and the support do to one task's adaptation."""
+"""Explorer: what α, the number of inner steps and the support do to one task's adaptation."""
 
-from dataclasses import asdict, dataclass
-from functools import lru_cache
-from typing import Any, NamedTuple
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-import numpy as np
 import torch
-from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
+from torch import Tensor
 
 from mapping_lib import batched_mlp
-from mapping_lib.curvature import largest_eigenvalue
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.gradient import ALPHA_PREFIX
-from mapping_lib.page.canvas import ALARM, Canvas, count, finite
-from mapping_lib.page.panel import Panel, choice, decimal, powers, whole
-from mapping_lib.page.plots import COLOURS
+from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.fields import choice, numbers, slider, step_size
+from mapping_lib.page.marks import axes, drag, line, points
+from mapping_lib.page.program import Program, Stage
 from mapping_lib.study.sinusoids import LEARNERS, noisy_points, shipped
 from mapping_lib.task import Batch, Params
 
-MAX_STEPS, MAX_SHOTS = 20, 20
-PAPER_ALPHA = 0.01
-ERROR_LIMITS = (1e-3, 1e3)
-GRID = torch.linspace(-5, 5, 161, dtype=torch.float32)[:, None]
+from .explorer_own import explorer_of
+
+PAPER_ALPHA, MAX_STEPS, MAX_SHOTS = 0.01, 20, 20
+GRID = torch.linspace(-5, 5, 161, dtype=torch.float32)
+ALPHAS = 10 ** torch.linspace(-4, 0, 25, dtype=torch.float32)
+"""Where on its track it is tried whether α is too large."""
+
+ROUNDS = 15
+"""Power iterations for the largest curvature."""
+
+NAMES = {name: training.label for name, training in LEARNERS.items()}
+DRAWN = noisy_points(torch.tensor([3.0, 1.0], dtype=torch.float32), MAX_SHOTS, 1.0, 0)
+NOISE = (DRAWN.y - Sinusoids.truth(torch.tensor([3.0, 1.0], dtype=torch.float32), DRAWN.x))[:, 0]
 
 
 @dataclass(frozen=True)
 class State:
-    """The values of the controls. ``alpha`` 1e-4 ... 1, ``amplitude`` 0.1 ... 5, ``phase`` 0 ... pi."""
+    """What the controls and the hand say. The support lies ``lift`` above the wave at ``x``, and noise on top."""
 
-    learner: str = "maml"
-    rival: str = "joint"
-    alpha: float = PAPER_ALPHA
-    steps: int = 5
-    k_shot: int = 10
-    amplitude: float = 3.0
-    phase: float = 1.0
-    noise: float = 0.0
-    points: int = 0
-
-
-class Path(NamedTuple):
-    """One learner's adaptation: its fit and its errors after 0 ... steps inner steps."""
-
-    label: str
-    curves: np.ndarray
-    support_error: np.ndarray
-    query_error: np.ndarray
-    diverged_at: int | None
-    verdict: str
-
-
-class Frame(NamedTuple):
-    """What is drawn: the task, one path or two, and what to say about them."""
-
-    truth: np.ndarray
-    support: np.ndarray
-    paths: tuple[Path, ...]
-    words: str
-
-
-def compute(state: State) -> Frame:
-    """Adapt the chosen theta, or two, to the task that the controls describe.
-
-    >>> frame = compute(State(steps=3))
-    >>> frame.paths[0].curves.shape, len(frame.paths[0].query_error)
-    ((4, 161), 4)
-    """
-    description = torch.tensor([state.amplitude, state.phase], dtype=torch.float32)
-    truth = Sinusoids.truth(description, GRID)
-    support = noisy_points(description, state.k_shot, state.noise, state.points)
-    names = [state.learner] + [state.rival] * (state.rival not in ("none", state.learner))
-    paths = tuple(_path(name, state, support, truth) for name in names)
-    words = "<br>".join(f"<b>{path.label}</b>: {path.verdict}" for path in paths)
-    return Frame(truth[:, 0].numpy(), torch.cat(support, dim=1).numpy(), paths, words)
-
-
-_shipped = lru_cache(maxsize=None)(shipped)
-
-
-@torch.no_grad()
-def _path(name: str, state: State, support: Batch, truth: torch.Tensor) -> Path:
-    params, alphas = _start(name, state.alpha)
-    batch = Batch(support.x[None], support.y[None])
-    iterates = batched_mlp.adapt_path(params, alphas, batch, state.steps)
-    stacked = [torch.stack([phi[i][0] for phi in iterates]) for i in range(len(params))]
-    y_hat = batched_mlp.forward(stacked, torch.cat([support.x, GRID]).expand(len(iterates), -1, 1))[-1][..., 0]
-    support_error = (y_hat[:, : state.k_shot] - support.y[:, 0]).square().mean(1).numpy()
-    curves = y_hat[:, state.k_shot :]
-    query_error = (curves - truth[:, 0]).square().mean(1).numpy()
-    diverged_at = _diverged_at(support_error, float(support.y.square().mean()))
-    after = f"{query_error[-1]:.3f} after {count(state.steps, 'inner step')}"
-    verdict = f"query error {query_error[0]:.2f} before, {after}"
-    if diverged_at is not None:
-        verdict = _divergence_in_words(diverged_at, support_error, state.alpha, iterates, alphas, batch)
-    return Path(LEARNERS[name].label, curves.numpy(), support_error, query_error, diverged_at, verdict)
-
-
-def _start(name: str, alpha: float) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Initial parameters and step sizes; Meta-SGD's learned alphas are scaled by alpha over the paper's."""
-    _, theta = _shipped(name)
-    weights = [theta[n] for n in theta if not n.startswith(ALPHA_PREFIX)]
-    if name == "meta_sgd":
-        return weights, [theta[n] * (alpha / PAPER_ALPHA) for n in theta if n.startswith(ALPHA_PREFIX)]
-    alphas = [torch.tensor(alpha, dtype=torch.float32)] * len(weights)
-    if name == "anil":
-        alphas = [torch.tensor(0.0, dtype=torch.float32)] * (len(weights) - 2) + alphas[-2:]
-    return weights, alphas
-
-
-def _diverged_at(support_error: np.ndarray, spread: float) -> int | None:
-    """The first step after which the support error is ten times what it began with, or not a number."""
-    bound = 10 * max(support_error[0], spread)
-    gone = np.flatnonzero(~(support_error <= bound))
-    return int(gone[0]) if len(gone) else None
-
-
-def _divergence_in_words(at: int, error: np.ndarray, alpha: float, iterates, alphas, support: Batch) -> str:
-    """Say why: compare alpha with 2 / lambda_max where the support error begins to grow."""
-    grows = int(np.argmax(~(error[1:] <= error[:-1])))
-    limit = alpha * 2 / max(_sharpness(iterates[grows], alphas, support), 1e-12)
-    where = "at θ" if grows == 0 else f"after step {grows}"
-    if alpha > limit:
-        return f"diverged at step {at}: α = {alpha:.3g} is above 2/λ_max = {limit:.2g} {where}"
-    return f"diverged at step {at}: α = {alpha:.3g} is too large for the path that it takes"
-
-
-def _sharpness(phi: list[torch.Tensor], alphas: list[torch.Tensor], support: Batch) -> float:
-    """The largest eigenvalue of alpha times the Hessian: a step is stable while it is below 2."""
-    _, hidden, deltas = batched_mlp.loss_gradient(phi, support)
-
-    def product(v: Params) -> Params:
-        moved = [a * u for a, u in zip(alphas, v.values(), strict=True)]
-        return dict(enumerate(batched_mlp.hessian_product(phi, hidden, deltas, moved)))
-
-    generator = torch.Generator().manual_seed(0)
-    start = {i: torch.randn(p.shape, generator=generator, dtype=torch.float32) for i, p in enumerate(phi)}
-    return float(largest_eigenvalue(product, start, iterations=15))
-
-
-class AdaptationCanvas(Canvas):
-    """Left: the task and the path of fits. Right: support and query error by inner step."""
-
-    def build(self, figure: Figure) -> None:
-        """Two axes with fixed limits."""
-        left, right = (figure.add_axes((x, 0.145, width, 0.755)) for x, width in ((0.06, 0.52), (0.675, 0.31)))
-        left.set(xlim=(-5, 5), ylim=(-6.5, 6.5), xlabel="x", ylabel="y", title="one task: from θ to φ")
-        right.set(xlim=(-0.4, MAX_STEPS + 0.4), ylim=ERROR_LIMITS, yscale="log")
-        right.set(xlabel="inner step", ylabel="mean squared error", title="error by inner step")
-        ticks = [10.0**e for e in range(-3, 4)]
-        right.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-        right.set_xticks(range(0, MAX_STEPS + 1, 5))
-        self._lines = [self._learner_lines(left, right, COLOURS[role]) for role in ("rival", "after")][::-1]
-        self._truth = self.truth(left, "")
-        self._points = self.line(left, "o", color=COLOURS["support"], ms=9, mec="black", mew=1.0)
-        self._alarm = self.keep(figure.text(0.32, 0.16, "", ha="center", color=ALARM, fontsize=14, weight="bold"))
-        style = {"ha": "right", "va": "top", "weight": "bold"}
-        self._names = [
-            self.keep(right.text(0.97, y, "", color=COLOURS[role], transform=right.transAxes, **style))
-            for y, role in ((0.97, "after"), (0.90, "rival"))
-        ]
-        _key(left, [("truth", "--", ""), ("support", "", "o"), ("before: θ", ":", ""), ("after: φ", "-", "")])
-        _key(right, [("query", "-", "o"), ("support", ":", "s")])
-
-    def _learner_lines(self, left, right, colour: str) -> dict[str, Any]:
-        return {
-            "path": self.collect(left, LineCollection([], colors=[colour], linewidths=0.9, alpha=0.35)),
-            "before": self.line(left, color=colour, lw=1.6, ls=":"),
-            "after": self.line(left, color=colour, lw=3.0),
-            "support": self.line(right, color=colour, lw=1.4, ls=":", marker="s", ms=3),
-            "query": self.line(right, color=colour, lw=2.4, marker="o", ms=4),
-        }
-
-    def update(self, frame: Frame) -> None:
-        """Move the lines to one frame."""
-        x = GRID[:, 0].numpy()
-        self._truth.set_data(x, frame.truth)
-        self._points.set_data(*frame.support.T)
-        for i, lines in enumerate(self._lines):
-            for artist in lines.values():
-                artist.set_visible(i < len(frame.paths))
-            if i < len(frame.paths):
-                self._draw_path(lines, x, frame.paths[i])
-        for i, name in enumerate(self._names):
-            name.set_text(frame.paths[i].label if i < len(frame.paths) else "")
-        alarms = [f"{p.label} diverged at step {p.diverged_at}" for p in frame.paths if p.diverged_at is not None]
-        self._alarm.set_text("\n".join(alarms))
-
-    def _draw_path(self, lines: dict[str, Any], x: np.ndarray, path: Path) -> None:
-        curves = finite(path.curves)
-        lines["path"].set_segments([np.column_stack([x, y]) for y in curves[1:-1]])
-        lines["before"].set_data(x, curves[0])
-        lines["after"].set_data(x, curves[-1])
-        steps = np.arange(len(curves))
-        for name, error in (("query", path.query_error), ("support", path.support_error)):
-            lines[name].set_data(steps, np.clip(np.nan_to_num(error, nan=np.inf), *ERROR_LIMITS))
-
-
-def _key(ax, entries: list[tuple[str, str, str]]) -> None:
-    """A legend in grey, where line style and marker carry the meaning and colour says which learner."""
-    for label, line, marker in entries:
-        colour = COLOURS["support"] if line == "" else "#666666"
-        ax.plot([], [], linestyle=line or "none", marker=marker or None, color=colour, label=label, lw=2)
-    ax.legend(loc="upper left", ncols=len(entries), handlelength=1.6, columnspacing=0.9, handletextpad=0.5)
-
-
-PRESETS = {
-    "paper": asdict(State(rival="none", steps=1, k_shot=5)),
-    "too small α": asdict(State(alpha=1e-4, steps=20)),
-    "diverges": asdict(State(alpha=0.1, steps=10)),
-    "one shot": asdict(State(k_shot=1, rival="none")),
-    "MAML or joint?": asdict(State(steps=10)),
-    "past its one step": asdict(State(learner="meta_sgd", rival="maml", steps=20)),
-    "reset": asdict(State()),
-}
-
-
-def explorer() -> Panel:
-    """Open the panel: the last line of a notebook cell."""
-    names = {name: training.label for name, training in LEARNERS.items()}
-    return Panel(
-        "adaptation",
-        State(),
-        {
-            "alpha": powers(-4, 0, 0.05, "α"),
-            "steps": whole(0, MAX_STEPS, "inner steps m"),
-            "k_shot": whole(1, MAX_SHOTS, "examples K"),
-            "amplitude": decimal(0.1, 5.0, 0.1, "amplitude"),
-            "phase": decimal(0.0, 3.1, 0.1, "phase"),
-            "noise": decimal(0.0, 1.0, 0.05, "noise"),
-            "learner": choice(names, "θ from"),
-            "rival": choice(names | {"none": "nobody"}, "beside"),
-        },
-        compute,
-        AdaptationCanvas(),
-        PRESETS,
-        actions={"new points": lambda panel: panel.set(points=panel.state.points + 1)},
-        marks={"alpha": (PAPER_ALPHA, "paper 0.01")},
+    alpha: float = step_size(PAPER_ALPHA, "α", "inner step size", PAPER_ALPHA, track="track")
+    steps: int = slider(
+        5, 0, MAX_STEPS, "m", "inner steps", large=True, play="take the steps", marks={1: "1, the paper"}
     )
+    x: tuple[float, ...] = numbers(
+        DRAWN.x[:10, 0].tolist(), -5, 5, most=MAX_SHOTS, label="examples K", beside=("lift",)
+    )
+    lift: tuple[float, ...] = numbers([0.0] * 10, -12, 12, most=MAX_SHOTS, fresh=0.0)
+    amplitude: float = slider(3.0, 0.1, 5.0, "amplitude", step=0.05)
+    phase: float = slider(1.0, 0.0, 3.14, "phase", step=0.02)
+    noise: float = slider(0.0, 0.0, 1.0, "noise", step=0.02)
+    learner: str = choice("maml", NAMES, "θ from")
+    rival: str = choice("joint", NAMES | {"none": "nobody"}, "beside")
+
+
+# The program ----------------------------------------------------------------------------------------------
+
+
+def begin(
+    theta: list, own_rates: list, nobody, alpha, learner, rival, amplitude, phase, noise, x, lift
+) -> dict[str, Any]:
+    """The task, and two learners' parameters and step sizes, each tensor with a leading dimension of two."""
+    description = torch.stack([amplitude, phase])
+    pair = torch.minimum(torch.stack([learner, rival]), nobody - 1).long()
+    y = Sinusoids.truth(description, x[:, None])[:, 0] + lift + noise * NOISE[: x.shape[0]]
+    return {
+        "truth": Sinusoids.truth(description, GRID[:, None])[:, 0],
+        "y": y,
+        "params": [p[pair] for p in theta],
+        "rates": [alpha * rate[pair] for rate in own_rates],
+        "two": (rival != nobody).float(),
+    }
+
+
+def chosen(stacked: list, learner) -> list[Tensor]:
+    """The tensors of one learner."""
+    return [tensor.index_select(0, learner.long().view(1))[0] for tensor in stacked]
+
+
+def support_of(x: Tensor, y: Tensor, n: int) -> Batch:
+    """The support for each of ``n`` learners."""
+    return Batch(*(part[None, :, None].expand(n, -1, 1) for part in (x, y)))
+
+
+def look_and_step(params: list, rates: list, x, y) -> dict[str, Any]:
+    """What both draw now, and one inner step."""
+    support, k = support_of(x, y, 2), x.shape[0]
+    y_hat = batched_mlp.forward(list(params), torch.cat([x, GRID])[None, :, None].expand(2, -1, 1))[-1][..., 0]
+    return {
+        "fit": y_hat[:, k:],
+        "support_error": (y_hat[:, :k] - y).square().mean(1),
+        "last": params,
+        "params": batched_mlp.adapt.__wrapped__(list(params), rates, support, 1),
+    }
+
+
+def judge(fits, support_errors, truth, y) -> dict[str, Tensor]:
+    """The errors of all steps, and whether the support error ever grew to ten times what it began with."""
+    query_errors = (fits - truth).square().mean(-1)
+    bound = 10 * torch.maximum(support_errors[0], y.square().mean())
+    gone = ~(support_errors <= bound)
+    before, after = query_errors[0], query_errors[-1]
+    return {
+        "before": fits[0, 0],
+        "after": fits[-1, 0],
+        "path": fits[:, 0],
+        "rival_after": fits[-1, 1],
+        "query": query_errors[:, 0],
+        "support": support_errors[:, 0],
+        "rival_query": query_errors[:, 1],
+        "error_before": before[0],
+        "error": after[0],
+        "rival_before": before[1],
+        "rival_error": after[1],
+        "gone": gone[:, 0].any(),
+        "gone_at": gone[:, 0].float().argmax(),
+        "rival_gone": gone[:, 1].any(),
+        "rival_gone_at": gone[:, 1].float().argmax(),
+        "falls": (support_errors[1:, 0] <= support_errors[:-1, 0]).all(),
+    }
+
+
+def sharpen(theta: list, own_rates: list, alpha, learner, last: list) -> dict[str, Any]:
+    """Begin to look for the largest curvature, at the learner's theta and at its phi."""
+    ends = [torch.stack([p, phi[0]]) for p, phi in zip(chosen(theta, learner), last, strict=True)]
+    return {"ends": ends, "moved": START, "own": [alpha * rate for rate in chosen(own_rates, learner)]}
+
+
+def sharpen_on(ends: list, own: list, moved: list, x, y) -> dict[str, Any]:
+    """One power iteration with step size times Hessian, from both ends at once."""
+    size = sum(v.flatten(1).square().sum(1) for v in moved).sqrt()
+    unit = [v / size.view(-1, *[1] * (v.dim() - 1)) for v in moved]
+    _, hidden, deltas = batched_mlp.loss_gradient(list(ends), support_of(x, y, 2))
+    product = batched_mlp.hessian_product(list(ends), hidden, deltas, [a * u for a, u in zip(own, unit, strict=True)])
+    curvature = sum((p * u).flatten(1).sum(1) for p, u in zip(product, unit, strict=True))
+    return {"moved": product, "sharpness": curvature}
+
+
+def limits(sharpness, alpha, gone, error_before, error) -> dict[str, Tensor]:
+    """The α above which a step overshoots, at theta and at phi."""
+    limit = 2 * alpha / sharpness.clamp_min(1e-9)
+    above = (alpha > limit).float()
+    return {
+        "limit": limit[0],
+        "limit_after": limit[1],
+        "times": alpha / limit[0],
+        "flatter": above[0] * (1 - above[1]) * (~gone).float() * (error < error_before).float(),
+        "above": above[0] * (~gone).float(),
+        "above_and_gone": above[0] * gone.float(),
+    }
+
+
+def try_alphas(theta: list, own_rates: list, nobody, learner, amplitude, phase, noise, x, lift) -> dict[str, Any]:
+    """The learner once for each of `ALPHAS`."""
+    n = len(ALPHAS)
+    task = begin(theta, own_rates, nobody, ALPHAS[0], learner, learner, amplitude, phase, noise, x, lift)
+    rates = [ALPHAS.view(-1, *[1] * rate.dim()) * rate for rate in chosen(own_rates, learner)]
+    return {
+        "many": [p.expand(n, *p.shape) for p in chosen(theta, learner)],
+        "rates": rates,
+        "y": task["y"],
+        "truth": task["truth"],
+    }
+
+
+def step_many(many: list, rates: list, x, y) -> dict[str, Any]:
+    """One inner step of each."""
+    return {"many": batched_mlp.adapt.__wrapped__(list(many), rates, support_of(x, y, len(ALPHAS)), 1)}
+
+
+def colour_track(many: list, theta: list, learner, truth) -> dict[str, Tensor]:
+    """Whether each α made the error smaller (to -1) or larger (to 1): the logarithm of the ratio."""
+    first = [p[None] for p in chosen(theta, learner)]
+    errors = [
+        (batched_mlp.forward(params, GRID[None, :, None].expand(len(params[0]), -1, 1))[-1][..., 0] - truth)
+        .square()
+        .mean(1)
+        for params in (list(many), first)
+    ]
+    ratio = (errors[0] / errors[1]).log() / math.log(10)
+    return {"track": torch.where(ratio.isfinite(), ratio.clamp(-1, 1), 1.0)}
+
+
+def constants() -> dict[str, Any]:
+    """All learners' theta, stacked, and how each weighs α for each of its parameters."""
+    stacked = (zip(*(part(name) for name in NAMES), strict=True) for part in (weights_of, _rates))
+    theta, rates = ([torch.stack(parts) for parts in lists] for lists in stacked)
+    return {"theta": theta, "own_rates": rates, "nobody": float(len(NAMES)), "rounds": float(ROUNDS), "grid": GRID}
+
+
+@cache
+def weights_of(name: str) -> list[Tensor]:
+    """The parameters of a shipped theta, in the order of the network."""
+    return [p for key, p in shipped(name)[1].items() if not key.startswith(ALPHA_PREFIX)]
+
+
+def _rates(name: str) -> list[Tensor]:
+    """Meta-SGD's learned step sizes as multiples of the paper's α; ANIL moves the last layer alone."""
+    if name == "meta_sgd":
+        return [p / PAPER_ALPHA for key, p in shipped(name)[1].items() if key.startswith(ALPHA_PREFIX)]
+    ones = [torch.ones_like(p) for p in weights_of(name)]
+    return [0 * one for one in ones[:-2]] + ones[-2:] if name == "anil" else ones
+
+
+def _start() -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(2, *p.shape, generator=generator, dtype=torch.float32) for p in weights_of("maml")]
+
+
+START = _start()
+SHOWN = ("truth", "y", "before", "after", "path", "rival_after", "query", "support", "rival_query", "two")
+SAID = (
+    "error_before",
+    "error",
+    "rival_before",
+    "rival_error",
+    "gone",
+    "gone_at",
+    "rival_gone",
+    "rival_gone_at",
+    "falls",
+)
+LIMITS = ("limit", "limit_after", "times", "flatter", "above", "above_and_gone")
+DYNAMIC = {"x": ("K",), "lift": ("K",)}
+PROGRAM = Program(
+    (
+        Stage(begin),
+        Stage(look_and_step, times="steps", extra=1, collect={"fits": "fit", "support_errors": "support_error"}),
+        Stage(judge),
+        Stage(sharpen),
+        Stage(sharpen_on, times="rounds"),
+        Stage(limits),
+    ),
+    SHOWN + SAID + LIMITS,
+    constants(),
+    DYNAMIC,
+)
+TRACK = Program(
+    (Stage(try_alphas), Stage(step_many, times="steps"), Stage(colour_track)), ("track",), constants(), DYNAMIC
+)
+
+# What is drawn and said -----------------------------------------------------------------------------------
+
+ERRORS = {"ylabel": "", "xlabel": "inner step", "log": "y", "share": 1.0}
+EXPLORER = Explorer(
+    "adaptation",
+    State,
+    "Ten points of a wave. A few gradient steps. Is it enough?",
+    "Drag the orange points; click to add one, drag it out to remove it. Then make α larger, until it breaks.",
+    axes=(
+        axes("task", (-5, 5), (-6.5, 6.5), "one task: from θ to φ", share=1.75),
+        axes("errors", (-0.4, MAX_STEPS + 0.4), (1e-3, 1e3), "error on new points, by inner step", **ERRORS),
+    ),
+    marks=(
+        line("task", "truth", "truth", x="grid", name="truth", dash=[6, 5], width=1.8),
+        line("task", "path", "{learner}", x="grid", width=1.0, fade=0.3),
+        line("task", "before", "{learner}", x="grid", name="before: θ", dash=[2, 4], width=1.7),
+        line("task", "rival_after", "{rival}", x="grid", name="{rival}", width=2.4, when="two"),
+        line("task", "after", "{learner}", x="grid", name="{learner}, after {steps:step}", width=3.6),
+        points("task", "x", "y", "support", drag=drag("x", "lift", ("grid", "truth")), adds=True, size=7),
+        line("errors", "rival_query", "{rival}", name="{rival}", width=2.4, dots="end", near="end", when="two"),
+        line("errors", "support", "{learner}", name="on its points", width=1.4, dash=[2, 4]),
+        line("errors", "query", "{learner}", name="{learner}", width=3, dots="end", near="end"),
+    ),
+    sentence=(
+        (
+            (
+                "gone",
+                "[{learner}|{learner}] **diverges**: after {gone_at:step}, ten times its first error on its own points.",
+            ),
+            ("", "[{learner}|{learner}]: error {error_before:.2f} on new points, **{error:.3f}** after {steps:step}."),
+        ),
+        (
+            ("not two", ""),
+            ("rival_gone", "[{rival}|{rival}] diverges after {rival_gone_at:step}."),
+            ("", "[{rival}|{rival}]: {rival_before:.2f}, then **{rival_error:.3f}**."),
+        ),
+        (
+            (
+                "above_and_gone",
+                "At θ a step leaps too far if α is above 2/λ_max = {limit:.2g}; this is {times:.2g} times that.",
+            ),
+            ("gone", "Not at once: at θ itself α is below 2/λ_max = {limit:.2g}."),
+            (
+                "flatter",
+                "At θ α is above 2/λ_max = {limit:.2g}, and still it works: at φ the loss is flatter, {limit_after:.2g}.",
+            ),
+            ("above", "At θ α is above 2/λ_max = {limit:.2g}: along the steepest direction a step leaps too far."),
+            ("falls", "Every step goes down; at θ α is below 2/λ_max = {limit:.2g}."),
+            ("", "At θ α is below 2/λ_max = {limit:.2g}."),
+        ),
+    ),
+    presets={
+        "the paper": {"rival": "none", "steps": 1},
+        "α too small": {"alpha": 1e-4, "steps": 20},
+        "α too large": {"alpha": 0.1, "steps": 10},
+        "one shot": {"x": (1.36,), "lift": (0.0,), "steps": 1},
+        "past its one step": {"learner": "meta_sgd", "rival": "maml", "steps": 20},
+    },
+    program=PROGRAM,
+    later=TRACK,
+    actions=(("new points", "x_length", "scatter"),),
+    more="more: K, amplitude, phase, noise, whose θ",
+)
+
+
+def explorer(theta: Params | None = None, *, learner: Any = None, family: Any = None, **state: Any) -> Panel:
+    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be.
+
+    A ``theta`` of the reader's own, for the paper's network, stands among the others as "your θ". With a ``learner``
+    (a `MetaLearner`, or what makes one from an α) or a ``family`` of their own, the panel shows that, from the kernel.
+    """
+    if theta is None and learner is None and family is None:
+        return EXPLORER.open(**state)
+    return explorer_of(EXPLORER, theta, learner, family).open(**state)

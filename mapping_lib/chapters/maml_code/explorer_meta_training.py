@@ -1,285 +1,246 @@
-"""Explorer: meta-training while you watch, with beta, alpha, inner steps, tasks and method to move."""
+"""Explorer: meta-training while you watch, with β, α, inner steps, tasks and method to move."""
 
-import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-import numpy as np
 import torch
-from matplotlib.figure import Figure
+from torch import Tensor
 
-from mapping_lib.evaluation import query_errors
+from mapping_lib import batched_mlp
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.meta_training import MetaTrainingDiverged, Progress, meta_train
-from mapping_lib.page.canvas import Canvas, apart, count, finite
-from mapping_lib.page.panel import PlayingPanel, choice, powers, whole
-from mapping_lib.page.plots import COLOURS
+from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.fields import choice, hidden, slider, step_size
+from mapping_lib.page.marks import axes, line, points
+from mapping_lib.page.program import Program, Stage
+from mapping_lib.page.runs import Runs
 from mapping_lib.study.sinusoids import LEARNERS
-from mapping_lib.task import Batch, Params, Task
+from mapping_lib.task import Batch, Task
 
-OUTER_STEPS = 1000
-SLICE = 0.04
-"""Seconds of training between two pictures: short, so that a click is answered at once."""
-
-MAX_EARLIER = 6
-WORTH_KEEPING = 50
-"""Runs with fewer outer steps than this are not kept as earlier curves: a slider passes through many."""
-
-ERROR_LIMITS = (0.1, 20.0)
-GRID = torch.linspace(-5, 5, 161, dtype=torch.float32)[None, :, None]
+OUTER_STEPS, K, MAX_STEPS = 1000, 10, 10
+GRID = torch.linspace(-5, 5, 161, dtype=torch.float32)
+FAMILY = Sinusoids()
+METHODS = ("maml", "fomaml", "anil", "joint", "reptile")
+"""Meta-SGD is left to the kernel's `meta_train`: it learns as many step sizes as weights, and looks the same here."""
 
 
-def _held_out() -> tuple[Task, Task]:
+def held_out() -> tuple[Task, Task]:
     """64 tasks to measure the error on, and one to look at; no run ever trains on them."""
-    many = Sinusoids().sample(64, 10, 40, generator=torch.Generator().manual_seed(2024))
+    many = FAMILY.sample(64, K, 20, generator=torch.Generator().manual_seed(2024))
     description = torch.tensor([[3.5, 0.8]], dtype=torch.float32)
-    x = torch.linspace(-4.5, 4.5, 10, dtype=torch.float32)[None, :, None]
-    support, query = (Batch(x, Sinusoids.truth(description, x)) for x in (x, GRID))
+    x = torch.linspace(-4.5, 4.5, K, dtype=torch.float32)[None, :, None]
+    support, query = (Batch(x, Sinusoids.truth(description, x)) for x in (x, GRID[None, :, None]))
     return many, Task(support, query, description)
 
 
-MANY, SHOWN = _held_out()
+MANY, SHOWN = held_out()
 
 
 @dataclass(frozen=True)
 class State:
-    """The values of the controls, and the seed of the tasks that a run draws."""
+    """What the controls say, and the seed of the tasks that a run draws."""
 
-    beta: float = 10**-2.5  # the slider has tenths of a decade; it would move any other value, and train again
-    alpha: float = 0.01
-    steps: int = 1
-    tasks_per_step: int = 25
-    method: str = "maml"
-    seed: int = 0
-
-
-class Curve(NamedTuple):
-    """Held-out error after some outer steps, and the name of the run."""
-
-    outer_steps: np.ndarray
-    error: np.ndarray
-    label: str
+    beta: float = step_size(0.003, "β", "outer step size", 0.001)
+    alpha: float = step_size(0.01, "α", "inner step size", 0.01)
+    steps: int = slider(1, 0, MAX_STEPS, "m", "inner steps", large=True, marks={1: "1, the paper"})
+    tasks: int = slider(25, 1, 100, "tasks a step")
+    method: str = choice("maml", {name: LEARNERS[name].label for name in METHODS}, "method")
+    seed: int = hidden(0)
 
 
-class Frame(NamedTuple):
-    """What is drawn: the present run's curve, earlier ones, and one held-out task before and after."""
-
-    curve: Curve
-    earlier: tuple[Curve, ...]
-    before: np.ndarray
-    after: np.ndarray
-    words: str
+# The programs: one outer step, and the evaluation ---------------------------------------------------------
 
 
-@dataclass
-class Run:
-    """One meta-training from theta_0: it goes on only when asked to, by `advance`."""
+def begin(alpha, steps, where, reach, *, mask: tuple[int, ...], read: int) -> dict[str, Any]:
+    """The tasks of an outer step, from numbers 0 ... 1; ``read`` of their points are support.
 
-    state: State
-    outer_steps: list[int] = field(default_factory=list)
-    errors: list[float] = field(default_factory=list)
-    problem: str = ""
-
-    def __post_init__(self) -> None:
-        training = LEARNERS[self.state.method]
-        self.learner = training.learner(alpha=self.state.alpha, steps=self.state.steps)
-        self.theta: Params = self.learner.init(generator=torch.Generator().manual_seed(0))
-        self._stream: Iterator[Progress] = meta_train(
-            self.learner,
-            Sinusoids(),
-            theta=self.theta,
-            beta=self.state.beta,
-            outer_steps=OUTER_STEPS,
-            tasks_per_step=self.state.tasks_per_step,
-            **training.settings("k_shot", "n_query", "optimiser"),
-            generator=torch.Generator().manual_seed(self.state.seed),
-        )
-        self.done = 0
-        self._measure()
-        unadapted = self.learner.adapt_path(self.theta, MANY.support, steps=0)
-        self._unadapted = float(query_errors(self.learner, unadapted, MANY.query).mean())
-
-    @property
-    def finished(self) -> bool:
-        """Whether no outer step is left, or none is possible."""
-        return self.done >= OUTER_STEPS or bool(self.problem)
-
-    def advance(self, seconds: float) -> None:
-        """Train for about this long (one outer step at least), then measure."""
-        end = time.perf_counter() + seconds
-        try:
-            for progress in self._stream:
-                self.done, self.theta = progress.step, progress.theta
-                if time.perf_counter() >= end:
-                    break
-        except MetaTrainingDiverged as diverged:
-            self.problem = f"stopped at outer step {diverged.step}: the meta-loss is no longer a number"
-            self.theta = diverged.theta
-        self._measure()
-
-    def _measure(self) -> None:
-        path = self.learner.adapt_path(self.theta, MANY.support, steps=self.state.steps)
-        phi = {name: p[-1:] for name, p in path.items()}
-        error = float(query_errors(self.learner, phi, MANY.query).mean())
-        self.outer_steps.append(self.done)
-        self.errors.append(error if np.isfinite(error) else np.inf)
-
-    def curve(self) -> Curve:
-        """The held-out error so far."""
-        return Curve(np.array(self.outer_steps), np.array(self.errors), f"β = {self.state.beta:.2g}")
-
-    def frame(self, earlier: tuple[Curve, ...] = ()) -> Frame:
-        """The picture of this moment."""
-        path = self.learner.adapt_path(self.theta, SHOWN.support, steps=self.state.steps)
-        predict = torch.func.vmap(self.learner.predict, in_dims=(0, None))
-        with torch.no_grad():
-            curves = predict({name: p[[0, -1], 0] for name, p in path.items()}, SHOWN.query.x[0])[..., 0].numpy()
-        return Frame(self.curve(), earlier, curves[0], curves[-1], self._words())
-
-    def _words(self) -> str:
-        label, error = LEARNERS[self.state.method].label, self.errors[-1]
-        steps = count(self.state.steps, "inner step")
-        now = f"<b>{label}</b>, β = {self.state.beta:.2g}: outer step {self.done} of {OUTER_STEPS}. "
-        if self.problem:
-            return now + f"<b>{self.problem}. β or α is too large.</b>"
-        if not error < 1.2 * self._unadapted:
-            worse = f"above {self._unadapted:.2g}, that of θ₀ without any adaptation"
-            return now + f"<b>Held-out error {error:.3g} after {steps}, {worse}: α or β is too large.</b>"
-        return now + f"Held-out error {error:.2f} after {steps}; it began at {self.errors[0]:.2f}."
-
-
-def compute(state: State) -> Frame:
-    """The first picture of a run with these settings: theta_0, and one outer step.
-
-    >>> compute(State()).curve.outer_steps
-    array([0, 1])
+    The first inner step starts from one theta for all tasks, which is cheaper: it is a stage of its own, of size 0
+    where there is no inner step.
     """
-    run = Run(state)
-    run.advance(0.0)
-    return run.frame()
-
-
-class TrainingCanvas(Canvas):
-    """Left: held-out error by outer step. Right: one held-out task before and after adaptation."""
-
-    def build(self, figure: Figure) -> None:
-        """Two axes with fixed limits."""
-        left, right = (figure.add_axes((x, 0.145, width, 0.755)) for x, width in ((0.08, 0.435), (0.59, 0.40)))
-        left.set(xlim=(0, OUTER_STEPS * 1.26), ylim=ERROR_LIMITS, yscale="log", xlabel="outer step")
-        left.set(ylabel="held-out error after adaptation", title="meta-training, live")
-        left.set_xticks(range(0, OUTER_STEPS + 1, 200))
-        left.set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
-        right.set(xlim=(-5, 5), ylim=(-6, 6), xlabel="x", ylabel="y", title="a task it never trains on")
-        x = GRID[0, :, 0].numpy()
-        right.plot(x, SHOWN.query.y[0, :, 0], color=COLOURS["truth"], lw=1.8, ls=(0, (4, 2)), label="truth")
-        points = SHOWN.support
-        right.plot(points.x[0], points.y[0], "o", color=COLOURS["support"], mec="black", ms=9, label="support")
-        self._earlier = [self._curve(left, COLOURS["before"], 1.4) for _ in range(MAX_EARLIER)]
-        self._now = self._curve(left, COLOURS["after"], 2.8)
-        self._before = self.keep(right.plot(x, 0 * x, color=COLOURS["before"], lw=2.0, ls=":")[0])
-        self._after = self.keep(right.plot(x, 0 * x, color=COLOURS["after"], lw=3.0)[0])
-        for label, line, colour in (("before: θ", ":", COLOURS["before"]), ("after: φ", "-", COLOURS["after"])):
-            right.plot([], [], color=colour, ls=line, lw=2.5, label=label)
-        right.legend(loc="upper center", ncols=4, handlelength=1.4, columnspacing=0.8, handletextpad=0.5)
-
-    def _curve(self, ax: Any, colour: str, width: float) -> tuple[Any, Any]:
-        name = ax.text(0, 1, "", color=colour, fontsize=11, va="center", clip_on=True)
-        return self.line(ax, color=colour, lw=width), self.keep(name)
-
-    def update(self, frame: Frame) -> None:
-        """Move the lines to one frame; names that would overlap are pushed apart, the present one stays."""
-        curves = [frame.curve, *reversed(frame.earlier)]
-        ends = [(int(curve.outer_steps[-1]), float(np.clip(curve.error[-1], *ERROR_LIMITS))) for curve in curves]
-        heights = apart(ends)
-        for i, (line, name) in enumerate([self._now, *self._earlier]):
-            line.set_visible(i < len(curves))
-            name.set_visible(i < len(curves))
-            if i < len(curves):
-                line.set_data(curves[i].outer_steps, np.clip(curves[i].error, *ERROR_LIMITS))
-                name.set_position((curves[i].outer_steps[-1] + 12, heights[i]))
-                name.set_text(curves[i].label)
-        for line, y in ((self._before, frame.before), (self._after, frame.after)):
-            line.set_ydata(finite(y))
-
-
-class TrainingPanel(PlayingPanel):
-    """The panel, with a run that trains in slices between which the kernel answers clicks and sliders."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.earlier: tuple[Curve, ...] = ()
-        self.run: Run | None = None
-        super().__init__(*args, **kwargs)
-
-    def refresh(self) -> None:
-        """A control moved: keep the present curve as an earlier one, and train again from theta_0."""
-        if self.run is None:  # the panel has just been opened: show one finished run
-            self.run = Run(self.state)
-            while not self.run.finished:
-                self.run.advance(SLICE)
-            self._show()
-            return
-        if self.run.done >= WORTH_KEEPING:
-            self.earlier = (*self.earlier, self.run.curve())[-MAX_EARLIER:]
-        self.run = Run(self.state)
-        self._show()
-        self.play()
-
-    def start(self) -> None:
-        """Go on with a stopped run; after a finished one, run again on other tasks."""
-        if self.run.finished:
-            self.state = replace(self.state, seed=self.state.seed + 1)
-            self.refresh()
-        elif not self.running:
-            self.play()
-
-    def stop(self) -> None:
-        """Stop at the present outer step."""
-        super().stop()
-        self._show()
-
-    def reset(self) -> None:
-        """Forget all curves and go back to theta_0, with the first settings."""
-        self.running = False
-        self.earlier, self.run = (), Run(self.start_state)
-        self.place(self.start_state)
-        self._show()
-
-    def advance(self) -> bool:
-        """Train for a moment and draw the result; return whether outer steps are left."""
-        self.run.advance(SLICE)
-        self._show()
-        return not self.run.finished
-
-    def _show(self) -> None:
-        self.show(self.run.frame(self.earlier))
-
-
-PRESETS = {
-    "paper": asdict(State(beta=0.001)),
-    "β too small": asdict(State(beta=1e-4)),
-    "β too large": asdict(State(beta=0.1)),
-    "joint training": asdict(State(method="joint")),
-    "5 inner steps": asdict(State(steps=5)),
-    "Reptile": asdict(State(method="reptile", beta=1.0, steps=10)),
-}
-
-
-def explorer() -> TrainingPanel:
-    """Open the panel: the last line of a notebook cell. It opens with one finished run."""
-    return TrainingPanel(
-        "meta-training",
-        State(),
-        {
-            "beta": powers(-4, 0, 0.1, "β"),
-            "alpha": powers(-4, 0, 0.1, "α"),
-            "steps": whole(0, 10, "inner steps m"),
-            "tasks_per_step": whole(1, 100, "tasks per step"),
-            "method": choice({name: t.label for name, t in LEARNERS.items() if name != "scratch"}, "method"),
-        },
-        compute,
-        TrainingCanvas(),
-        PRESETS,
-        actions={"Start": TrainingPanel.start, "Stop": TrainingPanel.stop, "Reset": TrainingPanel.reset},
-        marks={"beta": (0.001, "paper 0.001"), "alpha": (0.01, "paper 0.01")},
+    (low_a, high_a), (low_p, high_p) = FAMILY.amplitude, FAMILY.phase
+    low, size = (
+        torch.tensor([low_a, low_p], dtype=torch.float32),
+        torch.tensor([high_a - low_a, high_p - low_p], dtype=torch.float32),
     )
+    x = (10 * reach - 5)[..., None]
+    y = Sinusoids.truth(low + size * where, x)
+    return {
+        "rates": [alpha * part for part in mask],
+        "first_rates": [alpha * part * steps.clamp_max(1) for part in mask],
+        "support": Batch(x[:, :read], y[:, :read]),
+        "query": Batch(x[:, -K:], y[:, -K:]),
+        "rest": (steps - 1).clamp_min(0),
+        "left": (steps - 1).clamp_min(0),
+    }
+
+
+def first_step(theta: list, first_rates: list, support: Batch) -> dict[str, Any]:
+    """The first inner step of all tasks, from theta."""
+    gradient, hidden, deltas = batched_mlp.loss_gradient(list(theta), support)
+    return {"phi": batched_mlp.step(theta, first_rates, gradient), "begun": {"hidden": hidden, "deltas": deltas}}
+
+
+def inner(phi: list, rates: list, support: Batch) -> dict[str, Any]:
+    """A further inner step, and what is needed to go back over it."""
+    gradient, hidden, deltas = batched_mlp.loss_gradient(list(phi), support)
+    return {"phi": batched_mlp.step(phi, rates, gradient), "trace": {"phi": phi, "hidden": hidden, "deltas": deltas}}
+
+
+def ahead(phi: list, query: Batch) -> dict[str, Any]:
+    """The gradient of the query loss at phi."""
+    return {"v": batched_mlp.loss_gradient(list(phi), query)[0]}
+
+
+def back(traces: dict, v: list, rates: list, left) -> dict[str, Any]:
+    """Back over one inner step: v - H (alpha v)."""
+    at = (left - 1).long().view(1)
+    phi, hidden, deltas = ([t.index_select(0, at)[0] for t in traces[name]] for name in ("phi", "hidden", "deltas"))
+    product = batched_mlp.hessian_product(phi, hidden, deltas, [rate * u for rate, u in zip(rates, v, strict=True)])
+    return {"v": [u - p for u, p in zip(v, product, strict=True)], "left": left - 1}
+
+
+def back_to_theta(theta: list, begun: dict, v: list, first_rates: list) -> dict[str, Any]:
+    """Back over the first inner step; theta is shared, so what comes back is summed over the tasks."""
+    moved = [rate * u for rate, u in zip(first_rates, v, strict=True)]
+    product = batched_mlp.hessian_product(list(theta), list(begun["hidden"]), list(begun["deltas"]), moved)
+    return {"v": [(u.sum(0) - p)[None] / u.shape[0] for u, p in zip(v, product, strict=True)]}
+
+
+def adam(theta: list, v: list, first: list, second: list, beta, count) -> dict[str, Any]:
+    """An outer step by Adam (Kingma & Ba 2015, algorithm 1) along the mean of v over the tasks."""
+    gradient = [u.mean(0) for u in v]
+    first = [0.9 * m + 0.1 * g for m, g in zip(first, gradient, strict=True)]
+    second = [0.999 * s + 0.001 * g * g for s, g in zip(second, gradient, strict=True)]
+    rates = beta / (1 - torch.pow(0.9, count)), 1 - torch.pow(0.999, count)
+    theta = [p - rates[0] * m / ((s / rates[1]).sqrt() + 1e-8) for p, m, s in zip(theta, first, second, strict=True)]
+    return {"theta": theta, "first": first, "second": second}
+
+
+def toward_phi(theta: list, phi: list, beta) -> dict[str, Any]:
+    """An outer step of Reptile (Nichol et al. 2018): a share of the way to the mean of phi."""
+    return {"theta": [p + beta * (q.mean(0) - p) for p, q in zip(theta, phi, strict=True)]}
+
+
+def _steps_of(method: str) -> tuple[Stage, ...]:
+    """The stages of one outer step."""
+    mask = (0, 0, 0, 0, 1, 1) if method == "anil" else (1,) * 6
+    read = Stage(partial(begin, mask=mask, read=2 * K if method in ("reptile", "joint") else K))
+    if method == "joint":
+        return read, Stage(at_theta), Stage(adam)
+    way = Stage(first_step), Stage(inner, times="rest", collect={"traces": "trace"} if method != "reptile" else {})
+    if method == "reptile":
+        return read, *way, Stage(toward_phi)
+    return (
+        read,
+        *way,
+        Stage(ahead),
+        *([Stage(back, times="rest"), Stage(back_to_theta)] * (method != "fomaml")),
+        Stage(adam),
+    )
+
+
+def at_theta(theta: list, support: Batch) -> dict[str, Any]:
+    """The gradient on all points, without an inner step."""
+    return {"v": batched_mlp.loss_gradient(list(theta), support)[0]}
+
+
+def stand(theta: list, many: Batch, shown: Batch) -> dict[str, Any]:
+    """Theta for all held-out tasks, and for the one that is shown."""
+    return {name: [p.expand(len(task.x), *p.shape) for p in theta] for name, task in (("held", many), ("seen", shown))}
+
+
+def held_step(held: list, seen: list, rates: list, many: Batch, shown: Batch) -> dict[str, Any]:
+    """One inner step on all of them."""
+    gradients = (batched_mlp.loss_gradient(list(phi), task)[0] for phi, task in ((held, many), (seen, shown)))
+    after = [batched_mlp.step(phi, rates, gradient) for phi, gradient in zip((held, seen), gradients, strict=True)]
+    return {"held": after[0], "seen": after[1]}
+
+
+def measure(theta: list, held: list, seen: list, query: Batch, grid) -> dict[str, Tensor]:
+    """The mean error on the held-out tasks, without adaptation too, and what the shown one's network draws."""
+    plain = batched_mlp.forward([p.expand(len(query.x), *p.shape) for p in theta], query.x)[-1]
+    error = (batched_mlp.forward(list(held), query.x)[-1] - query.y).square().mean()
+    unadapted = (plain - query.y).square().mean()
+    return {
+        "now": error,
+        "plain": unadapted,
+        "lost": ~(error < 1e4),
+        "worse": error > 1.2 * unadapted,
+        "before": batched_mlp.forward([p[None] for p in theta], grid[None, :, None])[-1][0, :, 0],
+        "after": batched_mlp.forward(list(seen), grid[None, :, None])[-1][0, :, 0],
+    }
+
+
+def _constants() -> dict[str, Any]:
+    theta = list(LEARNERS["maml"].learner().init(generator=torch.Generator().manual_seed(0)).values())
+    return {"theta": theta, "first": [0 * p for p in theta], "second": [0 * p for p in theta]}
+
+
+DRAWN = {"grid": GRID, "truth": SHOWN.query.y[0, :, 0], "x": SHOWN.support.x[0, :, 0], "y": SHOWN.support.y[0, :, 0]}
+RUNS = Runs(
+    {name: Program(_steps_of(name), ("theta",), _constants(), {"where": ("T",), "reach": ("T",)}) for name in METHODS},
+    Program(
+        (Stage(stand), Stage(held_step, times="steps"), Stage(measure)),
+        ("now", "plain", "lost", "worse", "before", "after"),
+        {"many": MANY.support, "query": MANY.query, "shown": SHOWN.support, **DRAWN},
+    ),
+    by="method",
+    tasks="tasks",
+    draws={"where": 2, "reach": 2 * K},
+    outer_steps=OUTER_STEPS,
+    live=("alpha", "beta"),
+    name="{method}, β = {beta:.2g}, m = {steps:.0f}",
+)
+
+# What is drawn and said -----------------------------------------------------------------------------------
+
+RUN_AXES = {"xlabel": "outer step", "log": "y", "share": 1.25, "xticks": [(n, str(n)) for n in range(0, 1001, 200)]}
+EXPLORER = Explorer(
+    "meta-training",
+    State,
+    "Where does a good θ come from? Watch it being made.",
+    "Press train. Move β or α while it trains; change m, the tasks or the method, and a new run begins beside the old.",
+    axes=(
+        axes("runs", (0, OUTER_STEPS * 1.28), (0.1, 20), "error on tasks it never trains on", **RUN_AXES),
+        axes("task", (-5, 5), (-6, 6), "one of them, before and after adaptation"),
+    ),
+    marks=(
+        line("runs", "earlier_errors", "before", x="earlier_outer", name="earlier_names", width=1.4, near="end"),
+        line("runs", "errors", "{method}", x="outer", name="{run_name}", width=3, near="end", dots="end"),
+        line("task", "truth", "truth", x="grid", name="truth", dash=[6, 5], width=1.8),
+        line("task", "before", "{method}", x="grid", name="before: θ", dash=[2, 4], width=1.7),
+        line("task", "after", "{method}", x="grid", name="after {steps:inner step}: φ", width=3.4),
+        points("task", "x", "y", "support", size=6.5),
+    ),
+    sentence=(
+        (("", "[{method}|{method}], outer step {done} of {last}:"),),
+        (
+            ("lost", "**the error on new tasks is no number any more**: β or α is too large for this θ."),
+            (
+                "worse",
+                "after {steps:inner step} the error on new tasks is {now:.2f}, **worse than {plain:.2f} without"
+                " adaptation**: for this θ, α is too large.",
+            ),
+            (
+                "",
+                "error **{now:.2f}** on new tasks after {steps:inner step}; it began at {begun:.2f}, and without"
+                " adaptation it would be {plain:.2f}.",
+            ),
+        ),
+    ),
+    presets={
+        "the paper": {"beta": 0.001},
+        "β too small": {"beta": 1e-4},
+        "β too large": {"beta": 0.1},
+        "joint training": {"method": "joint"},
+        "5 inner steps": {"steps": 5},
+        "Reptile": {"method": "reptile", "beta": 1.0, "steps": 10},
+    },
+    runs=RUNS,
+    more="more: tasks a step, method",
+)
+
+
+def explorer(**state: Any) -> Panel:
+    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
+    return EXPLORER.open(**state)

@@ -173,16 +173,27 @@ def weights_by_answers(part: int, answers: Batch, width: float = 1.0) -> tuple[d
     """
     n = len(answers.x) + 1
     answered = torch.ones(n, n - 1, dtype=torch.float32).tril(-1).bool()  # row k: the first k
-    prior = _wider(of_part(customers.theta_of("mixed effects"), part), width)
-    flat = customers.around_zero(customers.tuned_widths()[part, :n])
+    thetas = {name: of_part(customers.theta_of(name), part) for name in ("population", "MAML", "mixed effects")}
+    return weights_of(thetas, customers.tuned_widths()[part, :n], answers, answered, width)
+
+
+def weights_of(
+    thetas: dict[str, Params], widths: Tensor, answers: Batch, answered: Tensor, width: float | Tensor
+) -> tuple[dict[str, Tensor], Tensor]:
+    """`weights_by_answers` of given theta, after several sets of answers, ``answered (set, answer)``.
+
+    ``widths (set,)`` are those of the own fit's prior for as many answers.
+    """
+    n, prior = len(answered), _wider(thetas["mixed effects"], width)
+    flat = customers.around_zero(widths)
     both = {name: torch.cat([flat[name], p.expand(n, *p.shape)]) for name, p in prior.items()}
-    sets = answered.repeat(2, 1)
+    sets = torch.cat([answered, answered])
     z = vmap(lambda theta, row: highest_point(theta, answers, row))(both, sets)
     _, curvature = vmap(lambda theta, z, row: choice_slopes(theta, z, answers, row))(both, z, sets)
     weights = {
-        "population": customers.theta_of("population")["weight"][part].expand(n, -1),
+        "population": thetas["population"]["weight"].expand(n, -1),
         "own fit": torch.einsum("kfg,kg->kf", flat["factor"], z[:n]),
-        "MAML": customers.adapted_weights(of_part(customers.theta_of("MAML"), part), answers, answered),
+        "MAML": customers.adapted_weights(thetas["MAML"], answers, answered),
         "mixed effects": prior["mean"] + z[n:] @ prior["factor"].T,
     }
     left = covariance(prior["factor"], curvature[n:]).diagonal(dim1=1, dim2=2).sum(-1)

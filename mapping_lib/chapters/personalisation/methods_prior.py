@@ -82,7 +82,7 @@ def gaussian_prior(features: Callable[[Tensor], Tensor], n_features: int) -> Met
         # the same as least squares for z, phi = mean + factor z, with one made-up example a feature, of target 0 and
         # length s; X C X' is never formed, which has twice as many digits to lose and is singular where s is small
         Q, R = torch.linalg.qr(torch.cat([X @ theta["factor"], noise * torch.eye(n_features, dtype=X.dtype)]))
-        z = torch.linalg.solve_triangular(R, Q[: len(X)].mT @ missed[:, None], upper=True)[:, 0]
+        z = torch.linalg.solve_triangular(R, Q[: X.shape[0]].mT @ missed[:, None], upper=True)[:, 0]
         left = noise * torch.linalg.solve_triangular(R.mT, theta["factor"].mT, upper=False)
         return {"weight": theta["mean"] + theta["factor"] @ z, "covariance": left.mT @ left}
 
@@ -192,7 +192,9 @@ def covariance(factor: Tensor, curvature: Tensor) -> Tensor:
     >>> covariance(torch.tensor([[3.0]]), torch.tensor([[4.0]]))
     tensor([[2.2500]])
     """
-    left = torch.linalg.solve_triangular(torch.linalg.cholesky_ex(curvature).L, factor.mT, upper=False)
+    left = torch.linalg.solve_triangular(
+        torch.linalg.cholesky_ex(curvature).L, factor.mT.expand_as(curvature), upper=False
+    )
     return left.mT @ left
 
 

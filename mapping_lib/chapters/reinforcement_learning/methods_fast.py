@@ -38,14 +38,20 @@ def updates(
     >>> [rollouts.returns.shape for _, rollouts in updates(model, family, theta, luck, alpha=(0.1, 0.05))]
     [torch.Size([1, 4]), torch.Size([1, 4]), torch.Size([1, 4])]
     """
-    slope, sizes = grad(lambda phi, x, y: surrogate(model.predict(phi, x), y)), Alphas.of(alpha)
+    sizes = Alphas.of(alpha)
     phi, path = theta, []
     for step, tries in enumerate(luck):
         if step:
-            x, y = experience(path[-1][1])
-            phi = inner_step(phi, slope(phi, x[0], y[0]), sizes.at(step - 1))
+            phi = updated(model, *path[-1], sizes.at(step - 1))
         path.append((phi, family.rollouts(acting(phi), tries)))
     return path
+
+
+def updated(model: FunctionalNetwork, phi: Params, rollouts: Rollouts, alpha: float) -> Params:
+    """One update of ``phi``, from the rollouts of one task that it made itself."""
+    x, y = experience(rollouts)
+    slope = grad(lambda phi: surrogate(model.predict(phi, x[0]), y[0]))(phi)
+    return inner_step(phi, slope, alpha)
 
 
 def acting(phi: Params) -> Act:

@@ -3,83 +3,90 @@
 import numpy as np
 import pytest
 import torch
-from matplotlib.font_manager import findfont
-from matplotlib.ft2font import FT2Font
 
-from mapping_lib.chapters.language import explorer
-from mapping_lib.chapters.language.explorer_canvas import LanguagesCanvas, printable, shortened
-from mapping_lib.chapters.language.explorer_compute import (
-    SHARPNESS,
-    Frame,
-    State,
-    centroids,
-    characters,
-    contributions,
-    draw,
-    unreadable,
-)
-from mapping_lib.chapters.language.family import PARTS, counts, features, languages
-from mapping_lib.chapters.language.study import CHOSEN, METHODS
+from mapping_lib.chapters.language.explorer import EXPLORER, State, asked, compute, draw
+from mapping_lib.chapters.language.family import PARTS, counts, features, languages, pulls, runs, unreadable
+from mapping_lib.chapters.language.study import CHOSEN, METHODS, SHARPNESS
+from mapping_lib.page.sentence import plain
 from mapping_lib.study import read_table
 from mapping_lib.task import Batch
 
 
-def asked(**values) -> Frame:
-    return explorer.compute(State(**values))
+def drawn_of(state: State):
+    return draw(state.part, state.n_way, state.k_shot, state.draw, state.examples)
 
 
-def logits(method: str, frame: Frame, names: list[str]) -> torch.Tensor:
+def words(**values) -> str:
+    state = State(**values)
+    return plain(EXPLORER.words(state, compute(state)))
+
+
+def logits(method: str, state: State, names: list[str]) -> torch.Tensor:
     """What the learner of the table answers after the names that are shown, by nothing but its contract."""
-    chosen = METHODS[method]
-    learner, theta = chosen.make(CHOSEN.get(method, {}).get(frame.there_shots))
+    chosen, k = METHODS[method], {1: 1, 2: 2, 5: 5}[state.k_shot]
+    learner, theta = chosen.make(CHOSEN.get(method, {}).get(k))
 
     def read(names: list[str]) -> torch.Tensor:
         return chosen.read((counts if chosen.reading == "counts" else features)(names))
 
-    support = [name for names in frame.support for name in names]
-    y = torch.arange(len(frame.support)).repeat_interleave(frame.state.k_shot)
+    support = [name for names in drawn_of(state).support for name in names]
+    y = torch.arange(state.n_way).repeat_interleave(state.k_shot)
     with torch.no_grad():
         phi = learner.adapt(theta, Batch(read(support), y))
-        return learner.predict(phi, read(names))[:, : len(frame.support)]
+        return learner.predict(phi, read(names))[:, : state.n_way]
 
 
 @pytest.mark.parametrize("values", [{}, {"k_shot": 5, "n_way": 3, "draw": 8}, {"part": "train", "name": "Reykjavík"}])
 @pytest.mark.parametrize("method", METHODS)
 def test_probabilities_are_those_of_the_learner_in_the_table(method: str, values: dict):
-    frame = asked(**values)
-    scores = logits(method, frame, [frame.asked.name]) * SHARPNESS.get(method, 1.0)
-    assert frame.probabilities[method] == pytest.approx(scores[0].softmax(-1).numpy(), abs=1e-4)
+    state = State(**values)
+    frame, row = compute(state), list(METHODS).index(method)
+    scores = logits(method, state, [asked(state, drawn_of(state))[0]]) * SHARPNESS.get(method, 1.0)
+    assert frame["probabilities"][row] == pytest.approx(scores[0].softmax(-1).numpy(), abs=1e-4)
+    ends = np.array([frame[f"end_{i}"][row] for i in range(6)])
+    assert np.diff(ends)[: state.n_way] == pytest.approx(frame["probabilities"][row], abs=1e-6)
+    assert ends[state.n_way :] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_accuracy_is_counted_over_twenty_other_names_of_each_language(method: str):
-    frame = asked(k_shot=2, n_way=4, draw=11)
-    others = draw("held out", 4, 2, 11, 0).others
-    answered = logits(method, frame, [name for names in others for name in names]).argmax(-1).tolist()
+    state = State(k_shot=2, n_way=4, draw=11, method=method)
+    frame = compute(state)
+    answered = logits(method, state, [n for names in drawn_of(state).others for n in names]).argmax(-1).tolist()
     right = [answer == i // 20 for i, answer in enumerate(answered)]
-    assert len(right) == 80
-    assert frame.here[method] == pytest.approx(np.mean(right), abs=0.013)  # one tie may fall the other way
-    assert frame.there[method] == read_table("language_names")[method, "2-shot"].mean
+    assert len(right) == frame["n_others"] == 80
+    assert frame["here"] == pytest.approx(np.mean(right), abs=0.013)  # one tie may fall the other way
+    assert frame["there"] == read_table("language_names")[method, "2-shot"].mean
 
 
 @pytest.mark.parametrize("name", ["Suomi", "Banana"])  # the second has n-grams that occur more than once
 def test_what_the_ngrams_add_up_to_is_the_difference_of_the_two_distances(name: str):
-    frame = asked(k_shot=3, name=name)
-    centres = centroids(draw("held out", 5, 3, 3, 0), frame.state)
+    state = State(k_shot=3, name=name)
+    drawn, frame = drawn_of(state), compute(state)
+    centres = torch.stack([features(names).mean(0) for names in drawn.support])
     distances = (features([name]) - centres).square().sum(-1)
-    assert sum(pull for _, pull in frame.spoke) == pytest.approx(
-        float(distances[frame.second] - distances[frame.first]), abs=1e-5
-    )
-    assert distances.argsort()[:2].tolist() == [frame.first, frame.second]
-    sizes = [abs(pull) for _, pull in frame.spoke]
-    assert sizes == sorted(sizes, reverse=True)
+    first, second = distances.argsort()[:2].tolist()
+    each, rest = pulls(name, centres, first, second)
+    assert sum(pull for *_, pull in each) + rest == pytest.approx(float(distances[second] - distances[first]), abs=1e-5)
+    assert (frame["first"], frame["second"]) == (drawn.languages[first].name, drawn.languages[second].name)
+    for begin, run, _ in each:
+        assert f" {name.lower()} "[begin + 1 :].startswith(run)
+    assert [run for _, run, _ in each] == [run for _, run in runs(name)]
+    sizes = np.abs(frame["pulls"][3:])
+    assert sizes[0] == 1
+    assert (np.diff(sizes) <= 0).all()
 
 
-def test_an_ngram_that_one_language_has_pulls_towards_it():
-    centres = features(["aaaa", "bbbb"])
-    pulls = dict(contributions("ab", centres, 0, 1))
-    assert pulls["a"] > 0 > pulls["b"]
-    assert pulls["a"] == pytest.approx(-pulls["b"], abs=1e-5)
+def test_an_ngram_that_one_language_has_pulls_towards_it_and_so_do_its_letters():
+    each, _ = pulls("ab", features(["aaaa", "bbbb"]), 0, 1)
+    total = {run: pull for _, run, pull in each}
+    assert total["a"] > 0 > total["b"]
+    assert total["a"] == pytest.approx(-total["b"], abs=1e-5)
+    frame = compute(State())
+    assert "".join(frame["letters"]) == frame["asked_name"]
+    loudest = int(frame["letter_pull"].argmax())
+    assert frame["letter_colours"][loudest] == frame["first_colour"]
+    assert any(frame["letters"][loudest].lower() in run for run in frame["runs"])
 
 
 def test_names_that_are_shown_are_not_asked_and_more_leave_the_earlier_ones_in_place():
@@ -94,38 +101,44 @@ def test_names_that_are_shown_are_not_asked_and_more_leave_the_earlier_ones_in_p
 
 
 def test_the_asked_name_is_of_the_language_that_is_called_the_truth():
-    for number in range(12):
-        frame = asked(asked=number, n_way=4)
-        assert frame.asked.name in frame.languages[frame.asked.label].names
-        assert frame.asked.name not in frame.support[frame.asked.label]
-    assert "Nothing is typed" in frame.words
+    for number in range(1, 13):
+        state = State(asked=number, n_way=4)
+        name, label = asked(state, drawn_of(state))
+        language, frame = drawn_of(state).languages[label], compute(state)
+        assert name in language.names
+        assert frame["titles"][label] == f"✓ {language.name}"
+        verdict = "which is right" if frame["answer"] == language.name else f"but it is {language.name}"
+        assert verdict in plain(EXPLORER.words(state, frame))
 
 
 @pytest.mark.parametrize(
-    ("typed", "words"),
+    ("typed", "said"),
     [
-        ("42!", "42! cannot be read: it has no letter"),
-        ("  \t ", "Nothing is typed"),
+        ("42!", "“42!” cannot be read: it has no letter"),
         ("Россия", "has the letter и; write it in Latin letters"),
         ("日本", "write it in Latin letters"),
         ("😀 1", "it has no letter"),
         ("<b>1</b>!", "You typed it"),
-        ("<1>", "&lt;1&gt; cannot be read"),
         ("Oslo", "You typed it, so nobody here knows the truth"),
+        ("  \t ", "which is right"),
     ],
 )
-def test_a_text_that_cannot_be_read_is_answered_in_words(typed: str, words: str):
-    frame = asked(name=typed)
-    assert words in frame.words
-    assert bool(frame.probabilities) != bool(frame.asked.problem)
-    assert "<1>" not in frame.words
-    LanguagesCanvas().draw(frame)
+def test_a_text_that_cannot_be_read_is_answered_in_words(typed: str, said: str):
+    assert said in words(name=typed)
+    frame = compute(State(name=typed))
+    assert bool(frame["probabilities"].any()) != bool(frame["problem"])
+    assert bool(frame["runs"]) != bool(frame["problem"])
 
 
 def test_a_typed_name_is_read_up_to_a_length_and_without_more_blanks():
-    frame = asked(name="  New \n  York " + "y" * 100)
-    assert frame.asked.name == ("New York " + "y" * 100)[:40]
-    assert np.allclose(asked(name="oslo").probabilities["naive Bayes"], asked(name="OSLO").probabilities["naive Bayes"])
+    frame = compute(State(name="  New \n  York " + "y" * 100))
+    assert frame["asked_name"] == ("New York " + "y" * 100)[:40]
+    assert np.allclose(*(compute(State(name=name))["probabilities"] for name in ("oslo", "OSLO")))
+
+
+def test_a_letter_that_is_longer_in_lower_case_has_its_tiles():
+    frame = compute(State(name="İzmir", part="train"))
+    assert len(frame["letters"]) == len(frame["letter_pull"]) == len("İzmir".lower())
 
 
 def test_every_name_of_the_data_can_be_read():
@@ -133,25 +146,15 @@ def test_every_name_of_the_data_can_be_read():
 
 
 def test_it_says_when_a_method_has_met_the_languages_before():
-    met = "has met these languages"
-    assert met in asked(part="train", method="MAML").words
-    assert met not in asked(part="train", method="naive Bayes").words
-    assert met not in asked(method="MAML").words
+    met = "It met these languages"
+    assert met in words(part="train", method="MAML")
+    assert met not in words(part="train", method="naive Bayes")
+    assert met not in words(method="MAML")
 
 
-def test_names_are_shortened_to_the_room_there_is():
-    assert shortened(("Oslo",), room=10) == "Oslo"
-    assert shortened(("A" * 30, "B"), room=10) == "A" * 9 + "…"
-    assert shortened(("Oslo", "Bergen", "Stavanger"), room=12) == "Oslo, Bergen, …"
-
-
-def test_every_character_of_the_data_can_be_drawn_and_others_become_question_marks():
-    font = FT2Font(findfont("DejaVu Sans"))
-    assert not [c for c in characters() if ord(c) not in font.get_charmap()]
-    assert printable("Ɗuniya 日\t!") == "Ɗuniya ??!"
-
-
-def test_a_name_that_shares_nothing_with_the_examples_has_no_pull_and_is_drawn():
-    frame = asked(n_way=2, draw=57, name="x", asked=1)
-    assert not any(pull for _, pull in frame.spoke if pull > 0.5)
-    LanguagesCanvas().draw(frame._replace(spoke=[("x", 0.0)]))
+def test_a_name_that_shares_nothing_with_the_examples_has_no_pull():
+    frame = compute(State(n_way=2, draw=1, name="q"))
+    assert frame["runs"] == []
+    assert not frame["pulls"].any()
+    assert not frame["letter_pull"].any()
+    assert "No letter of it pulls" in words(n_way=2, draw=1, name="q")

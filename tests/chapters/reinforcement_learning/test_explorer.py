@@ -4,21 +4,25 @@ import numpy as np
 import pytest
 import torch
 
-from mapping_lib.chapters.reinforcement_learning.explorer_compute import (
-    State,
-    compute,
-    doing,
-)
+from mapping_lib.chapters.reinforcement_learning.explorer import EXPLORER, State, compute, doing, walks
+from mapping_lib.chapters.reinforcement_learning.figures import PAPER
 from mapping_lib.chapters.reinforcement_learning.methods import policy_maml, rollouts, trials
 from mapping_lib.chapters.reinforcement_learning.study import FAMILY, UPDATES, policy_of, theta_of
 from mapping_lib.learners.many_tasks import one_each
+from mapping_lib.page.sentence import plain
 from mapping_lib.task import Batch
+from mapping_lib.worlds.goals import Rollouts
 
 
 def lucks(state: State) -> list[Batch]:
     """The luck of the four groups of tries, drawn as the explorer draws it."""
     g, goal = torch.Generator().manual_seed(state.luck), torch.tensor([[state.x, state.y]])
     return [FAMILY.toward(goal, state.trajectories, 0, generator=g).support for _ in range(UPDATES + 1)]
+
+
+def words(**values) -> str:
+    state = State(**values)
+    return plain(EXPLORER.words(state, compute(state)))
 
 
 @pytest.mark.parametrize("method", ["MAML", "pretrained", "random"])
@@ -31,11 +35,14 @@ def test_what_is_shown_is_what_the_learner_does(method: str):
         shares = iter(luck)
         support = lambda phi, shares=shares: _tried(policy, family, next(shares), phi)  # noqa: E731
         phi = learner.adapt(theta_of(method), support, steps=step)
-        told = rollouts(policy, family, one_each(phi, 1), luck[step])
-        assert frame.positions[step] == pytest.approx(told.positions[0].numpy(), abs=2e-3)
-        assert frame.returns[step] == pytest.approx(float(told.returns.mean()), abs=0.05)
-        assert frame.arrived[step].tolist() == told.arrived[0].tolist()
-        assert frame.spreads[step] == pytest.approx(float(phi["log_std"].exp().mean()), abs=1e-4)
+        walked = rollouts(policy, family, one_each(phi, 1), luck[step])
+        there = walked.arrived[0].numpy()
+        for name, chosen in (("there", there), ("others", ~there)):
+            ways = np.stack([frame[f"{name}_x{step}"], frame[f"{name}_y{step}"]], -1)
+            assert ways == pytest.approx(walked.positions[0].numpy()[chosen], abs=2e-3)
+            assert frame[f"{name}_x_end{step}"] == pytest.approx(ways[:, -1, 0])
+        assert frame["returns"][step] == pytest.approx(float(walked.returns.mean()), abs=0.05)
+        assert frame[f"arrived_{step}"] == there.sum()
 
 
 def _tried(policy, family, luck: Batch, phi):
@@ -44,29 +51,47 @@ def _tried(policy, family, luck: Batch, phi):
 
 def test_the_hypernetwork_has_one_policy_and_no_update():
     frame = compute(State(method="hypernetwork"))
-    assert len(set(frame.returns)) == 1
-    assert "It has no update" in frame.words
-    assert frame.does[0] == "arrives"
+    assert len(set(frame["returns"])) == 1
+    assert "It has no update" in words(method="hypernetwork")
+    assert frame["does_0"] == "arrives"
 
 
 def test_another_goal_does_not_move_the_policy_that_has_tried_nothing():
-    here, there = compute(State(x=0.5, y=0.5)), compute(State(x=-0.5, y=0.5))
-    both = [np.where(~f.arrived[0][:, None, None], f.positions[0], 0) for f in (here, there)]
-    together = ~here.arrived[0] & ~there.arrived[0]
+    here, there = (walks(State(x=x, y=0.5))[0] for x in (0.5, -0.5))
+    together = ~here[0].arrived[0] & ~there[0].arrived[0]
     assert together.sum() > 10
-    assert both[0][together] == pytest.approx(both[1][together])
-    assert not np.allclose(here.positions[1], there.positions[1])
+    assert torch.equal(here[0].positions[0][together], there[0].positions[0][together])
+    assert not torch.allclose(here[1].positions, there[1].positions)
 
 
-def path_to(*places: tuple[float, float], noise: float = 0.0) -> torch.Tensor:
-    """Five straight ways from the origin to a place each, where they stay."""
-    ways = torch.tensor([places[i % len(places)] for i in range(5)])
-    t = torch.linspace(0, 4, 101).clamp(max=1)[None, :, None]
-    return (ways[:, None] * t)[None] + noise * torch.randn(1, 5, 101, 2, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("values", [{}, {"alpha": 0.316228}, {"alpha": 2.0, "trajectories": 2, "x": 0.7}])
+def test_every_return_stands_on_the_axis(values: dict):
+    frame = compute(State(**values))
+    low, high = frame["limits"]
+    assert low < min(*frame["returns"], *PAPER)
+    assert high > 0
+    for step in range(UPDATES + 1):
+        assert frame[f"says_{step}"] == f"{frame['returns'][step]:.1f}".replace("-", "−")
 
 
 @pytest.mark.parametrize(
-    ("positions", "arrived", "said"),
+    ("alpha", "factor", "verdict"), [(0.316228, 0.5, "too long: with half of α"), (0.0199526, 2, "short: with twice α")]
+)
+def test_whether_a_step_is_too_long_or_too_short_is_tried(alpha: float, factor: float, verdict: str):
+    first, other = (compute(State(alpha=a))["returns"][1] for a in (alpha, factor * alpha))
+    numbers = f"{other:.1f} instead of {first:.1f}".replace("-", "−")
+    assert f"{verdict} it would come to {numbers}" in words(alpha=alpha)
+
+
+def path_to(*places: tuple[float, float]) -> torch.Tensor:
+    """Five straight ways from the origin to a place each, where they stay."""
+    ways = torch.tensor([places[i % len(places)] for i in range(5)])
+    t = torch.linspace(0, 4, 101).clamp(max=1)[None, :, None]
+    return (ways[:, None] * t)[None]
+
+
+@pytest.mark.parametrize(
+    ("positions", "arrived", "verdict"),
     [
         (path_to((0.4, 0.0)), True, "arrives"),
         (path_to((0.42, 0.05)), False, "hovers about the goal"),
@@ -78,19 +103,19 @@ def path_to(*places: tuple[float, float], noise: float = 0.0) -> torch.Tensor:
         (path_to((0.2, 0.5)), False, "passes to one side"),
         (path_to((0.15, 0.05)), False, "falls short"),
         (path_to((0.24, 0.1)), False, "comes near, misses"),
+        (path_to((float("nan"), 0.1)), False, "goes nowhere"),
     ],
 )
-def test_words_for_what_a_policy_does(positions: torch.Tensor, arrived: bool, said: str):
-    told = compute_told(positions, arrived)
-    assert doing(told, np.array([0.4, 0.0])) == said
+def test_words_for_what_a_policy_does(positions: torch.Tensor, arrived: bool, verdict: str):
+    assert doing(rolled(positions, arrived), np.array([0.4, 0.0])) == verdict
 
 
-def compute_told(positions: torch.Tensor, arrived: bool):
+def rolled(positions: torch.Tensor, arrived: bool) -> Rollouts:
     luck = FAMILY.toward(torch.tensor([[0.4, 0.0]]), 5, 0, generator=torch.Generator().manual_seed(0)).support
-    told = FAMILY.rollouts(lambda seen: torch.zeros(*seen.shape[:-1], 4), luck)
-    return told._replace(positions=positions, arrived=torch.full((1, 5), arrived))
+    still = FAMILY.rollouts(lambda seen: torch.zeros(*seen.shape[:-1], 4), luck)
+    return still._replace(positions=positions, arrived=torch.full((1, 5), arrived))
 
 
 def test_a_goal_outside_of_training_is_said():
-    assert "Outside of where goals were in training" in compute(State(x=0.8)).words
-    assert "Outside" not in compute(State(x=0.5, y=-0.5)).words
+    assert "outside of the square" in words(x=0.8)
+    assert "outside" not in words(x=0.5, y=-0.5)

@@ -1,0 +1,75 @@
+"""The front end of all explorers: ES modules of our own, joined into one; no dependency, no network, no `eval`."""
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+MODULES = (
+    ("sentence", "colours", "pad", "controls", "axes", "names", "marks", "picture", "hands", "panel"),
+    ("kernel", "loops", "tensors", "program", "training", "sources", "hosts"),
+)
+"""The files in the order in which they need one another: how it looks, and what it computes."""
+
+WORKER = ("kernel", "loops", "tensors", "program", "sentence", "training")
+"""What a worker of the page runs as well, which trains while the reader moves things: one function has all of it."""
+
+IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";\n', re.MULTILINE)
+EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let) (\w+))", re.MULTILINE)
+
+
+@cache
+def module() -> str:
+    """All files as the text of one ES module: every file is a function that gives back what it exports.
+
+    >>> module().count("export "), "import {" in module()
+    (2, False)
+    """
+    names = ", ".join(f"{name}_js" for name in WORKER)
+    computing = "\n".join(["function computing(workerSource) {", *map(_wrapped, WORKER), f"return {{ {names} }};\n}}"])
+    here = f"const {{ {names} }} = computing(`(${{computing}})().training_js.serve(globalThis)`);"
+    rest = [_wrapped(name) for group in MODULES for name in group if name not in WORKER]
+    return "\n".join([computing, here, *rest, "export const { mount } = hosts_js;", "export default hosts_js.widget;"])
+
+
+def _wrapped(name: str) -> str:
+    source = (FOLDER / f"{name}.js").read_text(encoding="utf-8")
+    exported = ", ".join(EXPORT.findall(source))
+    body = EXPORT.sub("", IMPORT.sub(r"const \1 = \2_js;\n", source))
+    return f"const {name}_js = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();"
+
+
+@cache
+def style() -> str:
+    """The style sheet."""
+    return (FOLDER / "style.css").read_text(encoding="utf-8")
+
+
+def page(title: str, explorers: Sequence[tuple[dict, bytes]], theme: str = "") -> str:
+    """A page of HTML without dependencies on which explorers live, each given by its specification and its arrays.
+
+    ``theme`` is "light", "dark" or, for what the reader's system asks for, "".
+    """
+    places = "\n".join(f'<div id="{spec["name"]}"></div>' for spec, _ in explorers)
+    mounts = "\n".join(
+        f'mount(document.getElementById("{spec["name"]}"), {_harmless(spec)}, bytes("{b64encode(arrays).decode()}"));'
+        for spec, arrays in explorers
+    )
+    return f"""<!doctype html>
+<html lang="en" data-theme="{theme}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title><style>html {{ color-scheme: {theme or "light dark"}; }}\n{style()}</style>
+{places}
+<script type="module">
+{module()}
+const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
+{mounts}
+</script></html>
+"""
+
+
+def _harmless(spec: dict) -> str:
+    """JSON that cannot end the script that it stands in."""
+    return json.dumps(spec, ensure_ascii=False).replace("<", "\\u003c")
