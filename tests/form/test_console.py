@@ -18,6 +18,7 @@ COMMANDS = {
     "tools.recording": [],
     "tools.editions": ["student"],
     "study": ["--train", "--tune", "sinusoids"],
+    "page": ["NAME", "adaptation"],
     "chapters.few_shot_images.study_omniglot": ["--episodes"],
 }
 """Every command of the library, with a word that its help must have."""
