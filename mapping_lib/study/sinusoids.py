@@ -160,6 +160,18 @@ def noisy_points(description: Tensor, k_shot: int, noise: float, seed: int) -> B
     return Batch(x[:k_shot], y[:k_shot])
 
 
+def points_and_noise() -> tuple[Tensor, Tensor]:
+    """Where the 20 points of `noisy_points` with seed 0 lie, and what a noise of 1 adds to each: both ``(20,)``.
+
+    >>> x, noise = points_and_noise()
+    >>> x.shape, bool((x.abs() <= 5).all()), noise.shape
+    (torch.Size([20]), True, torch.Size([20]))
+    """
+    wave = torch.tensor([3.0, 1.0], dtype=torch.float32)
+    x, y = noisy_points(wave, 20, 1.0, 0)
+    return x[:, 0], (y - Sinusoids.truth(wave, x))[:, 0]
+
+
 def shipped(name: str, seed: int = 0) -> tuple[MetaLearner, Params]:
     """Give a learner and its shipped theta, of `LEARNERS` or `MAPPINGS`; "scratch" gives a fresh, untrained theta.
 

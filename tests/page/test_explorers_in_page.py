@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from front import chromium, everything_moves, frames, opened, show
+from front import everything_moves, frames, opened, show
 from torch.utils._pytree import tree_map
 
 from mapping_lib.page.explorer import Explorer, Frame, explorers, program_path, serialised
@@ -21,12 +21,6 @@ N = 100
 
 TOLERANCE = 1e-5
 """Largest difference, as a share of the largest value, of one step of a program."""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(params=EXPLORERS)

@@ -1,18 +1,12 @@
 """The control to draw on, in a browser: strokes are lists of points, seen at once and heard of as they grow."""
 
 import pytest
-from front import chromium, opened
+from front import opened
 
 from mapping_lib.page import front
 
 FIELD = {"kind": "pad", "label": "your own", "hint": "", "places": ["A", "B", "?"], "shares": "shares", "large": True}
 EXAMPLE = [[[[0.1, 0.1], [0.9, 0.9]]], [], [[[0.5, 0.1], [0.5, 0.9]]]]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -4,19 +4,13 @@ import ast
 import math
 
 import pytest
-from front import chromium, of, opened, seen, settle, show, stroke
+from front import of, opened, seen, settle, show, stroke
 
 from mapping_lib.chapters.maml_code.explorer_adaptation import EXPLORER, State
 from mapping_lib.page.explorer import explorers
 
 ALL = {explorer.name: explorer for explorer in explorers()}
 PANEL = of("adaptation")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from mapping_lib.page.explorer import Explorer, Panel
 from mapping_lib.page.fields import choice, numbers, slider, step_size
 from mapping_lib.page.marks import axes, drag, line, points
 from mapping_lib.page.program import Program, Stage
-from mapping_lib.study.sinusoids import LEARNERS, noisy_points, shipped
+from mapping_lib.study.sinusoids import LEARNERS, points_and_noise, shipped
 from mapping_lib.task import Batch, Params
 
 from .explorer_own import explorer_of
@@ -29,8 +29,7 @@ ROUNDS = 15
 """Power iterations for the largest curvature."""
 
 NAMES = {name: training.label for name, training in LEARNERS.items()}
-DRAWN = noisy_points(torch.tensor([3.0, 1.0], dtype=torch.float32), MAX_SHOTS, 1.0, 0)
-NOISE = (DRAWN.y - Sinusoids.truth(torch.tensor([3.0, 1.0], dtype=torch.float32), DRAWN.x))[:, 0]
+DRAWN_X, NOISE = points_and_noise()
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,7 @@ class State:
     steps: int = slider(
         5, 0, MAX_STEPS, "m", "inner steps", large=True, play="take the steps", marks={1: "1, the paper"}
     )
-    x: tuple[float, ...] = numbers(
-        DRAWN.x[:10, 0].tolist(), -5, 5, most=MAX_SHOTS, label="examples K", beside=("lift",)
-    )
+    x: tuple[float, ...] = numbers(DRAWN_X[:10].tolist(), -5, 5, most=MAX_SHOTS, label="examples K", beside=("lift",))
     lift: tuple[float, ...] = numbers([0.0] * 10, -12, 12, most=MAX_SHOTS, fresh=0.0)
     amplitude: float = slider(3.0, 0.1, 5.0, "amplitude", step=0.05)
     phase: float = slider(1.0, 0.0, 3.14, "phase", step=0.02)

@@ -19,7 +19,7 @@ from mapping_lib.page.explorer import Explorer, Panel
 from mapping_lib.page.fields import choice, numbers, slider
 from mapping_lib.page.marks import axes, drag, heat, line, points, rule, text
 from mapping_lib.page.program import Program, Stage
-from mapping_lib.study.sinusoids import LEARNERS, MAPPINGS, SIZES, noisy_points, shipped
+from mapping_lib.study.sinusoids import LEARNERS, MAPPINGS, SIZES, noisy_points, points_and_noise, shipped
 from mapping_lib.task import Batch
 
 MAX_SHOTS, STEPS = 20, 5
@@ -36,8 +36,7 @@ SEEN = Sinusoids()
 """The tasks of meta-training: amplitude 0.1 ... 5, phase 0 ... pi."""
 
 GRID = torch.linspace(-5, 5, 81, dtype=torch.float32)
-DRAWN = noisy_points(torch.tensor([3.0, 1.0], dtype=torch.float32), MAX_SHOTS, 1.0, 0)
-NOISE = (DRAWN.y - Sinusoids.truth(torch.tensor([3.0, 1.0], dtype=torch.float32), DRAWN.x))[:, 0]
+DRAWN_X, NOISE = points_and_noise()
 AMPLITUDES = {0.1: "0.1", 5.0: "training ended at 5", 8.0: "8"}
 PHASES = {-3.1: "−π", 0.0: "0: training began", 3.1: "π: training ended", 6.2: "2π"}
 UNLUCKY = noisy_points(torch.tensor([8.0, 1.0], dtype=torch.float32), 10, 0.0, 35).x[:, 0].tolist()
@@ -53,7 +52,7 @@ class State:
     )
     phase: float = slider(1.0, -3.1, 6.2, "phase", step=0.1, marks=PHASES, large=True, track="seen_phases")
     x: tuple[float, ...] = numbers(
-        DRAWN.x[:10, 0].tolist(), -5, 5, least=0, most=MAX_SHOTS, label="examples K", beside=("lift",)
+        DRAWN_X[:10].tolist(), -5, 5, least=0, most=MAX_SHOTS, label="examples K", beside=("lift",)
     )
     lift: tuple[float, ...] = numbers([0.0] * 10, -18, 18, least=0, most=MAX_SHOTS, fresh=0.0)
     noise: float = slider(0.0, 0.0, 1.0, "noise", step=0.05)

@@ -18,7 +18,7 @@ from mapping_lib.page.explorer import Explorer, Panel
 from mapping_lib.page.fields import choice, numbers, slider
 from mapping_lib.page.marks import axes, drag, line, points, rule
 from mapping_lib.page.program import Program, Stage
-from mapping_lib.study.sinusoids import noisy_points, shipped
+from mapping_lib.study.sinusoids import points_and_noise, shipped
 
 from .methods_fast import curves, inner_step, median, power_step, written
 
@@ -39,8 +39,7 @@ NAMES = ("hypernetwork", "hypernetwork + steps", "MAML")
 WRITERS = {"hypernetwork_tuned": "for a step after it", "hypernetwork": "to be used alone"}
 """What the h that steps follow was meta-trained for. One trained alone writes weights too steep for steps."""
 
-DRAWN = noisy_points(torch.tensor([3.0, 1.0], dtype=torch.float32), MAX_SHOTS, 1.0, 0)
-NOISE = (DRAWN.y - Sinusoids.truth(torch.tensor([3.0, 1.0], dtype=torch.float32), DRAWN.x))[:, 0]
+DRAWN_X, NOISE = points_and_noise()
 NOISES = {0.0: "exact", 0.35: "as in training", 1.0: "all wrong"}
 TO_LOOK_AT = {"least": 0, "beside": ("lift",), "large": True, "hint": "points to look at"}
 REACH = [math.sqrt(2) * spread for spread in SPREAD]
@@ -56,7 +55,7 @@ class State:
     """
 
     blur: float = slider(0.35, 0, 1, "noise of d", "how wrong it is", step=0.01, large=True, marks=NOISES)
-    x: tuple[float, ...] = numbers(DRAWN.x[:5, 0].tolist(), -5, 5, most=MAX_SHOTS, label="examples K", **TO_LOOK_AT)
+    x: tuple[float, ...] = numbers(DRAWN_X[:5].tolist(), -5, 5, most=MAX_SHOTS, label="examples K", **TO_LOOK_AT)
     lift: tuple[float, ...] = numbers([0.0] * 5, -12, 12, least=0, most=MAX_SHOTS, fresh=0.0)
     steps: int = slider(5, 0, MAX_STEPS, "steps after h", "on the points", large=True, play="take the steps")
     amplitude: float = slider(3.0, 0.1, 5.0, "amplitude", step=0.05)

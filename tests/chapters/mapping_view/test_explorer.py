@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from mapping_lib.chapters.mapping_view.explorer import DRAWN, EXPLORER, GRID, LABELS, NAMES, State
+from mapping_lib.chapters.mapping_view.explorer import DRAWN_X, EXPLORER, GRID, LABELS, NAMES, State
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch
 
-TEN = tuple(DRAWN.x[:10, 0].tolist())
+TEN = tuple(DRAWN_X[:10].tolist())
 
 
 def fives(k: int | None = None, **values) -> dict:
@@ -50,7 +50,7 @@ def test_each_curve_and_error_is_that_of_the_learner_with_its_shipped_theta(name
 @pytest.mark.parametrize("name", ["maml", "rule", "flow"])
 def test_steps_are_taken_one_by_one(name: str):
     learner, theta = shipped(name)
-    support = Batch(DRAWN.x[:10], torch.tensor(fives()["y"])[:, None])
+    support = Batch(DRAWN_X[:10, None], torch.tensor(fives()["y"])[:, None])
     for steps in (0, 2):
         phi = learner.adapt(theta, support, steps=steps)
         assert fives(mapping=name, steps=steps)["curve"] == pytest.approx(
@@ -60,7 +60,7 @@ def test_steps_are_taken_one_by_one(name: str):
 
 
 def test_the_support_is_the_wave_with_what_the_hand_and_noise_put_on_top():
-    wave = Sinusoids.truth(torch.tensor([3.0, 1.0]), DRAWN.x[:10])[:, 0].numpy()
+    wave = Sinusoids.truth(torch.tensor([3.0, 1.0]), DRAWN_X[:10, None])[:, 0].numpy()
     assert fives()["y"] == pytest.approx(wave, abs=1e-6)
     assert fives(lift=tuple(range(10)))["y"] == pytest.approx(wave + np.arange(10), abs=1e-5)
     noise = fives(noise=1.0)["y"] - wave
@@ -110,7 +110,7 @@ def test_a_whole_turn_is_another_number_but_the_same_wave():
 
 def test_upside_down_the_transformer_is_sure_and_wrong_and_gradients_still_come_nearer():
     """What chapter 1 says of this preset; with these points, and with others."""
-    for points in (TEN, tuple(-x for x in TEN), tuple(DRAWN.x[10:, 0].tolist())):
+    for points in (TEN, tuple(-x for x in TEN), tuple(DRAWN_X[10:].tolist())):
         found = errors(fives(phase=4.6, x=points))
         assert found["in_context"] > 2 * max(found[name] for name in ("maml", "rule", "flow"))
         assert found["in_context"] > fives(phase=4.6)["zero"]
