@@ -170,10 +170,14 @@ def everything_moves(page: Any, name: str) -> None:
 
 def moves(page: Any, name: str, act: Any, what: str) -> None:
     """Something that is done changes the picture or its words."""
-    before = seen(page, name)
+    before, settled = seen(page, name), ""
     act()
-    settle(page, name)
-    assert seen(page, name) != before, what
+    for _ in range(100):  # what trains, or asks a kernel, takes a moment
+        settle(page, name)
+        if (settled := seen(page, name)) != before:
+            break
+        page.wait_for_timeout(50)
+    assert settled != before, what
 
 
 def seen(page: Any, name: str = "") -> str:
@@ -209,7 +213,9 @@ def _drag(page: Any, name: str, index: int) -> None:
     handle = f"{of(name)}.picture.handles[{index}]"
     x, y, middle = page.evaluate(f"() => (({{ x, y, axes }}) => [x, y, axes.left + axes.width / 2])({handle})")
     way = 1 if x < middle else -1
-    box = page.locator(f"[data-explorer={name}] canvas").first.bounding_box()
+    canvas = page.locator(f"[data-explorer={name}] canvas").first
+    canvas.evaluate("(canvas) => canvas.scrollIntoView({ block: 'center' })")
+    box = canvas.bounding_box()
     left, top = box["x"] + x, box["y"] + y
     stroke(page, (left, top), (left + 2 * way, top - 4), (left + 60 * way, top - 17))
 

@@ -1,4 +1,4 @@
-"""Explorers in a real JupyterLab in a real Chromium, with a kernel; and chapters from their first cell to their last.
+"""Explorers in a real JupyterLab in a real Chromium, with a kernel.
 
 That each explorer's picture answers to every control is asked without a kernel, too (tests/page). Here one notebook
 opens them all, as a class that wants only the explorers would.
@@ -11,16 +11,11 @@ import lab
 import nbformat
 import pytest
 from front import everything_moves, of, seen, settle
-from house import ROOT
 from nbformat.v4 import new_code_cell, new_notebook
 
 from mapping_lib.page.explorer import explorers
-from mapping_lib.tools import editions
 
 pytestmark = pytest.mark.browser
-
-WHOLE = ("01_mapping_view.ipynb", "03_maml_code.ipynb")
-"""The chapters that are run from the first cell to the last, as students get them."""
 
 ALL = {explorer.name: explorer for explorer in explorers()}
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
@@ -148,19 +143,3 @@ def test_after_the_kernel_is_gone_the_page_goes_on_computing(notebook):
     settle(notebook, "adaptation")
     assert seen(notebook, "adaptation") != before
     assert notebook.locator("[data-explorer=adaptation] .said.wrong").count() == 0
-
-
-@pytest.mark.parametrize("name", WHOLE)
-def test_a_chapter_runs_from_its_first_cell_to_its_last(name, tmp_path):
-    private = tmp_path / "private"
-    nb = editions.student(nbformat.read(ROOT / "notebooks" / name, 4))
-    (tmp_path / "notebooks").mkdir()
-    private.mkdir()
-    nbformat.write(nb, tmp_path / "notebooks" / name)
-    with lab.jupyterlab(tmp_path / "notebooks", private) as address, lab.browser(private) as page:
-        lab.open_notebook(page, address, name)
-        lab.run_all(page)
-        assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
-        prompts = page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
-        assert prompts
-        assert not [p for p in prompts if p.strip() in ("[ ]:", "[*]:")]
