@@ -111,8 +111,8 @@ def mapping(name: str) -> Program:
 
 @pytest.mark.parametrize(
     ("name", "steps"),
-    {"maml": 1, "anil": 1, "meta_sgd": 1, "hypernetwork": 1, "hypernetwork_tuned": 1, "set_network": 1}.items()
-    | {"rule": 5, "flow": 5, "in_context": 4}.items(),
+    [(name, 1) for name in ("maml", "anil", "meta_sgd", "hypernetwork", "hypernetwork_tuned", "set_network")]
+    + [("rule", 5), ("flow", 5), ("in_context", 4)],
 )
 def test_mappings(page, name: str, steps: int):
     cases = [
