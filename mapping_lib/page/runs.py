@@ -1,5 +1,6 @@
 """Meta-training that goes on while the reader watches: a traced outer step for each method, run by the page or here."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -68,4 +69,5 @@ class Runs(NamedTuple):
             "earlier_errors": none,
         }
         numbers = {"done": 0.0, "last": float(self.outer_steps), "begun": float(frame["now"])}
+        numbers["began"] = float(math.isfinite(numbers["begun"]))
         return frame | curves | numbers | {"earlier_names": [], "run_name": filled(self.name, values_of(state))}

@@ -38,7 +38,7 @@ from .study_grid import (
 
 MAX_SHOTS, MAX_TASK = 20, 40
 GRID = torch.linspace(-5, 5, 161, dtype=torch.float32)[:, None]
-GOOD, LITTLE, FAR_OFF = 1.25, 0.75, 50.0
+GOOD, LITTLE, IDLE, FAR_OFF = 1.25, 0.75, 0.97, 50.0
 """A good cell has at most so many times the lowest error. Nothing is learned where more than this share of the error
 is left. A task whose error is above the last has been thrown off: no sine wave has a mean square above 12.5."""
 
@@ -122,7 +122,7 @@ def cell_frame(state: State, cell: tuple[int, int]) -> Frame:
         "judged_error": by_step[state.judged : state.judged + 1],
         "judged_at": np.array([float(state.judged)]),
         "error": error,
-        "mean": number(error) if math.isfinite(error) else "without bound",
+        "mean": number(round(error) if error >= 100 else error) if math.isfinite(error) else "without bound",
         "error_before": float(by_step[0]),
         "times": error / lowest,
         "runs_gone": float((~grid.alive[:, at]).sum()),
@@ -172,6 +172,7 @@ def task_frame(state: State, cell: tuple[int, int]) -> Frame:
         "misled": float(worse and bool(own[1] < own[0])),
         "flatter": float(above and alpha < limit_after),
         "above": float(above),
+        "idle": float(errors[state.judged] > IDLE * errors[0]),
     }
 
 
@@ -260,6 +261,7 @@ EXPLORER = Explorer(
                 "This task: {task_before:.3g}, then **{task_error:.3g}**: 2/λ_max is {limit:.2g} at θ, "
                 "{limit_after:.2g} where the steps have led.",
             ),
+            ("idle", "This task: {task_before:.3g}, then **{task_error:.3g}**: the steps change next to nothing."),
             (
                 "flatter",
                 "This task: {task_before:.3g}, then **{task_error:.3g}**; α is above 2/λ_max = {limit:.2g} at θ, "

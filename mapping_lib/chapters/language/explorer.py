@@ -155,6 +155,8 @@ def _answers(state: State, drawn: Drawn, p: np.ndarray, label: int | None, of: t
         "n_right": n_right,
         "here": right[row],
         "n_others": N_OTHERS * state.n_way,
+        "few": state.n_way < N_WAY,
+        "chance": 1 / state.n_way,
         "there": _table()[state.method, f"{k_shot}-shot"].mean,
         "there_shots": k_shot,
         "met": state.part == "train" and METHODS[state.method].trained,
@@ -267,6 +269,7 @@ EXPLORER = Explorer(
         ),
         (
             ("problem", ""),
+            ("few", "Of {n_others} others it gets {here:.0%} right; by chance it would be {chance:.0%}."),
             (
                 "met",
                 "It met these languages in training: of {n_others} others it gets {here:.0%} right, of languages never"

@@ -17,6 +17,8 @@ from mapping_lib.page.runs import Runs
 from mapping_lib.study.sinusoids import LEARNERS
 from mapping_lib.task import Batch, Task
 
+from .explorer_own_training import trained_by
+
 OUTER_STEPS, K, MAX_STEPS = 1000, 10, 10
 GRID = torch.linspace(-5, 5, 161, dtype=torch.float32)
 FAMILY = Sinusoids()
@@ -223,10 +225,10 @@ EXPLORER = Explorer(
             ),
             (
                 "",
-                "error **{now:.2f}** on new tasks after {steps:inner step}; it began at {begun:.2f}, and without"
-                " adaptation it would be {plain:.2f}.",
+                "error **{now:.2f}** on new tasks after {steps:inner step}; without adaptation it would be {plain:.2f}.",
             ),
         ),
+        (("lost", ""), ("began", "It began at {begun:.2f}."), ("", "At first it was no number.")),
     ),
     presets={
         "the paper": {"beta": 0.001},
@@ -241,6 +243,12 @@ EXPLORER = Explorer(
 )
 
 
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+def explorer(*, learner: Any = None, family: Any = None, **state: Any) -> Panel:
+    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be.
+
+    With a ``learner`` of the reader's own (a `MetaLearner`, or what makes one from an α) or a ``family``, the panel
+    trains that, in the kernel.
+    """
+    if learner is None and family is None:
+        return EXPLORER.open(**state)
+    return trained_by(EXPLORER, learner, family or FAMILY).open(**state)

@@ -27,9 +27,18 @@ def explorer_of(base: Explorer, theta: Params | None, learner: Any, family: Task
     """
     if learner is None and family is None:
         return with_theta(base, theta)
-    own = learner or (lambda alpha: LEARNERS["maml"].learner(alpha=alpha))
-    make = own if callable(own) and not isinstance(own, MetaLearner) else lambda alpha: own
-    return with_learner(base, make, theta, family or Sinusoids(), any_alpha=make is own)
+    return with_learner(base, learner, theta, family or Sinusoids())
+
+
+def maker_of(own: Any) -> tuple[Callable[[float], MetaLearner], bool]:
+    """What makes a learner for an α, and whether α matters; None is MAML with the paper's network."""
+    if own is None:
+        return lambda alpha: LEARNERS["maml"].learner(alpha=alpha), True
+    if isinstance(own, MetaLearner):
+        return lambda alpha: own, False
+    if not callable(own):
+        raise TypeError(f"learner is a {type(own).__name__}; allowed: a MetaLearner, or a function from α to one")
+    return own, True
 
 
 def with_theta(base: Explorer, theta: Params) -> Explorer:
@@ -78,33 +87,35 @@ class TaskState:
     task: int = slider(0, 0, 99, "task")
 
 
-FixedState = make_dataclass(
-    "FixedState",
-    [(p.name, p.type, field(default=p.default, metadata=p.metadata)) for p in fields(TaskState)[1:]],
-    frozen=True,
-)
-"""That of a learner whose α is its own."""
+def fixed(State: type) -> type:
+    """The state of a learner whose α is its own: one without α."""
+    kept = [p for p in fields(State) if p.name != "alpha"]
+    parts = [(p.name, p.type, field(default=p.default, metadata=p.metadata)) for p in kept]
+    return make_dataclass(State.__name__, parts, frozen=True)
 
 
-def with_learner(
-    base: Explorer, make: Callable[[float], MetaLearner], theta: Params | None, family: TaskFamily, any_alpha: bool
-) -> Explorer:
+def limits(frame: Frame) -> dict[str, list[float]]:
+    """Limits of axes in which a task of the family stands with room around it."""
+    high = 1.6 * float(np.abs(frame["truth"]).max())
+    return {"x": [float(f(frame["wave_x"])) for f in (np.min, np.max)], "y": [-high, high]}
+
+
+def with_learner(base: Explorer, own: Any, theta: Params | None, family: TaskFamily) -> Explorer:
     """The explorer of any learner on any family of one x and one y, computed in the kernel."""
+    make, any_alpha = maker_of(own)
     theta = theta or make(0.01).init(generator=torch.Generator().manual_seed(0))
 
     def compute(state: Any) -> Frame:
         return adaptation(make(getattr(state, "alpha", 0.01)), theta, family, state)
 
-    first = compute(TaskState())
-    reach = [float(f(first["wave_x"])) for f in (np.min, np.max)]
-    high = 1.6 * float(np.abs(first["truth"]).max())
+    wave = limits(compute(TaskState()))
     return Explorer(
         "your-adaptation",
-        TaskState if any_alpha else FixedState,
+        TaskState if any_alpha else fixed(TaskState),
         "Your θ, your task: what do a few steps make of it?",
         "Take the steps; then another task.",
         axes=(
-            axes("task", reach, (-high, high), "one task: from θ to φ", share=1.75),
+            axes("task", wave["x"], wave["y"], "one task: from θ to φ", share=1.75),
             base.axes[1],
         ),
         marks=(

@@ -166,6 +166,7 @@ def explain(matrix, truths, fits: list, now, method, memory) -> dict[str, Tensor
     gone = (at(rows, now) * so_far[:, 0] >= 1e3).sum()
     in_part = first > torch.maximum(1.5 * then, 0.1 * flat_line)
     heads, one, maml, empty = method == 1, method == 0, method == 2, memory == 0
+    kept = (then <= 0.5 * flat_line) & (first < flat_line) & ~in_part
     return {
         "then": then,
         "first": first,
@@ -182,7 +183,8 @@ def explain(matrix, truths, fits: list, now, method, memory) -> dict[str, Tensor
         "maml": maml,
         "heads_empty": heads & empty,
         "heads": heads,
-        "heads_hold": heads & ~in_part,
+        "heads_hold": heads & ~empty & kept,
+        "kept": kept,
         "alike": one & empty & (apart < 0.3 * flat_line),
         "one_empty": one & empty,
     }
@@ -208,7 +210,7 @@ def constants() -> dict[str, Any]:
 SHOWN = ("matrix", "shades", "fits", "waves", "xs", "ys", "row_y", "low_x", "low_y")
 OF_EACH = tuple(f"{name}_{i}" for name in ("error", "is_now", "is_old", "to_come") for i in TASKS)
 SAID = ("then", "first", "flat", "apart", "compromise", "alone", "gone", "quiet", "unlearned", "lost", "in_part")
-WHY = ("maml_empty", "maml", "heads_empty", "heads", "heads_hold", "alike", "one_empty")
+WHY = ("maml_empty", "maml", "heads_empty", "heads", "heads_hold", "kept", "alike", "one_empty")
 LEARN = [(Stage(turn_to(i)), Stage(step_on(i), times=f"steps_{i}"), Stage(look_at(i))) for i in TASKS]
 PROGRAM = Program(
     (Stage(begin), *sum(LEARN, ()), Stage(adapt, times="maml_steps"), Stage(judge), Stage(explain)),
@@ -270,8 +272,9 @@ EXPLORER = Explorer(
             ("quiet", ""),
             ("maml_empty", "θ never moved, but no point is kept: it answers alike for all."),
             ("maml", "θ never moved: each task is learned again, from its {memory:point}."),
-            ("heads_empty", "No later step touched its head; but the layers below are shared, and they moved."),
             ("heads_hold", "It has its own head, and {memory:point} of it hold the layers below, which all share."),
+            ("kept", ""),
+            ("heads_empty", "No later step touched its head; but the layers below are shared, and they moved."),
             ("heads", "It has its own head, but {memory:point} of it do not hold the layers below, which all share."),
             ("alike", "Nothing of it was kept, but wave {now} is much like it, only {apart:.2g} apart."),
             ("one_empty", "Nothing of it was kept, and the one curve went to wave {now}, which is {apart:.2g} apart."),

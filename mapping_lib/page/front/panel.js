@@ -55,7 +55,7 @@ export class Panel {
     const played = Object.entries(spec.fields).find(([, field]) => field.play);
     const main = played ? [button(`▶ ${played[1].play}`, () => this.play(played[0]), "main")] : [];
     const own = this.source.buttons?.(this, button) ?? [];
-    const presets = Object.entries(spec.presets).map(([label, values]) => button(label, () => this.change({ ...this.start, ...values }, label)));
+    const presets = Object.entries(spec.presets).map(([label, values]) => button(label, () => this.change({ ...this.afresh(), ...values }, label)));
     const actions = spec.actions.map((action) => button(action.label, () => this.act(action)));
     this.undoButton = button("undo", () => this.undo(), "quiet");
     const copy = button("copy", () => this.copy(), "quiet");
@@ -101,7 +101,14 @@ export class Panel {
   moved(name, value) {
     const field = this.spec.fields[name];
     this.stopPlaying();
-    this.change(field.counts ? this.lengthened(field, value) : { [name]: value }, name);
+    const stroke = field.kind === "pad" ? value.map((strokes) => strokes.length) : ""; // each stroke is undone by itself
+    this.change(field.counts ? this.lengthened(field, value) : { [name]: value }, name + stroke);
+  }
+
+  /** Where a preset begins: the start, but what the reader has drawn or typed, and what was drawn by lot, stays. */
+  afresh() {
+    const kept = Object.entries(this.spec.fields).filter(([, { kind }]) => ["pad", "box", "hidden"].includes(kind));
+    return { ...this.start, ...Object.fromEntries(kept.map(([name]) => [name, this.state[name]])) };
   }
 
   /** Lists cut, or with new items at random places, to have n. */

@@ -160,6 +160,7 @@ export class TrainingSource {
       ...this.fixed, ...run.last, outer: list(run.outer), errors: list(run.error), earlier_outer: filled("outer"),
       earlier_errors: filled("error"), earlier_names: earlier.map((e) => e.name), run_name: run.name,
       done: run.outer.at(-1), last: this.spec.outer_steps, begun: run.error[0],
+      began: Number(Number.isFinite(run.error[0])),
     };
   }
 
