@@ -13,7 +13,6 @@ import torch
 from nbval.plugin import IPyNbCell
 from pictures import drawn_again
 
-from mapping_lib.tools.pictures import without_images
 from mapping_lib.tools.recording import other_copy
 
 torch.set_num_threads(1)
@@ -26,6 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if not hasattr(config, "workerinput") and (copy := other_copy(config.rootpath)):  # asked once, not by each worker
         raise pytest.UsageError(copy)
+    config.pluginmanager.register(HeldPictures())
     folder = tempfile.mkdtemp(prefix="mapping-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     names = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR")
@@ -56,14 +56,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("needs Chromium, which is not installed (Debian: apt-get install chromium)")
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Hold the pictures of a notebook's cell against those stored: nbval itself compares words alone.
+class HeldPictures:
+    """Holds the pictures of a notebook's cell against those stored: nbval itself compares words alone.
 
-    Those of explorers are left out: a kernel does not draw them.
+    A plugin, as the hooks of this file alone are not asked about notebooks, which lie in another folder.
     """
-    if isinstance(item, IPyNbCell):
-        without_images(item.cell.outputs)
-    yield
-    if isinstance(item, IPyNbCell) and not drawn_again(item.cell, item.test_outputs):
-        pytest.fail(f"the pictures are not those stored; this drew them:\n{item.cell.source}", pytrace=False)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+        yield
+        if isinstance(item, IPyNbCell) and not drawn_again(item.cell, item.test_outputs):
+            pytest.fail(f"the pictures are not those stored; this drew them:\n{item.cell.source}", pytrace=False)

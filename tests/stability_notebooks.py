@@ -45,6 +45,7 @@ def main() -> int:
             "--nbval",
             "--nbval-current-env",
             "--nbval-cell-timeout=600",
+            f"--nbval-sanitize-with={TESTS / 'nbval.cfg'}",
             "-q",
             "-o",
             "addopts=",

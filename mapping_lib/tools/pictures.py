@@ -63,13 +63,6 @@ def image(output: NotebookNode) -> str:
     return match[0] if match else ""
 
 
-def without_images(outputs: Iterable[NotebookNode]) -> None:
-    """Take the pictures of explorers out of ``outputs``, in place: what a kernel puts out remains."""
-    for output in outputs:
-        if image(output):
-            output.data["text/html"] = IMAGE.sub("", output.data["text/html"])
-
-
 def illustrate(nb: NotebookNode, before: NotebookNode, pages: Path) -> int:
     """Put its picture into every output of ``nb`` that names one; return how many have none, or an old one.
 

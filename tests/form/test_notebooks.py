@@ -155,6 +155,12 @@ GUARDS = [
 ]
 
 
+def test_pictures_are_held_in_a_run_of_notebooks(request: pytest.FixtureRequest):
+    """Hooks of tests/conftest.py itself are never asked about notebooks, those of a plugin are."""
+    plugins = request.config.pluginmanager.get_plugins()
+    assert any(type(plugin).__name__ == "HeldPictures" for plugin in plugins)
+
+
 def test_there_are_notebooks():
     assert NOTEBOOKS, "notebooks/ holds no notebook"
 

@@ -145,12 +145,6 @@ def test_both_editions_keep_the_picture():
     assert editions.teacher(nb).cells[0].outputs == before.cells[0].outputs
 
 
-def test_an_image_of_another_output_is_not_taken_out():
-    other = panel(notebook("", drawn("mine"), words="a table"))
-    pictures.without_images([other])
-    assert other.data["text/html"] == drawn("mine") + PRESS
-
-
 def test_the_kernel_and_the_recorder_mean_the_same_folder():
     assert pictures.PAGES == PAGES
 

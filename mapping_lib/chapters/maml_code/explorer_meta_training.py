@@ -228,7 +228,7 @@ EXPLORER = Explorer(
                 "error **{now:.2f}** on new tasks after {steps:inner step}; without adaptation it would be {plain:.2f}.",
             ),
         ),
-        (("lost", ""), ("began", "It began at {begun:.2f}."), ("", "At first it was no number.")),
+        (("lost", ""), ("not done", ""), ("began", "It began at {begun:.2f}."), ("", "At first it was no number.")),
     ),
     presets={
         "the paper": {"beta": 0.001},
