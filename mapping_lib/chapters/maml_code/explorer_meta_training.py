@@ -28,7 +28,7 @@ METHODS = ("maml", "fomaml", "anil", "joint", "reptile")
 
 def held_out() -> tuple[Task, Task]:
     """64 tasks to measure the error on, and one to look at; no run ever trains on them."""
-    many = FAMILY.sample(64, K, 20, generator=torch.Generator().manual_seed(2024))
+    many = FAMILY.sample(64, K, 10, generator=torch.Generator().manual_seed(2024))
     description = torch.tensor([[3.5, 0.8]], dtype=torch.float32)
     x = torch.linspace(-4.5, 4.5, K, dtype=torch.float32)[None, :, None]
     support, query = (Batch(x, Sinusoids.truth(description, x)) for x in (x, GRID[None, :, None]))
