@@ -70,6 +70,9 @@ def check_error(error: Callable) -> str:
         f"that is the error of {name} on the {of}.": _mse(learner.predict(params, parts[of].x), parts[of].y)
         for name, params, of in wrong
     }
-    got = number(error(learner, theta, task), "the error")
+    given = copied(theta)
+    got = number(error(learner, given, task), "the error")
+    unchanged = all(torch.equal(given[name], p) for name, p in theta.items())
+    need(unchanged, "theta itself was changed: the next task has to begin from it, too.")
     expect(got, _mse(learner.predict(phi, task.query.x), task.query.y), "for the error", mistakes)
     return "The error of phi on the query."

@@ -12,14 +12,17 @@ from mapping_lib.page.checking import check, expect, need, number, numbers, whol
 def check_forgetting(forgetting: Callable[[Tensor], Tensor]) -> str:
     """Chapter 4e, exercise 1: ``forgetting(matrix)``, by how much the error on old tasks has grown."""
     small = torch.tensor([[0.1, 0.9, 0.9], [0.4, 0.2, 0.9], [0.5, 0.8, 0.3]], dtype=torch.float64)
-    larger = torch.rand(6, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    for size, matrix in (("for a small matrix", small), ("with six tasks", larger)):
+    larger = torch.rand(6, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    helped = 1 - small  # the error falls while later tasks are learned
+    for size, matrix in (("for a small matrix", small), ("with six tasks", larger), ("where it falls", helped)):
         last, new = matrix[-1], matrix.diagonal()
         wanted = (last - new)[:-1].mean()
         mistakes = {
             "the last task cannot be forgotten yet: leave it out of the mean.": (last - new).mean(),
             "that is the error on old tasks at the end: take off what it was when they were new.": last[:-1].mean(),
-            "the sign: forgetting is positive where the error has grown.": -wanted,
+            "the sign: forgetting is positive where the error has grown.": -wanted.abs(),
+            "it can be negative, where later tasks have helped: do not take its size.": wanted.abs(),
+            "it can be negative, where later tasks have helped: 0 is not the least.": wanted.clamp(min=0),
             "a row is a moment and a column a task: the end is the last row.": (matrix[:, -1] - new)[:-1].mean(),
             "that is a sum: take the mean over the old tasks.": (last - new)[:-1].sum(),
             "compared with the first row: a task is new on the diagonal, and not before.": (last - matrix[0])[

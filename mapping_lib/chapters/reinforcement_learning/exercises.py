@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mapping_lib.page.checking import answered, check, close, expect, need, number, numbers
+from mapping_lib.page.checking import answered, check, expect, need, number, numbers
 
 from .methods_policies import rewards_to_go
 
@@ -36,25 +36,30 @@ def check_to_go(to_go: Callable[[Tensor, float], Tensor]) -> str:
 @check("write log π - stop(log π) in the exponent; the ratio is 1, and its derivative is not 0.")
 def check_score_term(loss: Callable[[Tensor, Tensor], Tensor]) -> str:
     """Chapter 4d, exercise 2: ``loss(log_pi, weight)``, whose second derivative knows that actions are drawn."""
-    a, weight = torch.tensor([0.5, -1.0, 2.0]), torch.tensor([1.0, -0.5, 2.0])
+    for actions, weights in (([0.5, -1.0, 2.0], [1.0, -0.5, 2.0]), ([-1.5, 1.0], [0.5, 2.0])):
+        a, weight = torch.tensor(actions), torch.tensor(weights)
 
-    def at(mean: Tensor) -> Tensor:
-        return answered(loss(-0.5 * (a - mean).square(), weight)).reshape(())
+        def at(mean: Tensor, a: Tensor = a, weight: Tensor = weight) -> Tensor:
+            return answered(loss(-0.5 * (a - mean).square(), weight))
 
-    mean = torch.tensor(0.3)
-    value = answered(loss(-0.5 * (a - mean).square(), weight))
-    number(value, "the loss")
-    need(isinstance(value, Tensor), "the loss should be a tensor: a number has no derivative.")
-    slope, wanted = float(torch.func.grad(at)(mean)), -float(((a - mean) * weight).mean())
-    bend, plain = float(torch.func.grad(torch.func.grad(at))(mean)), float(weight.mean())
-    mistakes = {
-        "the sign is wrong: a loss goes down where the return goes up.": -wanted,
-        "no gradient is left: one of the two log π must not be detached.": 0.0,
-        "the gradient is that of a sum: take the mean over the actions.": len(a) * wanted,
-    }
-    expect(slope, wanted, "for the gradient, that of -mean(log π · weight),", mistakes)
-    need(not close(bend, plain), "the gradient is right, and the second derivative is that of log π alone.")
-    need(not close(bend, 0), "the gradient is right, and the second derivative is 0: the score is held fixed in it.")
-    score = float(((a - mean).square() * weight).mean())
-    expect(bend, plain - score, "for the second derivative", {"the score term is there twice.": plain - 2 * score})
+        mean = torch.tensor(0.3)
+        value = at(mean)
+        number(value, "the loss")
+        need(isinstance(value, Tensor), "the loss should be a tensor: a number has no derivative.")
+        first = torch.func.grad(lambda mean, at=at: at(mean).reshape(()))
+        slope, wanted = float(first(mean)), -float(((a - mean) * weight).mean())
+        mistakes = {
+            "the sign is wrong: a loss goes down where the return goes up.": -wanted,
+            "no gradient is left: one of the two log π must not be detached.": 0.0,
+            "the gradient is that of a sum: take the mean over the actions.": len(a) * wanted,
+        }
+        expect(slope, wanted, "for the gradient, that of -mean(log π · weight),", mistakes)
+        bend, plain = float(torch.func.grad(first)(mean)), float(weight.mean())
+        score = float(((a - mean).square() * weight).mean())
+        mistakes = {
+            "the gradient is right, and the second derivative is that of log π alone.": plain,
+            "the gradient is right, and the second derivative is 0: the score is held fixed in it.": 0.0,
+            "the gradient is right; in the second derivative the score is there twice.": plain - 2 * score,
+        }
+        expect(bend, plain - score, "for the second derivative", mistakes)
     return "The same step, and another meta-gradient."

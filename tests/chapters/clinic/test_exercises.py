@@ -148,6 +148,12 @@ def error(adapt_on="support", judge="query", measure=mse, phi=True, times=1):
     return of
 
 
+def in_place(learner, theta, task):
+    for name, p in learner.adapt(theta, task.support).items():
+        theta[name].copy_(p)
+    return error(phi=False)(learner, theta, task)
+
+
 test_error = judged(
     exercises.check_error,
     wrong={
@@ -161,6 +167,7 @@ test_error = judged(
         "the mean absolute error": error(measure=lambda y_hat, y: (y_hat - y).abs().mean()),
         "every prediction is compared with every y": error(measure=lambda y_hat, y: (y_hat[:, 0] - y).square().mean()),
         "adapted twice": error(times=2),
+        "theta itself was changed": in_place,
         "for the error you give": error(measure=lambda y_hat, y: (y_hat - y).square().sum() / 5),
         "your code stopped with AttributeError": lambda learner, theta, task: learner.fit(theta, task.support),
     },

@@ -125,6 +125,9 @@ test_company = judged(
         "centred by the batch should give True": lambda predict, x: (
             not torch.allclose(predict(torch.cat([x, x]))[: len(x)], predict(x), atol=1e-4)
         ),
+        "each with the next one, if there is one should give True": lambda predict, x: (
+            not torch.allclose(predict(x[-1:]), predict(x)[-1:], atol=1e-4)
+        ),
         "centred by the images before should give True": lambda predict, x: (
             not torch.allclose(predict(x[:1]), predict(x)[:1], atol=1e-4)
         ),

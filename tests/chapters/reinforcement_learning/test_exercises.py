@@ -99,6 +99,7 @@ test_score_term = judged(
         "the loss should be one number": lambda log_pi, weight: -ratio(log_pi) * weight,
         "the loss should be a tensor": lambda log_pi, weight: -float(weight.mean()),
         "the second derivative is that of": lambda log_pi, weight: -((log_pi - log_pi.detach()) * weight).mean(),
+        "for the gradient, that of": lambda log_pi, weight: -(ratio(log_pi) * weight).sum() / 3,
         "is a `return` missing?": lambda log_pi, weight: None,
     },
     right={
