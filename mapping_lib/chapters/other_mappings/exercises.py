@@ -26,7 +26,7 @@ def check_exchanged(exchanged: Callable) -> str:
     need(unchanged, "phi itself was changed: make new tensors.")
     got = {n: numbers(found[n], tuple(p.shape), n).to(p.dtype) for n, p in before.items()}
     first = torch.equal(got["0.weight"], before["0.weight"])
-    x = torch.linspace(-5, 5, 50)[:, None]
+    x = torch.linspace(-5, 5, 50, dtype=before["0.weight"].dtype)[:, None]
     apart = float((network.predict(got, x) - network.predict(before, x)).abs().max())
     half = close(got["2.weight"], before["2.weight"][order])
     need(apart < 1e-4 or not half, f"the rows of 2.weight are in order, and the function is {apart:.2f} away.")
