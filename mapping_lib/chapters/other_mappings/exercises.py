@@ -66,12 +66,12 @@ def check_stop(stop_now: Callable[[Tensor, Tensor], bool]) -> str:
     for support, query in (
         ([1.0, 0.0], [1.0, 1.0]),
         ([1.0, 0.0], [-1.0, 5.0]),
+        ([2.0, 3.0, 1.0], [-3.0, 1.0, 2.5]),  # would rise, with most components agreeing
         ([1.0, 2.0], [2.0, -3.0]),
         ([1.0, 3.0], [-1.0, 2.0]),  # falls, with one component against
         ([5.0, 1.0, 1.0, 1.0], [0.2, -1.0, 2.0, -1.0]),  # falls, at a cosine of 0.08
         ([5.0, 1.0, 1.0, 1.0], [-0.2, -1.0, 2.5, -1.0]),  # would rise, with the sum of the query's gradient positive
         ([0.01, -0.01], [0.01, -0.02]),  # falls, both small
-        ([2.0, 3.0, 1.0], [-3.0, 1.0, 2.5]),  # would rise, with most components agreeing
         ([1.0, 2.0], [2.0, -1.0]),  # at right angles
         ([0.0, 0.0], [1.0, -2.0]),  # the flow stands still
     ):

@@ -11,7 +11,7 @@ from mapping_lib.page.checking import check, close, expect, need, number, number
 @check("the weight of the data is n tau² / (n tau² + sigma²); the rest of the weight belongs to mu.")
 def check_shrunk(shrunk: Callable[[Tensor, float, float, float], float]) -> str:
     """Chapter 4b, exercise 1: ``shrunk(y, mu, tau, sigma)``, the posterior mean of one person's level."""
-    for n, mu, tau, sigma in ((3, 10.0, 2.0, 1.0), (1, -1.0, 0.5, 2.0), (8, 0.0, 1.0, 3.0)):
+    for n, mu, tau, sigma in ((3, 10.0, 2.0, 1.0), (1, -1.0, 0.5, 1.5), (8, 0.0, 1.0, 3.0)):
         y = mu + 3 + torch.randn(n, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
         own = float(y.mean())
         precision = n / sigma**2 + 1 / tau**2  # the other way: by precisions

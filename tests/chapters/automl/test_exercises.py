@@ -57,6 +57,9 @@ test_hyper_gradient = judged(
         "h is missing": of(lambda phi, slope, d, h, **_: slope * d / h),
         "d phi / d alpha is missing": of(lambda phi, slope, d, **_: slope),
         "the slope is taken at theta": of(lambda phi, slope, d, h, theta, c_query, **_: h * (theta - c_query) * d),
+        "for hyper_gradient(0.1, 2.0, 0.0, 1.0, 1.5, 3) you give": of(
+            lambda phi, slope, d, h, theta, c, **_: -slope * h * (theta - c)
+        ),
         "it is missing": of(lambda phi, slope, d, m, **_: slope * d / m),
         "the exponent goes down by one": of(lambda phi, slope, d, alpha, h, **_: slope * d * (1 - alpha * h)),
         "that is the support's loss": of(lambda phi, slope, d, h, c, **_: h * (phi - c) * d),

@@ -53,6 +53,7 @@ test_bigrams = judged(
         "the blank at the end is missing": lambda name: runs(f" {name.lower()}"),
         "the blank at the beginning is missing": lambda name: runs(f"{name.lower()} "),
         "there is a capital letter": lambda name: runs(f" {name} "),
+        "with 'Öl' you give": lambda name: runs(f" {re.sub('[^a-z ]', '', name.lower())} "),
         "counted once": each_once,
         "should be a dict": lambda name: list(runs(f" {name.lower()} ")),
         "two letters long": lambda name: Counter(name),

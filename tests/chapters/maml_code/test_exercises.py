@@ -56,6 +56,7 @@ test_descend = judged(
         "how far it is from the minimum": lambda theta, alpha, steps: (1 - alpha) ** steps * (theta - 3),
         "without a 2": lambda theta, alpha, steps: 3 + (1 - 2 * alpha) ** steps * (theta - 3),
         "for descend(1.0, 0.1, 5) you give": lambda theta, alpha, steps: theta - alpha * theta - 3,
+        "for descend(-1.0, 1.9, 3) you give": lambda theta, alpha, steps: 3 + abs(1 - alpha) ** steps * (theta - 3),
         "is a `return` missing?": lambda theta, alpha, steps: None,
         "your code stopped with KeyError": lambda *arguments: {}["theta"],
         "yours has the shape (2,)": lambda theta, alpha, steps: [theta, alpha],

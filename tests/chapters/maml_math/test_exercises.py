@@ -115,6 +115,7 @@ test_best_alpha = judged(
         "alpha = 1 does not shrink every direction of [1.0, 10.0]": lambda low, high: 1 / low,
         "alpha = 2 does not shrink every direction of [1.0, 1.0]": lambda low, high: 2 / high,
         "alpha = 0.316 does not shrink": lambda low, high: (low * high) ** -0.5,
+        "for [0.5, 4.0] your alpha, 0.4, leaves 0.800; 0.778 is possible": lambda low, high: 2 / (1 + high),
         "alpha = 0.55 does not shrink": lambda low, high: (1 / low + 1 / high) / 2,
         "for [1.0, 1.0] your alpha, 0.5, leaves 0.500; 0.000 is possible": lambda low, high: 1 / (low + high),
     },

@@ -63,6 +63,7 @@ test_trained = judged(
         "should be a function of D": lambda learn, predict: learn([1.0]),
         "you give 5, not 52": lambda learn, predict: lambda D: lambda x: x,
         "predict takes theta first": exchanged,
+        "nothing can be learned yet": lambda learn, predict: functools.partial(lambda theta, D: theta, learn([1.0])),
         "has become that of the second": one_theta_for_all,
         "is the first again": first_theta_for_all,
         "your code stopped with TypeError": lambda learn, predict: lambda D, x: predict(learn(D), x),

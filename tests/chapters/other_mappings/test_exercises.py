@@ -100,6 +100,7 @@ test_strategy = judged(
             (x * y).sum() / ((x**2).sum() + sigma**2) * (x.mean() / x.mean())
         ),
         "with 3 examples and sigma = 0.5 you give": lambda x, y, sigma: y.sum() / (x.sum() + sigma**2),
+        "with 1 examples and sigma = 1.0 you give": lambda x, y, sigma: (x * y).sum() / ((x * x).sum() + 0.25),
         "one number": lambda x, y, sigma: x * y / (x * x + sigma**2),
     },
     right={
@@ -132,7 +133,13 @@ test_stop = judged(
         "[1.0, 0.0] (support) and [-1.0, 5.0] (query) the query loss would rise": lambda support, query: bool(
             query.sum() <= 0
         ),
-        "the query loss would not fall": lambda support, query: bool(support @ query < 0),
+        "[2.0, 3.0, 1.0] (support) and [-3.0, 1.0, 2.5] (query) the query loss would rise": lambda support, query: bool(
+            (support * query > 0).sum() < len(query) / 2
+        ),
+        "[0.0, 0.0] (support) and [1.0, -2.0] (query) the query loss would not fall": lambda support, query: bool(
+            support @ query / support.norm() / query.norm() < 1e-6
+        ),
+        "[2.0, -1.0] (query) the query loss would not fall": lambda support, query: bool(support @ query < 0),
         "[0.01, -0.01] (support) and [0.01, -0.02] (query) the query loss still falls": lambda support, query: bool(
             support @ query < 1e-2
         ),

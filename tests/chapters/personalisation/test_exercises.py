@@ -53,6 +53,7 @@ test_shrunk = judged(
         "without an observation the answer should be mu = 5, and yours is nan": never_empty,
         "half way": lambda y, mu, tau, sigma: (y.mean() + mu) / 2 if len(y) else mu,
         "is a `return` missing?": lambda y, mu, tau, sigma: None,
+        "with 1 observations you give": by_weight(lambda n, tau, sigma: n * tau**2, lambda n, tau, sigma: 1.0),
         "with 3 observations you give": lambda y, mu, tau, sigma: (y.sum() + mu) / (len(y) + 1),
         "without an observation the answer should be mu = 5, and yours is 0": lambda y, mu, tau, sigma: (
             by_precisions(y, mu, tau, sigma) if len(y) else 0
@@ -106,6 +107,7 @@ test_components = judged(
         "that is a standard deviation": lambda y: [v.sqrt() for v in variances(y)],
         "tau² is 1, and you find -": lambda y: (y.mean(1).var() - variances(y)[1], variances(y)[1]),
         "tau² is 1, and you find 5": lambda y: (y.var(), variances(y)[1]),
+        "tau² is 4, and you find": lambda y: (y.mean(1).var() - variances(y)[1] / 3, variances(y)[1]),
         "sigma² is 4, and you find 1.3": lambda y: (y.mean(1).var(), variances(y)[1] / y.shape[1]),
         "yours has the shape (2, 3)": lambda y: torch.stack([y.mean(0), y.var(0)]),
     },

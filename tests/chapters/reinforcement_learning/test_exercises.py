@@ -56,6 +56,7 @@ test_to_go = judged(
         "every step gets the whole return": lambda r, discount: ahead(r, discount)[0].expand(len(r)),
         "turn it round": reversed_list,
         "only the next reward": the_next_alone,
+        "with rewards [0.0, 0.0, 1.0, 5.0] and discount 0.9 you give": lambda r, discount: ahead(r, 0.5),
         "with rewards [1.0, 2.0, 4.0] and discount 0.5 you give [1, 2, 4], not [3, 4, 4]": lambda r, discount: r,
         "and yours has the shape ()": lambda r, discount: ahead(r, discount)[0],
         "and yours has the shape (2,)": lambda r, discount: ahead(r, discount)[1:],
