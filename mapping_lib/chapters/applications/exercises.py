@@ -26,10 +26,12 @@ def check_interval(interval: Callable[[Tensor, Tensor], tuple[float, float]]) ->
             abs(half / apart - 1) > 0.03,
             "that is the interval for two independent samples: here both methods met the same episodes.",
         )
-        middle = "its middle is not the mean of a - b."
-        need(close((high + low) / 2, mean), f"{middle} Was it b - a?" if close((high + low) / 2, -mean) else middle)
+        middle = (high + low) / 2
+        need(not close(middle, -mean), "its middle is the mean of b - a: asked for is that of a - b.")
+        need(close(middle, mean), "its middle is not the mean of a - b.")
         need(
-            abs(half / (1.96 * sd) - 1) > 0.03, "so far do single episodes spread; of a mean, divide by the root of n."
+            abs(half / (1.96 * sd) - 1) > 0.03,
+            "so far spread single episodes; for a mean, divide by the root of n.",
         )
         need(
             abs(half * math.sqrt(n) / sd - 1) > 0.03, "that is one standard error to each side: 95 % want 1.96 of them."

@@ -23,7 +23,7 @@ def check_hyper_gradient(hyper_gradient: Callable[[float, float, float, float, f
         (slope,) = torch.autograd.grad(0.5 * h * (phi - c_query) ** 2, exact)
         end, wanted, left = phi.item(), slope.item(), 1 - alpha * h
         d_phi = -m * h * left ** (m - 1) * (theta - c)
-        wrong_centre = c_query + left**m * (theta - c_query)
+        to_the_query = -m * h**2 * left ** (2 * m - 1) * (theta - c_query) ** 2  # both bowls have the query's centre
         mistakes = {
             "the sign is wrong: is the inner derivative, -h, forgotten?": -wanted,
             "the inner derivative of (1 - alpha h)^m by alpha has the factor -h.": -wanted / h,
@@ -34,12 +34,7 @@ def check_hyper_gradient(hyper_gradient: Callable[[float, float, float, float, f
             "the exponent m comes down as a factor: it is missing.": wanted / m,
             "the exponent goes down by one: (1 - alpha h)^(m - 1).": wanted * left,
             "that is the support's loss: the query has its own centre, c_query.": h * (end - c) * d_phi,
-            "the steps do not know c_query: they go towards c.": -h
-            * (wrong_centre - c_query)
-            * m
-            * h
-            * left ** (m - 1)
-            * (theta - c_query),
+            "the steps do not know c_query: they go towards c.": to_the_query,
         }
         given = f"for hyper_gradient({alpha}, {h}, {theta}, {c}, {c_query}, {m})"
         expect(number(hyper_gradient(alpha, h, theta, c, c_query, m)), wanted, given, mistakes)
@@ -54,11 +49,11 @@ def check_best_for_one_step(best_for_one_step: Callable[[Tensor, Tensor], float]
         h, w = (torch.tensor(values, dtype=torch.float64) for values in case)
         tried = torch.linspace(0, 2.5, 250_001, dtype=torch.float64)
         losses = 0.5 * (h * (1 - tried[:, None] * h).square() * w.square()).sum(-1)
+        w2 = w**2
         mistakes = {
-            "that is best for the distance to the minimum: the loss weighs a direction by h.": (h * w**2).sum()
-            / (h**2 * w**2).sum(),
+            "that is best for the distance to the minimum: the loss weighs a direction by h.": h @ w2 / (h**2 @ w2),
             "w is missing: a direction with far to go has more to say.": (h**2).sum() / (h**3).sum(),
-            "w enters squared, as the loss has it.": (h**2 * w).sum() / (h**3 * w).sum(),
+            "w enters squared, as the loss has it.": h**2 @ w / (h**3 @ w),
             "1/h is best for each direction alone; the loss does not weigh them alike.": (1 / h).mean(),
             "that is safe for the steepest direction, and slow for the rest.": 1 / h.max(),
             "that makes the *worst* direction best; here the sum of the losses counts.": 2 / (h.min() + h.max()),
@@ -82,8 +77,7 @@ def check_report(report: Callable[[Sequence[float], Sequence[float]], float]) ->
         mistakes = {
             "that is the winner's validation error: it won because that is low.": valid[i],
             "that is the lowest held-out error: then those tasks chose.": min(held_out),
-            "that is a mean: nobody will use all the settings. One was chosen, and its number counts.": sum(held_out)
-            / len(held_out),
+            "that is a mean: one setting was chosen, and its number counts.": sum(held_out) / len(held_out),
             "that is a median: one setting was chosen, and its number counts.": sorted(held_out)[(len(valid) - 1) // 2],
             "the winner's validation error is in it still, and it is low by luck, too.": both[i] / 2,
             "that is the gap between the two; asked for is the error to expect.": held_out[i] - valid[i],

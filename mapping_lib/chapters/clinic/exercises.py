@@ -11,7 +11,7 @@ from mapping_lib.learners.module import from_module
 from mapping_lib.networks import mlp
 from mapping_lib.page.checking import answered, check, close, expect, need, number
 from mapping_lib.params import copied, difference, norm
-from mapping_lib.task import Batch, each
+from mapping_lib.task import Batch, Params, each
 
 _mse = torch.nn.functional.mse_loss
 
@@ -46,32 +46,30 @@ def check_error(error: Callable) -> str:
     learner = maml(mlp((1, 40, 40, 1)), _mse, alpha=0.01, steps=1)
     theta = learner.init(generator=torch.Generator().manual_seed(1))
     task = next(each(Sinusoids().sample(1, 5, 7, generator=torch.Generator().manual_seed(0))))
-    phi, peeked = learner.adapt(theta, task.support), learner.adapt(theta, task.query)
-    parts = {"support": task.support, "query": task.query}
-    wrong = [("theta", theta, "support"), ("theta", theta, "query"), ("phi", phi, "support")]
-    apart = learner.predict(phi, task.query.x) - task.query.y
+    support, query = task.support, task.query
+    phi = learner.adapt(theta, support)
+
+    def loss(params: Params, batch: Batch) -> float:
+        return float(_mse(learner.predict(params, batch.x), batch.y))
+
+    y_hat = learner.predict(phi, query.x)
+    apart = y_hat - query.y
     mistakes = {
-        "that phi has adapted on the query, which it is judged on.": _mse(
-            learner.predict(peeked, task.query.x), task.query.y
-        ),
+        "that is the error of theta on the query.": loss(theta, query),
+        "that is the error of theta on the support.": loss(theta, support),
+        "that is the error of phi on the support.": loss(phi, support),
+        "that phi has adapted on the query, which it is judged on.": loss(learner.adapt(theta, query), query),
+        "phi has adapted twice; the learner's own number of steps is one.": loss(learner.adapt(phi, support), query),
         "that is a sum: take the mean over the query's examples.": apart.square().sum(),
         "that is the root of it: the *mean squared* error is asked for.": apart.square().mean().sqrt(),
         "that is the mean absolute error: square the differences.": apart.abs().mean(),
         "every prediction is compared with every y: the shapes are (7,) and (7, 1).": (
-            learner.predict(phi, task.query.x).flatten() - task.query.y
-        )
-        .square()
-        .mean(),
-        "phi has adapted twice; the learner's own number of steps is one.": _mse(
-            learner.predict(learner.adapt(phi, task.support), task.query.x), task.query.y
+            (y_hat.flatten() - query.y).square().mean()
         ),
-    } | {
-        f"that is the error of {name} on the {of}.": _mse(learner.predict(params, parts[of].x), parts[of].y)
-        for name, params, of in wrong
     }
     given = copied(theta)
     got = number(error(learner, given, task), "the error")
     unchanged = all(torch.equal(given[name], p) for name, p in theta.items())
     need(unchanged, "theta itself was changed: the next task has to begin from it, too.")
-    expect(got, _mse(learner.predict(phi, task.query.x), task.query.y), "for the error", mistakes)
+    expect(got, loss(phi, query), "for the error", mistakes)
     return "The error of phi on the query."

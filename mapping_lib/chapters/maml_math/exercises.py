@@ -12,16 +12,15 @@ from mapping_lib.page.checking import check, close, expect, need, number, number
 def check_pencil(pencil: Callable[[float, float, float, float, int], float]) -> str:
     """Chapter 2, exercise 1: the meta-gradient of 1/2 h (theta - c)^2 after ``m`` inner steps, as a formula."""
     for theta, h, c, alpha, m in ((1.0, 2.0, -1.0, 0.25, 1), (1.0, 1.0, 3.0, 0.25, 1), (0.5, 3.0, 2.0, 0.1, 4)):
-        shrunk = (1 - alpha * h) ** m
-        wanted = shrunk**2 * h * (theta - c)
+        left = 1 - alpha * h
+        shrunk, slope = left**m, h * (theta - c)
+        wanted = shrunk**2 * slope
         mistakes = {
-            "that is FOMAML's: it takes d phi / d theta for 1.": shrunk * h * (theta - c),
-            "that is the gradient before any step: the loss is taken at phi.": h * (theta - c),
+            "that is FOMAML's: it takes d phi / d theta for 1.": shrunk * slope,
+            "that is the gradient before any step: the loss is taken at phi.": slope,
             "the sign: it is the gradient, not the step against it.": -wanted,
             "the slope of 1/2 h (phi - c)^2 is h (phi - c): h is missing.": wanted / h,
-            "(1 - alpha h) is there once for each step and each way: m times, squared.": (1 - alpha * h) ** 2
-            * h
-            * (theta - c),
+            "(1 - alpha h) is there once for each step and each way: m times, squared.": left**2 * slope,
         }
         got = number(pencil(theta, h, c, alpha, m))
         expect(got, wanted, f"for pencil({theta}, {h}, {c}, {alpha}, {m})", mistakes)

@@ -52,7 +52,7 @@ test_interval = judged(
     wrong={
         "two independent samples": two_samples,
         "they are exchanged": lambda a, b: (2.0, 1.0),
-        "its middle is not the mean of a - b. Was it b - a?": lambda a, b: around(b, a, (b - a).std() / len(a) ** 0.5),
+        "its middle is the mean of b - a": lambda a, b: around(b, a, (b - a).std() / len(a) ** 0.5),
         "its middle is not the mean of a - b": lambda a, b: (-1.0, 2.0),
         "its half width is 1.000": lambda a, b: around(a, b, 1),
         "divide by the root of n": lambda a, b: around(a, b, 1.96 * (a - b).std()),
