@@ -28,6 +28,16 @@ def test_a_table_is_whole(name: str):
 
 
 @pytest.mark.parametrize("name", TABLES)
+def test_units_are_stored_where_scores_share_them(name: str):
+    """They are those of the episodes that were scored: of the first at once, and of the last."""
+    table, rows = TABLES[name], read_table(name)
+    assert (table.units is None) == all(row.units is None for row in rows.values())
+    for row in rows.values() if table.units else ():
+        assert torch.equal(row.units, study.units_of(table, row.setting, table.n))
+        assert read_about(name)["unit"] == table.unit != study.OWN
+
+
+@pytest.mark.parametrize("name", TABLES)
 def test_the_means_that_one_can_read_are_those_of_the_scores(name: str):
     lines = json.loads(study.stored("tables")[name].with_suffix(".json").read_text(encoding="utf-8"))
     rows = read_table(name).values()
@@ -86,14 +96,25 @@ def test_methods_meet_the_same_episodes_and_a_sample_is_their_beginning():
     assert torch.equal(measure(TABLE, "a", "x", n=20).scores, a.scores[:20])
 
 
-def test_a_table_is_read_as_it_was_written(tmp_path, monkeypatch):
+def pairs_of_six(setting, n, generator):
+    return torch.rand(n, 6, generator=generator).argsort(1)[:, :2]
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["alone", "units shared"])
+def test_a_table_is_read_as_it_was_written(tmp_path, monkeypatch, shared: bool):
     monkeypatch.setattr(study, "LIBRARY", tmp_path)
     (tmp_path / "tables").mkdir()
-    rows = [measure(TABLE, method, "x") for method in "ab"]
-    save_table(tmp_path / "tables", "lots", TABLE, rows)
+    table = TABLE._replace(unit="face", units=pairs_of_six) if shared else TABLE
+    rows = [measure(table, method, "x") for method in "ab"]
+    save_table(tmp_path / "tables", "lots", table, rows)
     back = read_table("lots")
     assert all(torch.equal(back[row.method, row.setting].scores, row.scores) for row in rows)
-    assert read_about("lots") == {
+    if shared:
+        assert all(torch.equal(row.units, rows[0].units) for row in back.values())
+        assert (rows[0].units.shape, rows[0].n_units) == ((50, 2), 6)
+    else:
+        assert back["a", "x"].units is None
+    assert read_about("lots") == ({"unit": "face"} if shared else {}) | {
         "measure": "a lot",
         "methods": ["a", "b"],
         "settings": {"x": {"k": 1}},
@@ -105,7 +126,8 @@ def test_the_interval_is_that_of_the_mean():
     scores = torch.tensor([0.0, 1.0, 1.0, 2.0])
     row = Row.of("a", "x", scores)
     assert (row.mean, row.median) == (1.0, 1.0)
-    assert row.high - row.mean == pytest.approx(1.96 * float(scores.std()) / 2)
+    t = 3.1824  # Student's, for 3 degrees of freedom
+    assert row.high - row.mean == pytest.approx(t * float(scores.std()) / 2, rel=1e-4)
 
 
 @pytest.mark.parametrize(
