@@ -175,7 +175,7 @@ def pooled(runs: Iterable[Row]) -> Row:
     """The scores of several runs of one method (searches, trainings) as one row: each run is a unit.
 
     Its mean is that of the runs. Its interval says how far the mean of as many other runs may lie, and so is wide
-    where they are few. Raises ValueError for no rows, or rows of several methods.
+    where they are few. One run alone is given back as it is, with its own units. Raises ValueError for no rows, or rows of several methods.
 
     >>> row = pooled(Row("TPE", f"seed {seed}", torch.full((9,), float(seed))) for seed in (1, 3))
     >>> row.setting, row.mean, row.n_units, round(row.half, 1)
@@ -185,6 +185,8 @@ def pooled(runs: Iterable[Row]) -> Row:
     methods = {row.method for row in runs}
     if len(methods) != 1:
         raise ValueError(f"runs are of {sorted(methods)}; allowed: one method, in at least one run")
+    if len(runs) == 1:
+        return runs[0]
     scores, lengths = torch.cat([row.scores for row in runs]), torch.tensor([len(row.scores) for row in runs])
     units = torch.arange(len(runs), dtype=torch.int32).repeat_interleave(lengths)
     return Row(methods.pop(), " + ".join(row.setting for row in runs), scores, units)

@@ -31,11 +31,11 @@ def check_interval(interval: Callable[[Tensor, Tensor], tuple[float, float]]) ->
 
 
 @check("1.96 * sd / sqrt(n) must not be larger than the gain: solve for n, and round up.")
-def check_episodes_needed(episodes_needed: Callable[[float, float], int]) -> str:
-    """Chapter 4, exercise 2: how many episodes show a ``gain`` when its differences have the deviation ``sd``."""
+def check_units_needed(units_needed: Callable[[float, float], int]) -> str:
+    """Chapter 4, exercise 2: how many units show a ``gain`` when their differences have the deviation ``sd``."""
     for sd, gain in ((0.2, 0.02), (0.1, 0.05), (0.15, 0.01), (1.0, 0.5)):
-        n = answered(episodes_needed(sd, gain))
-        need(float(n) == int(n), f"episodes_needed({sd}, {gain}) is {n}: an episode cannot be cut. Round up.")
+        n = answered(units_needed(sd, gain))
+        need(float(n) == int(n), f"units_needed({sd}, {gain}) is {n}: a unit cannot be cut. Round up.")
         wanted = math.ceil((1.96 * sd / gain) ** 2)
-        need(abs(int(n) - wanted) <= 1, f"episodes_needed({sd}, {gain}) is {int(n)}, not {wanted}.")
-    return "Half the gain wants four times the episodes."
+        need(abs(int(n) - wanted) <= 1, f"units_needed({sd}, {gain}) is {int(n)}, not {wanted}.")
+    return "Half the gain wants four times the units."
