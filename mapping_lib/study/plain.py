@@ -175,7 +175,8 @@ def pooled(runs: Iterable[Row]) -> Row:
     """The scores of several runs of one method (searches, trainings) as one row: each run is a unit.
 
     Its mean is that of the runs. Its interval says how far the mean of as many other runs may lie, and so is wide
-    where they are few. One run alone is given back as it is, with its own units. Raises ValueError for no rows, or rows of several methods.
+    where they are few. One run alone is given back as it is, with its own units. Raises ValueError for no rows, or
+    rows of several methods.
 
     >>> row = pooled(Row("TPE", f"seed {seed}", torch.full((9,), float(seed))) for seed in (1, 3))
     >>> row.setting, row.mean, row.n_units, round(row.half, 1)
