@@ -1,12 +1,15 @@
 """The stored tables: made by the settings that the code has now, whole, and the same again on a sample."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
+from commands import run
 
 from mapping_lib import study
 from mapping_lib.study import Row, Table, measure, read_about, read_table, save_table
+from mapping_lib.study import __main__ as command
 from mapping_lib.study.theta import load_settings
 
 TABLES = study.tables()
@@ -120,6 +123,24 @@ def test_a_table_is_read_as_it_was_written(tmp_path, monkeypatch, shared: bool):
         "settings": {"x": {"k": 1}},
         "fixed": {"z": 2, "n": 50, "at_once": 20, "seed": 7},
     }
+
+
+def test_stored_scores_are_judged_anew_by_one_command(tmp_path, monkeypatch):
+    """A table that now names the unit its scores share: `--intervals` draws the units and keeps the scores."""
+    made = tmp_path / "chapters" / "made"
+    (made / "tables").mkdir(parents=True)
+    (made / "study.py").touch()
+    monkeypatch.setattr(study, "LIBRARY", tmp_path)
+    rows = [measure(TABLE, method, "x") for method in "ab"]
+    save_table(made / "tables", "lots", TABLE, rows)
+    table = TABLE._replace(unit="face", units=pairs_of_six, score=None)  # nothing can be measured
+    module = SimpleNamespace(TABLES={"lots": table}, __file__=str(made / "study.py"))
+    monkeypatch.setattr(command, "module_of", lambda part: module)
+    assert run(command.main, "made", "--intervals", cwd=tmp_path).returncode == 0
+    for row in rows:
+        again = read_table("lots")[row.method, row.setting]
+        assert torch.equal(again.scores, row.scores)
+        assert (row.n_units, again.n_units, read_about("lots")["unit"]) == (50, 6, "face")
 
 
 def test_the_interval_is_that_of_the_mean():
