@@ -1,4 +1,4 @@
-"""The exercises of the notebooks: their stubs and solutions, and the test that every wrong answer gets."""
+"""The exercises of the notebooks: their stubs and solutions, and the table of answers that every check is held by."""
 
 import re
 from collections.abc import Callable
@@ -14,6 +14,8 @@ CHAPTERS = sorted((Path(__file__).parent.parent / "notebooks").glob("0[1-4]*.ipy
 IMPORT = re.compile(r"^from mapping_lib\S* import .*\bexercises$", re.MULTILINE)
 SOLUTION = re.compile(r"<summary>Solution</summary>\s*```python\n(.*?)```", re.DOTALL)
 CALL = re.compile(r"(exercises\.check_\w+)\((\w+)\)")
+
+STOPPED = "your code stopped"
 
 PRELUDE = """
 import torch
@@ -55,12 +57,26 @@ def exercises_of(nb: nbformat.NotebookNode) -> list[Exercise]:
     return exercises
 
 
-def wrong_answers(*rows: tuple[Callable, Callable, str]) -> Callable:
-    """The test of these rows: the check, an answer that is wrong, and words that the check must print."""
+def judged(check: Callable, *, wrong: dict[str, Callable], right: dict[str, Callable]) -> Callable:
+    """The test of a check by a table of answers.
 
-    @pytest.mark.parametrize(("check", "answer", "words"), rows)
-    def test(check: Callable, answer: Callable, words: str, capsys: pytest.CaptureFixture) -> None:
-        assert not check(answer)
-        assert words in capsys.readouterr().out
+    ``wrong`` maps words of the sentence that a reader gets, before the hint, to an answer that gets it: at least five
+    that a student would give. ``right`` maps a name to an answer that passes: at least three, written otherwise than
+    the chapter's own solution. Where an answer itself does not fail, the check may not say that it did.
+    """
+    assert len(wrong) >= 5, f"{check.__name__} has {len(wrong)} wrong answers"
+    assert len(right) >= 3, f"{check.__name__} has {len(right)} right answers"
+    rows = [("Not yet: ", words, answer) for words, answer in wrong.items()]
+    rows += [("Right. ", "", answer) for answer in right.values()]
 
+    @pytest.mark.parametrize(("verdict", "words", "answer"), rows, ids=[*wrong, *(f"right: {name}" for name in right)])
+    def test(verdict: str, words: str, answer: Callable, capsys: pytest.CaptureFixture) -> None:
+        passed = check(answer)
+        said = capsys.readouterr().out.partition("\nHint: ")[0]
+        assert said.startswith(verdict), said
+        assert passed == (verdict == "Right. ")
+        assert words in said, said
+        assert STOPPED in words or STOPPED not in said, said
+
+    test.check, test.rows = check, rows
     return test

@@ -9,9 +9,9 @@ from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.module import from_module
 from mapping_lib.networks import mlp
-from mapping_lib.page.checking import answered, check, need
+from mapping_lib.page.checking import answered, check, close, expect, need, number
 from mapping_lib.params import copied, difference, norm
-from mapping_lib.task import each
+from mapping_lib.task import Batch, each
 
 _mse = torch.nn.functional.mse_loss
 
@@ -24,16 +24,20 @@ def check_recipe(recipe: Callable) -> str:
     learner = from_module(
         mlp((1, 40, 40, 1)), lambda model, tasks: answered(recipe(model, tasks)), lambda model, s: model
     )
-    tasks = Sinusoids().sample(2, 5, 5, generator=torch.Generator().manual_seed(0))
+    tasks = Sinusoids().sample(2, 5, 7, generator=torch.Generator().manual_seed(0))
     theta = healthy.init(generator=torch.Generator().manual_seed(1))
-    learner.meta_grad(copied(theta), tasks)  # what it raises is said in words
+    (wanted, slope), (got, direction) = (maker.meta_grad(copied(theta), tasks) for maker in (healthy, learner))
+    loss = number(got, "the meta-loss")
+    need(not close(loss, 2 * wanted), "the meta-loss is a sum: take the mean over the tasks.")
+    support, query = (Batch(*(t.flatten(0, 1) for t in part)) for part in (tasks.support, tasks.query))
+    of_one_phi = _mse(healthy.predict(healthy.adapt(theta, support), query.x), query.y)
+    need(not close(loss, of_one_phi), "all tasks share one phi: the inner step belongs into the loop over the tasks.")
     diagnosis = diagnose(learner._replace(adapt=healthy.adapt), Sinusoids(), theta=theta)
     faults = "; ".join(f"{name} ({FAULTS[name]})" for name in diagnosis.faults)
     need(not diagnosis.faults, f"the doctor finds: {faults}.")
-    (wanted, slope), (got, direction) = (maker.meta_grad(copied(theta), tasks) for maker in (healthy, learner))
-    need(abs(float(got - wanted)) < 1e-4, "the meta-loss is not the mean query loss after one step with alpha = 0.01.")
+    expect(loss, wanted, "for the mean query loss after one step with alpha = 0.01")
     apart = float(norm(difference(direction, slope)) / norm(slope))
-    need(apart < 1e-3, "the direction is right, and its length is not: leave the gradient of the meta-loss itself.")
+    need(apart < 1e-3, "the loss is right, and .grad is not its gradient: is it the last task's, or has it a factor?")
     return "The doctor finds no fault."
 
 
@@ -42,21 +46,33 @@ def check_error(error: Callable) -> str:
     """Clinic, exercise 2: ``error(learner, theta, task)``, the error of one task that should be reported."""
     learner = maml(mlp((1, 40, 40, 1)), _mse, alpha=0.01, steps=1)
     theta = learner.init(generator=torch.Generator().manual_seed(1))
-    tasks = Sinusoids().sample(1, 5, 5, generator=torch.Generator().manual_seed(0))
-    task = next(each(tasks))
+    task = next(each(Sinusoids().sample(1, 5, 7, generator=torch.Generator().manual_seed(0))))
     phi, peeked = learner.adapt(theta, task.support), learner.adapt(theta, task.query)
-    losses = {
-        (name, of): float(_mse(learner.predict(params, batch.x), batch.y))
-        for name, params in (("theta", theta), ("phi", phi))
-        for of, batch in (("support", task.support), ("query", task.query))
+    parts = {"support": task.support, "query": task.query}
+    wrong = [("theta", theta, "support"), ("theta", theta, "query"), ("phi", phi, "support")]
+    apart = learner.predict(phi, task.query.x) - task.query.y
+    mistakes = {
+        "that phi has adapted on the query, which it is judged on.": _mse(
+            learner.predict(peeked, task.query.x), task.query.y
+        ),
+        "that is a sum: take the mean over the query's examples.": apart.square().sum(),
+        "that is the root of it: the *mean squared* error is asked for.": apart.square().mean().sqrt(),
+        "that is the mean absolute error: square the differences.": apart.abs().mean(),
+        "every prediction is compared with every y: the shapes are (7,) and (7, 1).": (
+            learner.predict(phi, task.query.x).flatten() - task.query.y
+        )
+        .square()
+        .mean(),
+        "phi has adapted twice; the learner's own number of steps is one.": _mse(
+            learner.predict(learner.adapt(phi, task.support), task.query.x), task.query.y
+        ),
+    } | {
+        f"that is the error of {name} on the {of}.": _mse(learner.predict(params, parts[of].x), parts[of].y)
+        for name, params, of in wrong
     }
-    got = answered(error(learner, theta, task))
-    need(torch.as_tensor(got).numel() == 1, "the error should be one number: take the mean.")
-    got = float(got)
-    at_peeked = float(_mse(learner.predict(peeked, task.query.x), task.query.y))
-    need(abs(got - at_peeked) > 1e-6, "that phi has adapted on the query, which it is judged on.")
-    for (params, of), value in losses.items():
-        right = (params, of) == ("phi", "query")
-        need(right or abs(got - value) > 1e-6, f"that is the error of {params} on the {of}.")
-    need(abs(got - losses["phi", "query"]) < 1e-6, f"your error is {got:.4f}, expected {losses['phi', 'query']:.4f}.")
+    given = copied(theta)
+    got = number(error(learner, given, task), "the error")
+    unchanged = all(torch.equal(given[name], p) for name, p in theta.items())
+    need(unchanged, "theta itself was changed: the next task has to begin from it, too.")
+    expect(got, _mse(learner.predict(phi, task.query.x), task.query.y), "for the error", mistakes)
     return "The error of phi on the query."

@@ -5,24 +5,27 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mapping_lib.page.checking import answered, check, need
+from mapping_lib.page.checking import answered, check, close, expect, need, numbers, truth
 
 
 @check("the sum of the first k embeddings is k times their mean: add the new one, and divide by k + 1.")
 def check_one_more(one_more: Callable[[Tensor, int, Tensor], Tensor]) -> str:
     """Chapter 4a, exercise 1: ``one_more(prototype, k, embedded)``, the prototype when one more example comes in."""
     seen = torch.randn(6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    before = seen.clone()
-    for k in (1, 2, 5, 0):
-        prototype = seen[:k].mean(0) if k else torch.zeros(4, dtype=seen.dtype)
-        kept = prototype.clone()
-        got = answered(one_more(prototype, k, seen[k]))
-        need(isinstance(got, Tensor) and got.shape == (4,), "the result should be one embedding, as long as the old.")
-        unchanged = torch.equal(prototype, kept) and torch.equal(seen, before)
+    for k in (2, 1, 5, 0):
+        old, new = seen[:k].mean(0) if k else torch.zeros(4, dtype=seen.dtype), seen[k]
+        prototype, embedded = old.clone(), new.clone()
+        got = numbers(one_more(prototype, k, embedded), (4,), "one embedding, as long as the old,")
+        unchanged = torch.equal(prototype, old) and torch.equal(embedded, new)
         need(unchanged, "the old prototype was changed in place: make a new tensor.")
-        half = (prototype + seen[k]) / 2
-        need(k == 1 or not torch.allclose(got, half), "the old prototype stands for k examples, not for one.")
-        need(torch.allclose(got, seen[: k + 1].mean(0)), f"with k = {k} it is not the mean of all k + 1 embeddings.")
+        mistakes = {
+            "the old prototype stands for k examples, not for one.": (old + new) / 2,
+            "there are k + 1 examples now: divide by that.": (k * old + new) / max(k, 1),
+            "the old prototype is a mean: times k it is the sum, and that is missing.": (old + new) / (k + 1),
+            "it is the old one that stands for k examples, not the new one.": (old + k * new) / (k + 1),
+            "the new embedding is added whole: it is one of k + 1.": old + new,
+        }
+        expect(got, seen[: k + 1].mean(0), f"with k = {k}, for the mean of all k + 1 embeddings,", mistakes)
     return "A new example changes the mean, and no old example need be kept."
 
 
@@ -32,11 +35,14 @@ def check_linear(linear: Callable[[Tensor], tuple[Tensor, Tensor]]) -> str:
     for n_way in (2, 5):
         generator = torch.Generator().manual_seed(n_way)
         prototypes, x = (torch.randn(n, 3, generator=generator, dtype=torch.float64) for n in (n_way, 40))
-        weight, bias = answered(linear(prototypes))
-        need(weight.shape == (n_way, 3) and bias.shape == (n_way,), "weight is (n_way, feature), bias (n_way,).")
+        pair = answered(linear(prototypes.clone()))
+        need(isinstance(pair, tuple | list) and len(pair) == 2, "return two things: weight, bias.")
+        weight = numbers(pair[0], (n_way, 3), "weight (n_way, feature)")
+        bias = numbers(pair[1], (n_way,), "bias (n_way,)")
         got, wanted = x @ weight.T + bias, -(x[:, None] - prototypes).square().sum(-1)
+        need(not close((-got).softmax(1), wanted.softmax(1)), "the sign: a near prototype should get a *large* logit.")
         need(bool((got.argmax(1) == wanted.argmax(1)).all()), "some points get another answer than by distance.")
-        need(torch.allclose(got.softmax(1), wanted.softmax(1)), "the answers agree; the confidences do not.")
+        need(close(got.softmax(1), wanted.softmax(1)), "the answers agree; the confidences do not.")
     return "On its embedding a prototypical network is a linear classifier whose weights are read off the support."
 
 
@@ -51,9 +57,15 @@ def check_company(depends_on_company: Callable[[Callable, Tensor], bool]) -> str
         "divided by the largest in the batch": (lambda x: x @ weight.T / x.abs().max(), True),
         "normalised image by image": (lambda x: (x - x.mean(1, keepdim=True)) @ weight.T, False),
         "with noise of rounding": (lambda x: x @ weight.T + 1e-7 * len(x), False),
+        "centred by the images before": (lambda x: (x - x.cumsum(0) / _count(x)) @ weight.T, True),  # first: no company
+        "each with the next one, if there is one": (lambda x: torch.cat([x[1:], x[-1:]]) @ weight.T, True),
+        "a hundredth nearer to the batch's mean": (lambda x: (0.99 * x + 0.01 * x.mean(0)) @ weight.T, True),
     }
     for kind, (predict, wanted) in kinds.items():
-        got = answered(depends_on_company(predict, x))
-        need(isinstance(got, bool), "the result should be True or False.")
+        got = truth(depends_on_company(predict, x.clone()))
         need(got == wanted, f"a predict that works {kind} should give {wanted}.")
     return "Three lines find a leak that no accuracy shows."
+
+
+def _count(x: Tensor) -> Tensor:
+    return torch.arange(1, len(x) + 1)[:, None]
