@@ -124,6 +124,13 @@ def test_the_number_in_question_51_is_one_that_chance_may_explain():
     assert f"{mine:.2f}" in below
 
 
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("mapping_lib/chapters/*/explorer*.py")), ids=lambda path: path.parent.name
+)
+def test_an_explorer_does_not_say_that_a_step_overshoots_above_two(path: Path):
+    assert list(overshooting_begins_at_one([path.read_text(encoding="utf-8")])) == []
+
+
 def test_the_inner_step_says_where_it_stands_in_the_paper():
     assert "algorithm 1, line 6" in inner_loop.inner_step.__doc__
     assert "2017, eq. 1)" not in inner_loop.inner_step.__doc__
