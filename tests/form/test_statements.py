@@ -131,6 +131,10 @@ def test_an_explorer_does_not_say_that_a_step_overshoots_above_two(path: Path):
     assert list(overshooting_begins_at_one([path.read_text(encoding="utf-8")])) == []
 
 
+def test_the_readme_counts_the_questions():
+    assert f"[{len(answers())} questions of readers, answered]" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_the_inner_step_says_where_it_stands_in_the_paper():
     assert "algorithm 1, line 6" in inner_loop.inner_step.__doc__
     assert "2017, eq. 1)" not in inner_loop.inner_step.__doc__
