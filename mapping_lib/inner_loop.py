@@ -104,7 +104,9 @@ def step_size(alpha: StepSize, name: str) -> float | Tensor:
 
 
 def inner_step(params: Params, gradient: Params, alpha: StepSize) -> Params:
-    """Take one gradient step, phi' = phi - alpha * gradient (Finn et al. 2017, eq. 1); nothing is mutated.
+    """Take one gradient step, phi' = phi - alpha * gradient; nothing is mutated.
+
+    Finn et al. 2017, algorithm 1, line 6. (The step has no equation number there: their eq. 1 is the outer step.)
 
     >>> import torch
     >>> inner_step({"w": torch.tensor(1.0)}, {"w": torch.tensor(2.0)}, alpha=0.25)

@@ -248,7 +248,7 @@ EXPLORER = Explorer(
             ("no_limit", "On the task nothing moves: its loss has no slope left at this θ."),
             (
                 "off_above",
-                "The steps throw this task off: α is above 2/λ_max = {limit:.2g}, where a step leaps over the valley.",
+                "The steps throw this task off: α is above 2/λ_max = {limit:.2g}, where a step leaps too far.",
             ),
             ("off", "This task is thrown off, though at θ α is below 2/λ_max = {limit:.2g}."),
             (
@@ -269,8 +269,8 @@ EXPLORER = Explorer(
             ),
             (
                 "above",
-                "This task: {task_before:.3g}, then **{task_error:.3g}**, though α overshoots the steepest "
-                "direction (2/λ_max = {limit:.2g} at θ).",
+                "This task: {task_before:.3g}, then **{task_error:.3g}**, though α is too long for the "
+                "steepest direction (2/λ_max = {limit:.2g} at θ).",
             ),
             (
                 "",

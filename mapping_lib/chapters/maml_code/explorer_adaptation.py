@@ -133,7 +133,7 @@ def sharpen_on(ends: list, own: list, moved: list, x, y) -> dict[str, Any]:
 
 
 def limits(sharpness, alpha, gone, error_before, error) -> dict[str, Tensor]:
-    """The α above which a step overshoots, at theta and at phi."""
+    """The α above which a step leaps too far (on a bowl: ends farther off than it began), at theta and at phi."""
     limit = 2 * alpha / sharpness.clamp_min(1e-9)
     above = (alpha > limit).float()
     return {

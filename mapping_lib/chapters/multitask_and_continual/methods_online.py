@@ -37,7 +37,8 @@ class Inner(NamedTuple):
 def mean_loss_after(model: Model, theta: Params, support: Batch, query: Batch, inner: Inner) -> Tensor:
     """Meta-learning's objective, for one sequence: the mean over tasks of L_i(U(theta, S_i)), U being inner steps.
 
-    ``support`` and ``query`` lead with the task. Finn et al. 2017, eq. 1, on a fixed set of tasks.
+    ``support`` and ``query`` lead with the task. Finn et al. 2017, section 2.2, just above eq. 1, on a fixed set
+    of tasks.
     """
 
     def one_task(support: Batch, query: Batch, task: Tensor) -> Tensor:

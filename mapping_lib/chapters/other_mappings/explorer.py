@@ -243,7 +243,7 @@ MOVES_WAVE = drag("phase", "amplitude", about=(-math.pi / 2, 0.0, 1.0, -1.0))
 MOVES_TOLD = drag("blur", "way", about="about", polar=True)
 TITLES = "one wave, what is told of it, three answers", f"typical error on {N_TASKS} waves"
 BOTH = "[hypernetwork + steps|hypernetwork + steps]"
-STEEP = "at the weights that this h writes, a step overshoots above 2/λ_max = {limit:.2g}, and α is 0.01."
+STEEP = "at the weights that this h writes, a step leaps too far above 2/λ_max = {limit:.2g}, and α is 0.01."
 THEN = "what was told: error {unstepped:.2g}, then **{stepped:.2g}**."
 WINS = "With K = {{k}}, [{0}|{0}] wins on {{n_tasks}} such waves (error {{least:.2g}}, the next {{second:.2g}})."
 NEVER = "MAML, which never listens, never passes h alone, which never looks."
