@@ -9,6 +9,7 @@ is imported to read its tables. One command makes everything again:
     python -m mapping_lib.study language --train     # its theta first, then its tables
     python -m mapping_lib.study sinusoids --train --only maml      # the theta whose names have this word
     python -m mapping_lib.study language --tune      # print how its settings were chosen
+    python -m mapping_lib.study language --intervals # keep its tables' scores, make their units and intervals anew
 """
 
 import json
@@ -23,6 +24,7 @@ import torch
 from torch import Generator, Tensor
 
 from mapping_lib.checks import check_choice, check_count
+from mapping_lib.study.rows import Row
 from mapping_lib.study.theta import load_theta
 from mapping_lib.task import Params
 
@@ -30,6 +32,10 @@ LIBRARY = Path(__file__).parent.parent
 
 SHARED = "sinusoids"
 """The part that no single wing owns: it lies in this folder."""
+
+
+OWN = "episode"
+"""The unit of a table that names none: every score is of a task drawn anew, and a unit of its own."""
 
 
 class Recipe(NamedTuple):
@@ -76,6 +82,10 @@ class Table(NamedTuple):
     (plain values, stored with the numbers), ``fixed`` what is the same in all of them. ``n`` episodes are drawn
     ``at_once`` at a time; where the data has fewer individuals, ``n`` is all of them and ``at_once`` too.
     ``tolerance`` says how far the scores may move on another processor, ``rough`` it of methods that move farther.
+
+    ``unit`` names what another draw would draw anew, and so what intervals are over. Where several scores share one,
+    ``units(setting, n, generator)`` draws the same episodes as ``score`` and says which units each is of: ``(n,)``, or
+    ``(n, r)`` (`intervals.half_width`).
     """
 
     measure: str
@@ -88,8 +98,10 @@ class Table(NamedTuple):
     seed: int = 0
     tolerance: Tolerance = Tolerance(1e-3)
     rough: Mapping[str, Tolerance] = {}
+    unit: str = OWN
+    units: Callable[[str, int, Generator], Tensor] | None = None
 
-    def again(self, method: str, setting: str) -> tuple["Row", Tolerance]:
+    def again(self, method: str, setting: str) -> tuple[Row, Tolerance]:
         """Measure the first scores of a cell anew; with it comes how near to the stored ones they must be."""
         tolerance = self.rough.get(method, self.tolerance)
         return measure(self, method, setting, n=tolerance.sample or self.at_once), tolerance
@@ -97,50 +109,9 @@ class Table(NamedTuple):
     def described(self) -> dict:
         """Everything that the numbers hang on, as plain values."""
         fixed = {**self.fixed, "n": self.n, "at_once": self.at_once, "seed": self.seed}
-        return {"measure": self.measure, "methods": [*self.methods], "settings": dict(self.settings), "fixed": fixed}
-
-
-class Row(NamedTuple):
-    """The scores of one method in one setting; ``low`` and ``high`` bound the mean by its 95 % interval.
-
-    >>> row = Row.of("maml", "1-shot", torch.tensor([1.0, 2.0, 3.0]))
-    >>> round(row.mean, 2), round(row.low, 2), round(row.high, 2), round(row.median, 2)
-    (2.0, 0.87, 3.13, 2.0)
-    """
-
-    method: str
-    setting: str
-    scores: Tensor
-
-    @classmethod
-    def of(cls, method: str, setting: str, scores: Tensor) -> "Row":
-        """A row of these scores, kept to five digits."""
-        return cls(method, setting, torch.tensor([float(f"{s:.5g}") for s in scores.tolist()], dtype=torch.float32))
-
-    @property
-    def mean(self) -> float:
-        """The mean over episodes or individuals."""
-        return float(self.scores.double().mean())
-
-    @property
-    def median(self) -> float:
-        """The median over episodes or individuals."""
-        return float(self.scores.double().quantile(0.5))
-
-    @property
-    def half(self) -> float:
-        """Half the width of the 95 % interval of the mean: 1.96 standard errors."""
-        return float(1.96 * self.scores.double().std() / len(self.scores) ** 0.5)
-
-    @property
-    def low(self) -> float:
-        """The lower end of the interval."""
-        return self.mean - self.half
-
-    @property
-    def high(self) -> float:
-        """The upper end of the interval."""
-        return self.mean + self.half
+        unit = {} if self.unit == OWN else {"unit": self.unit}
+        about = {"measure": self.measure, "methods": [*self.methods], "settings": dict(self.settings), "fixed": fixed}
+        return about | unit
 
 
 def measure(table: Table, method: str, setting: str, *, n: int | None = None) -> Row:
@@ -153,15 +124,31 @@ def measure(table: Table, method: str, setting: str, *, n: int | None = None) ->
     check_choice("method", method, table.methods)
     check_choice("setting", setting, table.settings)
     n = check_count("n", table.n if n is None else n, at_least=1)
+    scores = _at_once(table, n, lambda some, generator: table.score(method, setting, some, generator))
+    return Row.of(method, setting, scores, units_of(table, setting, n))
+
+
+def units_of(table: Table, setting: str, n: int) -> Tensor | None:
+    """The units of the first ``n`` episodes of a setting, int32; None where each is its own."""
+    if table.units is None:
+        return None
+    return _at_once(table, n, lambda some, generator: table.units(setting, some, generator)).to(torch.int32)
+
+
+def _at_once(table: Table, n: int, draw: Callable[[int, Generator], Tensor]) -> Tensor:
     generator = torch.Generator().manual_seed(table.seed)
-    parts = [table.score(method, setting, table.at_once, generator) for _ in range(-(-n // table.at_once))]
-    return Row.of(method, setting, torch.cat(parts)[:n])
+    return torch.cat([draw(table.at_once, generator) for _ in range(-(-n // table.at_once))])[:n]
+
+
+UNITS = "units of "
+"""What is written before the name of a setting, for the array of its units."""
 
 
 def save_table(folder: Path, name: str, table: Table, rows: list[Row]) -> Path:
     """Write a table to ``folder``; return the path of the .json file.
 
-    ``<name>.json`` has what the numbers hang on, and each row's mean with its interval; ``<name>.npz`` the scores.
+    ``<name>.json`` has what the numbers hang on, and each row's mean with its interval; ``<name>.npz`` the scores,
+    and by setting the units of those that share some.
     """
     means = [
         [row.method, row.setting, *(float(f"{value:.5g}") for value in (row.mean, row.low, row.high))] for row in rows
@@ -172,7 +159,9 @@ def save_table(folder: Path, name: str, table: Table, rows: list[Row]) -> Path:
     path.write_text(
         '{"about": ' + about + ',\n"method, setting, mean, low, high": [\n' + lines + "\n]}\n", encoding="utf-8"
     )
-    np.savez_compressed(path.with_suffix(".npz"), scores=torch.stack([row.scores for row in rows]).numpy())
+    arrays = {"scores": torch.stack([row.scores for row in rows]).numpy()}
+    arrays |= {UNITS + row.setting: row.units.numpy() for row in rows if row.units is not None}
+    np.savez_compressed(path.with_suffix(".npz"), **arrays)
     return path
 
 
@@ -184,11 +173,12 @@ def read_table(name: str) -> dict[tuple[str, str], Row]:
     keys = [(method, setting) for method, setting, *_ in _stored(name)["method, setting, mean, low, high"]]
     with np.load(_found("tables", name), allow_pickle=False) as file:
         scores = torch.from_numpy(file["scores"])
-    return {key: Row(*key, row) for key, row in zip(keys, scores, strict=True)}
+        units = {key.removeprefix(UNITS): torch.from_numpy(file[key]) for key in file.files if key.startswith(UNITS)}
+    return {key: Row(*key, row, units.get(key[1])) for key, row in zip(keys, scores, strict=True)}
 
 
 def read_about(name: str) -> dict:
-    """Read what the numbers of a stored table hang on: the measure, methods, settings, episodes and seed."""
+    """Read what the numbers of a stored table hang on: the measure, methods, settings, episodes, seed and unit."""
     return _stored(name)["about"]
 
 

@@ -1,4 +1,4 @@
-"""Make what is stored again: ``python -m mapping_lib.study [--train] [--tune] [--only WORD] [part ...]``."""
+"""Make what is stored again: ``python -m mapping_lib.study [--train] [--tune] [--intervals] [--only WORD] [part]``."""
 
 import time
 from importlib import import_module
@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from mapping_lib.console import command, refuse_unknown
-from mapping_lib.study import measure, module_of, parts, save_table
+from mapping_lib.study import measure, module_of, parts, read_table, save_table, units_of
 from mapping_lib.study.theta import save_theta
 
 
@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"default: all; some of {', '.join(parts())}")
     parser.add_argument("--train", action="store_true", help="train the shipped theta anew first")
     parser.add_argument("--tune", action="store_true", help="print how settings were chosen; store nothing")
+    parser.add_argument("--intervals", action="store_true", help="measure nothing: judge the stored scores again")
     parser.add_argument("--only", default="", metavar="WORD", help="only theta and tables whose names have this word")
     arguments = parser.parse_args()
     refuse_unknown(parser, "part", arguments.parts, parts())
@@ -25,6 +26,9 @@ def main() -> None:
     for part in arguments.parts or parts():
         if arguments.tune:
             tune(part)
+            continue
+        if arguments.intervals:
+            judge(part, arguments.only)
             continue
         if arguments.train:
             train(part, arguments.only)
@@ -65,6 +69,18 @@ def tabulate(part: str, word: str = "") -> None:
                 cell = f"{name} {setting:>20} {method:>20}: {row.mean:.4g} ± {row.half:.2g}"
                 print(f"{cell} ({time.perf_counter() - began:.0f} s)", flush=True)
         print(save_table(folder_of(part, "tables"), name, table, rows))
+
+
+def judge(part: str, word: str = "") -> None:
+    """Write a part's stored tables again, with the same scores: their units are drawn and their intervals made anew.
+
+    For a table whose unit has been named, or after a change of what an interval is.
+    """
+    for name, table in module_of(part).TABLES.items():
+        if word in name:
+            units = {setting: units_of(table, setting, table.n) for setting in table.settings}
+            rows = [row._replace(units=units[row.setting]) for row in read_table(name).values()]
+            print(save_table(folder_of(part, "tables"), name, table, rows))
 
 
 def folder_of(part: str, kind: str) -> Path:

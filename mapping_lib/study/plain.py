@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 
 from mapping_lib.checks import check_choice
-from mapping_lib.study import Row, read_about, read_table
+from mapping_lib.study import OWN, Row, read_about, read_table
 from mapping_lib.study.gains import ERRORS, Gain, error_removed
 
 LEARNED, TOLD = "trained to learn", "told more"
@@ -39,27 +39,33 @@ GROUPS = {"1 example": 1, "2 or 3 examples": 3, "4 to 6 examples": 6, "10 or mor
 """Numbers of examples, of each class where there are classes: each group up to this number."""
 
 BUDGET = "a budget instead"
+RUN = "search seed"
+"""The unit of cases whose table has several runs of each method."""
 _MORE_EVIDENCE = re.compile(r"\d+ trajectories")
 
 
 class Source(NamedTuple):
-    """How cases are read from a table: the name of the application, its scores, its examples, the settings left out."""
+    """How cases are read from a table: the name of the application, its scores, its examples, the settings left out.
+
+    ``unit`` says what each score is of, where the table itself names no unit that scores share.
+    """
 
     application: str
     measure: str
     examples: int | None = None
     without: tuple[str, ...] = ()
+    unit: str = OWN
 
 
 ADAPTED_BEFORE = ("all tasks", "all tasks, 3 steps")
 SOURCES = {
     "few_shot_images": Source("images", "accuracy"),
-    "chicks": Source("chicks", "error"),
-    "countries": Source("countries", "error"),
-    "customers": Source("customers", "accuracy"),
-    "sensors": Source("sensors", "error"),
+    "chicks": Source("chicks", "error", unit="chick"),
+    "countries": Source("countries", "error", unit="country"),
+    "customers": Source("customers", "accuracy", unit="customer"),
+    "sensors": Source("sensors", "error", unit="sensor"),
     "language_names": Source("language", "accuracy"),
-    "navigation": Source("walks", "return", 20, without=("0 updates",)),
+    "navigation": Source("walks", "return", 20, without=("0 updates",), unit="goal"),
     "continual_pairs": Source("pair of digits", "error", 5, without=ADAPTED_BEFORE),
     "continual_relabelled": Source("labels dealt anew", "error", 1, without=ADAPTED_BEFORE),
     "automl_sines": Source("settings, waves", "error"),
@@ -69,13 +75,17 @@ SOURCES = {
 
 
 class Case(NamedTuple):
-    """One application with one number of examples (None: what was given is a budget), and each method's scores."""
+    """One application with one number of examples (None: what was given is a budget), and each method's scores.
+
+    ``unit`` names what its intervals are over: `Row.units` says which of them a score is of.
+    """
 
     application: str
     setting: str
     measure: str
     examples: int | None
     rows: tuple[Row, ...]
+    unit: str = OWN
 
     @property
     def label(self) -> str:
@@ -100,7 +110,7 @@ class Case(NamedTuple):
     def gain(self, method: Row | None = None, baseline: Row | None = None) -> Gain:
         """The share of the baseline's error that a method removes; as given, the best of each side."""
         method, baseline = method or self.best((LEARNED,)), baseline or self.best(PLAIN)
-        return error_removed(method, baseline, self.measure, generator=torch.Generator().manual_seed(0))
+        return error_removed(method, baseline, self.measure)
 
 
 def kind_of(method: str) -> str:
@@ -161,26 +171,50 @@ def cases() -> list[Case]:
     return [case for name, source in SOURCES.items() for case in _cases_of(name, source)]
 
 
+def pooled(runs: Iterable[Row]) -> Row:
+    """The scores of several runs of one method (searches, trainings) as one row: each run is a unit.
+
+    Its mean is that of the runs. Its interval says how far the mean of as many other runs may lie, and so is wide
+    where they are few. One run alone is given back as it is, with its own units. Raises ValueError for no rows, or
+    rows of several methods.
+
+    >>> row = pooled(Row("TPE", f"seed {seed}", torch.full((9,), float(seed))) for seed in (1, 3))
+    >>> row.setting, row.mean, row.n_units, round(row.half, 1)
+    ('seed 1 + seed 3', 2.0, 2, 12.7)
+    """
+    runs = list(runs)
+    methods = {row.method for row in runs}
+    if len(methods) != 1:
+        raise ValueError(f"runs are of {sorted(methods)}; allowed: one method, in at least one run")
+    if len(runs) == 1:
+        return runs[0]
+    scores, lengths = torch.cat([row.scores for row in runs]), torch.tensor([len(row.scores) for row in runs])
+    units = torch.arange(len(runs), dtype=torch.int32).repeat_interleave(lengths)
+    return Row(methods.pop(), " + ".join(row.setting for row in runs), scores, units)
+
+
 def halves(case: Case) -> tuple[Case, Case]:
-    """The same case on every other episode, and on the rest."""
+    """The same case on every other episode, and on the rest. (Units that episodes share are in both.)"""
     parts = (slice(0, None, 2), slice(1, None, 2))
-    rows = [tuple(Row(row.method, row.setting, row.scores[part]) for row in case.rows) for part in parts]
+    rows = [tuple(row.part(part) for row in case.rows) for part in parts]
     return case._replace(rows=rows[0]), case._replace(rows=rows[1])
 
 
 def _cases_of(name: str, source: Source) -> list[Case]:
     cases = []
-    table, settings = read_table(name), read_about(name)["settings"]
+    table, about_table = read_table(name), read_about(name)
+    settings, unit = about_table["settings"], about_table.get("unit", source.unit)
     kept = {setting: about for setting, about in settings.items() if setting not in source.without}
     if all(set(about) == {"seed"} for about in kept.values()):
-        rows = _mean_over_runs(list(table.values()))
-        return [Case(source.application, "", source.measure, None, rows)]
+        methods = dict.fromkeys(method for method, _ in table)
+        rows = tuple(pooled([row for row in table.values() if row.method == method]) for method in methods)
+        return [Case(source.application, "", source.measure, None, rows, RUN)]
     for setting, about in kept.items():
         rows = [row for (_, of), row in table.items() if of == setting]
         for more, some in _by_evidence(rows).items():
             examples = int(more.split()[0]) if more else about.get("k_shot", source.examples)
             label = ", ".join(filter(None, (setting.removeprefix("new task, "), more)))
-            cases.append(Case(source.application, label, source.measure, examples, tuple(some)))
+            cases.append(Case(source.application, label, source.measure, examples, tuple(some), unit))
     return cases
 
 
@@ -191,9 +225,3 @@ def _by_evidence(rows: list[Row]) -> dict[str, list[Row]]:
         more = _MORE_EVIDENCE.search(row.method)
         groups.setdefault(more.group() if more else "", []).append(row)
     return groups
-
-
-def _mean_over_runs(rows: list[Row]) -> tuple[Row, ...]:
-    methods = dict.fromkeys(row.method for row in rows)
-    runs = {method: [row.scores for row in rows if row.method == method] for method in methods}
-    return tuple(Row(method, "all runs", torch.stack(scores).mean(0)) for method, scores in runs.items())

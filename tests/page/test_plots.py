@@ -275,7 +275,7 @@ def test_rows_are_drawn_with_their_means_and_intervals(ax):
     assert list(line.get_ydata()) == [2.0, 5.0]
     ends = [segment[:, 1] for segment in bars.get_segments()]
     assert [float(low + high) / 2 for low, high in ends] == [2.0, 5.0]
-    assert float(ends[0][1] - ends[0][0]) == pytest.approx(2 * 1.96)
+    assert float(ends[0][1] - ends[0][0]) == pytest.approx(2 * scores[0].half)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a"]
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from mapping_lib.chapters.applications.figures import plot_grouped_gains
 from mapping_lib.page.plots import COLOURS
 from mapping_lib.study import Row, Table, plain, read_about, read_table, save_table
-from mapping_lib.study.gains import Gain, error_removed
+from mapping_lib.study.gains import Gain, error_removed, paired
 from mapping_lib.study.plain import BUDGET, GROUPS, KINDS, LEARNED, PLAIN, TOLD, VERDICTS
 
 
@@ -82,12 +82,44 @@ def test_who_is_given_more_competes_with_those_who_are_too(tmp_path, monkeypatch
     assert (many.label, many.examples) == ("walks, 1 update, 40 trajectories", 40)
 
 
-def test_runs_are_averaged_episode_by_episode(cases):
+def test_several_runs_are_one_row_and_each_run_a_unit(cases):
+    """Three searches: the mean is theirs, the interval that of three numbers (t = 4.303), however many tasks judge."""
     sines = next(case for case in cases if case.label == "settings, waves")
     table = read_table("automl_sines")
-    runs = [row.scores for (method, _), row in table.items() if method == "default"]
-    averaged = next(row for row in sines.rows if row.method == "default")
-    assert torch.allclose(averaged.scores, sum(runs) / len(runs))
+    means = [row.mean for (method, _), row in table.items() if method == "Meta-SGD"]
+    of_sines = next(row for row in sines.rows if row.method == "Meta-SGD")
+    assert (sines.unit, of_sines.n_units) == ("search seed", 3)
+    assert of_sines.mean == pytest.approx(np.mean(means))
+    assert of_sines.half >= 4.303 * np.std(means, ddof=1) / 3**0.5 * (1 - 1e-4)
+    assert plain.pooled(row for (method, _), row in table.items() if method == "Meta-SGD").mean == of_sines.mean
+    for runs in ([], list(table.values())):
+        with pytest.raises(ValueError, match="allowed: one method, in at least one run"):
+            plain.pooled(runs)
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "baseline", "mean", "half"),
+    [
+        ("automl_digits", "Meta-SGD, four trials", "four trials", -0.029, 0.102),
+        ("automl_sines", "Meta-SGD", "successive halving", 0.067, 0.095),
+    ],
+)
+def test_three_searches_decide_between_no_settings(cases, name, method, baseline, mean, half):
+    rows = [[row for (of, _), row in read_table(name).items() if of == m] for m in (method, baseline)]
+    gain = paired(*map(plain.pooled, rows))
+    assert (gain.mean, gain.high - gain.mean) == (pytest.approx(mean, abs=1e-3), pytest.approx(half, abs=1e-3))
+    settings = [case for case in cases if case.group == BUDGET]
+    assert {plain.verdict(case.gain()) for case in settings} == {VERDICTS[1]}
+
+
+def test_every_case_names_the_unit_of_its_intervals(cases):
+    units = {case.application: (case.unit, case.rows[0].n_units) for case in cases}
+    assert units["language"] == ("language", 40)
+    assert units["chicks"] == ("chick", 49)
+    assert units["countries"] == ("country", 188)
+    assert units["walks"] == ("goal", 600)
+    assert units["settings, digits"] == ("search seed", 3)
+    assert {case.unit for case in cases if case.application == "language"} == {"language"}
 
 
 @pytest.mark.parametrize(("measure", "wanted"), [("accuracy", "joint training"), ("error", "own fit")])
@@ -108,7 +140,7 @@ def test_a_gain_is_the_share_of_the_plain_error_that_is_removed():
     contest = case(MAML=0.9, ANIL=0.7, joint_training=0.8, own_fit=0.2)
     assert contest.gain().mean == pytest.approx(0.5, abs=1e-6)
     meta, joint = contest.rows[0], contest.rows[2]
-    wanted = error_removed(meta, joint, "accuracy", generator=torch.Generator().manual_seed(0))
+    wanted = error_removed(meta, joint, "accuracy")
     assert contest.gain() == wanted
     assert contest.gain(baseline=contest.rows[3]).mean == pytest.approx(0.875, abs=1e-6)
 

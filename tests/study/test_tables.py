@@ -1,12 +1,15 @@
 """The stored tables: made by the settings that the code has now, whole, and the same again on a sample."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
+from commands import run
 
 from mapping_lib import study
 from mapping_lib.study import Row, Table, measure, read_about, read_table, save_table
+from mapping_lib.study import __main__ as command
 from mapping_lib.study.theta import load_settings
 
 TABLES = study.tables()
@@ -25,6 +28,16 @@ def test_a_table_is_whole(name: str):
     assert list(rows) == [(m, s) for s in table.settings for m in table.methods]
     assert all(len(row.scores) == table.n for row in rows.values())
     assert table.n >= 600 or table.n == table.at_once  # fewer only where they are all there are
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_units_are_stored_where_scores_share_them(name: str):
+    """They are those of the episodes that were scored: of the first at once, and of the last."""
+    table, rows = TABLES[name], read_table(name)
+    assert (table.units is None) == all(row.units is None for row in rows.values())
+    for row in rows.values() if table.units else ():
+        assert torch.equal(row.units, study.units_of(table, row.setting, table.n))
+        assert read_about(name)["unit"] == table.unit != study.OWN
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -86,14 +99,25 @@ def test_methods_meet_the_same_episodes_and_a_sample_is_their_beginning():
     assert torch.equal(measure(TABLE, "a", "x", n=20).scores, a.scores[:20])
 
 
-def test_a_table_is_read_as_it_was_written(tmp_path, monkeypatch):
+def pairs_of_six(setting, n, generator):
+    return torch.rand(n, 6, generator=generator).argsort(1)[:, :2]
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["alone", "units shared"])
+def test_a_table_is_read_as_it_was_written(tmp_path, monkeypatch, shared: bool):
     monkeypatch.setattr(study, "LIBRARY", tmp_path)
     (tmp_path / "tables").mkdir()
-    rows = [measure(TABLE, method, "x") for method in "ab"]
-    save_table(tmp_path / "tables", "lots", TABLE, rows)
+    table = TABLE._replace(unit="face", units=pairs_of_six) if shared else TABLE
+    rows = [measure(table, method, "x") for method in "ab"]
+    save_table(tmp_path / "tables", "lots", table, rows)
     back = read_table("lots")
     assert all(torch.equal(back[row.method, row.setting].scores, row.scores) for row in rows)
-    assert read_about("lots") == {
+    if shared:
+        assert all(torch.equal(row.units, rows[0].units) for row in back.values())
+        assert (rows[0].units.shape, rows[0].n_units) == ((50, 2), 6)
+    else:
+        assert back["a", "x"].units is None
+    assert read_about("lots") == ({"unit": "face"} if shared else {}) | {
         "measure": "a lot",
         "methods": ["a", "b"],
         "settings": {"x": {"k": 1}},
@@ -101,11 +125,30 @@ def test_a_table_is_read_as_it_was_written(tmp_path, monkeypatch):
     }
 
 
+def test_stored_scores_are_judged_anew_by_one_command(tmp_path, monkeypatch):
+    """A table that now names the unit its scores share: `--intervals` draws the units and keeps the scores."""
+    made = tmp_path / "chapters" / "made"
+    (made / "tables").mkdir(parents=True)
+    (made / "study.py").touch()
+    monkeypatch.setattr(study, "LIBRARY", tmp_path)
+    rows = [measure(TABLE, method, "x") for method in "ab"]
+    save_table(made / "tables", "lots", TABLE, rows)
+    table = TABLE._replace(unit="face", units=pairs_of_six, score=None)  # nothing can be measured
+    module = SimpleNamespace(TABLES={"lots": table}, __file__=str(made / "study.py"))
+    monkeypatch.setattr(command, "module_of", lambda part: module)
+    assert run(command.main, "made", "--intervals", cwd=tmp_path).returncode == 0
+    for row in rows:
+        again = read_table("lots")[row.method, row.setting]
+        assert torch.equal(again.scores, row.scores)
+        assert (row.n_units, again.n_units, read_about("lots")["unit"]) == (50, 6, "face")
+
+
 def test_the_interval_is_that_of_the_mean():
     scores = torch.tensor([0.0, 1.0, 1.0, 2.0])
     row = Row.of("a", "x", scores)
     assert (row.mean, row.median) == (1.0, 1.0)
-    assert row.high - row.mean == pytest.approx(1.96 * float(scores.std()) / 2)
+    t = 3.1824  # Student's, for 3 degrees of freedom
+    assert row.high - row.mean == pytest.approx(t * float(scores.std()) / 2, rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -42,20 +42,20 @@ def check_interval(interval: Callable[[Tensor, Tensor], tuple[float, float]]) ->
 
 
 @check("1.96 * sd / sqrt(n) must not be larger than the gain: solve for n, and round up.")
-def check_episodes_needed(episodes_needed: Callable[[float, float], int]) -> str:
-    """Chapter 4, exercise 2: how many episodes show a ``gain`` when its differences have the deviation ``sd``."""
+def check_units_needed(units_needed: Callable[[float, float], int]) -> str:
+    """Chapter 4, exercise 2: how many units show a ``gain`` when their differences have the deviation ``sd``."""
     for sd, gain in ((0.2, 0.02), (0.1, 0.05), (0.15, 0.01), (1.0, 0.5), (0.3, 0.07)):
-        given = f"for episodes_needed({sd}, {gain})"
-        n = number(episodes_needed(sd, gain))
-        need(not math.isfinite(n) or n == round(n), f"{given} you give {n:.4g}: an episode cannot be cut. Round up.")
+        given = f"for units_needed({sd}, {gain})"
+        n = number(units_needed(sd, gain))
+        need(not math.isfinite(n) or n == round(n), f"{given} you give {n:.4g}: a unit cannot be cut. Round up.")
         exact = (1.96 * sd / gain) ** 2
         mistakes = {
             f"{given} you give {n:.0f}, and {exact:.1f} are needed: rounded down, zero is still inside.": exact // 1,
             "for n the ratio has to be squared.": math.ceil(math.sqrt(exact)),
             "that is for two independent samples; sd is that of the differences.": math.ceil(2 * exact),
-            "it is upside down: a *small* gain wants many episodes.": math.ceil((1.96 * gain / sd) ** 2),
+            "it is upside down: a *small* gain wants many units.": math.ceil((1.96 * gain / sd) ** 2),
             "that is where one standard error leaves zero out: 95 % want 1.96 of them.": math.ceil((sd / gain) ** 2),
-            "2 is near to 1.96, and not near enough for a whole number of episodes.": math.ceil((2 * sd / gain) ** 2),
+            "2 is near to 1.96, and not near enough for a whole number of units.": math.ceil((2 * sd / gain) ** 2),
         }
         expect(n, math.ceil(exact), given, mistakes)
-    return "Half the gain wants four times the episodes."
+    return "Half the gain wants four times the units."

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
 from mapping_lib.page.plots import COLOURS, log_scale
+from mapping_lib.study.intervals import half_width
 
 LOWEST, HIGHEST, PALEST = 0.3, 5.0, 0.04
 """Errors of the darkest and the palest blue, and how much blue is left in the palest."""
@@ -96,17 +98,20 @@ def plot_searches(
 ) -> Axes:
     """A row a method: one dot a search seed with its 95 % interval over tasks, the mean of the seeds as a bar.
 
-    The errors stand on a log axis with these ``ticks``.
+    The thin line is the interval of that mean over the seeds. The errors stand on a log axis with these ``ticks``.
     """
     for row, (name, values) in enumerate(means.items()):
+        mean, over_seeds = np.mean(values), half_width(torch.tensor(values))
+        ax.plot([max(mean - over_seeds, 1e-3), mean + over_seeds], [row, row], color="#555555", lw=1.3, zorder=1)
         colour, shifts = SEARCHERS[name], np.linspace(-0.22, 0.22, len(values))
-        for shift, mean, half in zip(shifts, values, halves[name], strict=True):
-            ax.plot([max(mean - half, 1e-3), mean + half], [row + shift] * 2, color=colour, lw=2, alpha=0.6)
-            ax.plot([mean], [row + shift], "o", ms=7, color=colour)
-        ax.plot([np.mean(values)] * 2, [row - 0.36, row + 0.36], color=colour, lw=3.5)
+        for shift, value, half in zip(shifts, values, halves[name], strict=True):
+            ax.plot([max(value - half, 1e-3), value + half], [row + shift] * 2, color=colour, lw=2, alpha=0.6)
+            ax.plot([value], [row + shift], "o", ms=7, color=colour)
+        ax.plot([mean] * 2, [row - 0.36, row + 0.36], color=colour, lw=3.5)
     ax.set_yticks(range(len(means)), list(means))
     ax.set(ylim=(len(means) - 0.5, -0.5), xscale="log")
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.set_xlim(0.7 * ticks[0], 1.3 * ticks[-1])
     ax.xaxis.set_minor_formatter(NullFormatter())
     return ax
 

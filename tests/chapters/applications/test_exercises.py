@@ -79,10 +79,10 @@ def by_counting(sd, gain):
     return n
 
 
-test_episodes_needed = judged(
-    exercises.check_episodes_needed,
+test_units_needed = judged(
+    exercises.check_units_needed,
     wrong={
-        "you give 384.2: an episode cannot be cut. Round up": lambda sd, gain: (1.96 * sd / gain) ** 2,
+        "you give 384.2: a unit cannot be cut. Round up": lambda sd, gain: (1.96 * sd / gain) ** 2,
         "you give 384, and 384.2 are needed": lambda sd, gain: int((1.96 * sd / gain) ** 2),
         "rounded down, zero is still inside": lambda sd, gain: round((1.96 * sd / gain) ** 2),
         "the ratio has to be squared": lambda sd, gain: math.ceil(1.96 * sd / gain),

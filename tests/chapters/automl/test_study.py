@@ -30,12 +30,28 @@ from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.inner_loop import adapt
 from mapping_lib.learners.gradient import ALPHA_PREFIX, maml, meta_sgd
 from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
+from mapping_lib.study import plain, read_table
+from mapping_lib.study.gains import paired
 from mapping_lib.worlds.digits import load
 
 FAMILY = Sinusoids(dtype=torch.float64)
 ALPHA = torch.tensor([0.001, 0.01, 0.1, 0.01, 1e120, 0.01], dtype=torch.float64)
 BETA = torch.tensor([0.01, 0.003, 0.01, 0.03, 1.0, 1e60], dtype=torch.float64)
 """The last but one diverges at once, where there are inner steps; the last throws theta away and diverges then."""
+
+
+def test_three_searches_show_one_difference_from_the_default_and_from_four_trials():
+    """Over seeds, with Student's t for three: on digits, learning alpha helps the default. All else holds zero."""
+    shown = {}
+    for problem, methods in automl.METHODS_OF.items():
+        table = read_table(f"automl_{problem}")
+        rows = {m: plain.pooled(table[m, f"search seed {s}"] for s in automl.SEEDS) for m in methods}
+        for rival in ("default", "four trials"):
+            gains = {m: paired(rows[m], rows[rival]) for m in methods if m != rival}
+            shown |= {(problem, m, rival): g for m, g in gains.items() if g.low > 0 or g.high < 0}
+    assert list(shown) == [("digits", "Meta-SGD", "default")]
+    (gain,) = shown.values()
+    assert (gain.mean, gain.high - gain.mean) == (pytest.approx(-0.082, abs=1e-3), pytest.approx(0.015, abs=1e-3))
 
 
 # Many settings at once ------------------------------------------------------------------------------------

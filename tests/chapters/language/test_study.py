@@ -7,6 +7,8 @@ from mapping_lib.chapters.language import study, study_tuning
 from mapping_lib.chapters.language.family import WIDTH, Languages, counts, languages
 from mapping_lib.chapters.language.methods import PRIOR
 from mapping_lib.study import read_about, read_table, shipped_theta
+from mapping_lib.study.gains import paired
+from mapping_lib.study.intervals import half_width
 from mapping_lib.task import Batch
 
 
@@ -143,3 +145,41 @@ def test_a_shipped_theta_is_small_and_finite(name: str):
     theta = shipped_theta(name)
     assert sum(p.numel() for p in theta.values()) < 70_000
     assert all(p.isfinite().all() for p in theta.values())
+
+
+def test_the_longer_table_begins_with_the_episodes_of_the_shorter():
+    long, short = read_table("language_more_episodes"), read_table("language_names")
+    for key, row in long.items():
+        assert torch.equal(row.scores[:600], short[key].scores)
+        assert torch.equal(row.units[:600], short[key].units)
+
+
+def test_more_episodes_of_the_same_languages_make_nothing_surer_about_languages():
+    """By episode the gain of the prototypical network is shown ever more surely; by language never."""
+    table = read_table("language_more_episodes")
+    by_episode, by_language = [], []
+    for n in (600, 6000):
+        a, b = (table[m, "1-shot"].part(slice(n)) for m in ("prototypical network", "nearest centroid"))
+        assert a.n_units == len(languages("held out")) == 40
+        alone = paired(a._replace(units=None), b._replace(units=None))
+        shared = paired(a, b)
+        assert alone.low > 0 > shared.low
+        by_episode.append(alone.high - alone.mean)
+        by_language.append(shared.high - shared.mean)
+    assert by_episode == [pytest.approx(0.0084, abs=1e-4), pytest.approx(0.0026, abs=1e-4)]
+    assert by_language == [pytest.approx(0.030, abs=1e-3)] * 2
+
+
+def test_a_language_counts_as_it_answers_and_as_a_rival():
+    """Own answers alone (a mean for each language, from its own names) come to nearly as wide an interval."""
+    tasks = Languages("held out").sample(600, 1, 10, generator=torch.Generator().manual_seed(0))
+    own = torch.zeros(2, 40)
+    for row, method in zip(own, ("prototypical network", "nearest centroid"), strict=True):
+        right = (study.answers(method, None, tasks).argmax(-1) == tasks.query.y).float().unflatten(1, (5, 10)).mean(-1)
+        which = tasks.description.long().flatten()
+        row.index_add_(0, which, right.flatten()).div_(which.bincount(minlength=40))
+    table = read_table("language_names")
+    whole = paired(table["prototypical network", "1-shot"], table["nearest centroid", "1-shot"])
+    alone = half_width(own[0] - own[1])
+    assert alone == pytest.approx(0.025, abs=2e-3)
+    assert 1 < (whole.high - whole.mean) / alone < 1.4
