@@ -117,6 +117,22 @@ def test_rights_count_the_answers_that_there_are():
         assert float(got[i]) == pytest.approx(np.mean(hits))
 
 
+def test_what_the_chapter_says_of_countries_without_any_theta():
+    """Most of the gain is that other countries' later years are known: the last value alone has next to nothing."""
+    births, k = curves.study("countries"), 3
+    values = births.curves.values.numpy()
+    missed = {"stays": [], "falls": []}
+    for i, mine in enumerate(values):
+        others = values[births.part.numpy() != int(births.part[i])].mean(0)
+        for name, told in (("stays", mine[k - 1]), ("falls", mine[k - 1] * others[k:] / others[k - 1])):
+            missed[name].append(np.mean((told - mine[k:]) ** 2))
+    stays, falls = (np.sqrt(np.mean(errors)) for errors in missed.values())
+    table = read_table("countries")
+    population, mixed = (table[method, "first, 3"].mean ** 0.5 for method in ("population", "mixed effects"))
+    assert (round(stays, 2), round(falls, 2), round(population, 2), round(mixed, 2)) == (1.97, 1.11, 1.88, 1.07)
+    assert population - falls > 0.9 * (population - mixed)
+
+
 def test_what_the_chapter_says_of_its_tables():
     chicks, countries, sensors, choices = map(read_table, ("chicks", "countries", "sensors", "customers"))
     assert chicks["mixed effects", "spread, 3"].mean < 16.3**2
