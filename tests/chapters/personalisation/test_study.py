@@ -9,7 +9,8 @@ from mapping_lib.chapters.personalisation import methods_curves as curves
 from mapping_lib.chapters.personalisation import methods_customers as customers
 from mapping_lib.chapters.personalisation import study_curves, study_customers
 from mapping_lib.chapters.personalisation.methods_prior import legendre
-from mapping_lib.study import read_table
+from mapping_lib.study import read_table, shipped_theta
+from mapping_lib.study.gains import paired
 from mapping_lib.task import Batch
 
 
@@ -131,6 +132,26 @@ def test_what_the_chapter_says_of_countries_without_any_theta():
     population, mixed = (table[method, "first, 3"].mean ** 0.5 for method in ("population", "mixed effects"))
     assert (round(stays, 2), round(falls, 2), round(population, 2), round(mixed, 2)) == (1.97, 1.11, 1.88, 1.07)
     assert population - falls > 0.9 * (population - mixed)
+
+
+def test_what_the_chapter_says_of_maml_s_step_sizes_for_customers():
+    """An alpha for each weight gains less than a second beta, and neither reaches the prior."""
+    table, setting = read_table("customers"), "spread, 3"
+    each, beta = (paired(table[name, setting], table["MAML", setting]) for name in ("Meta-SGD", "MAML, β tuned"))
+    assert (round(100 * each.mean, 1), round(100 * beta.mean, 1)) == (0.8, 2.4)
+    assert paired(table["MAML, β tuned", setting], table["Meta-SGD", setting]).low > 0
+    both = paired(table["Meta-SGD, β tuned", setting], table["MAML", setting])
+    rest = paired(table["mixed effects", setting], table["Meta-SGD, β tuned", setting])
+    assert (round(100 * both.mean, 1), round(100 * rest.mean, 1)) == (3.0, 3.2)
+    assert rest.low > 0
+
+
+def test_meta_sgd_begins_at_a_tuned_alpha_and_maml_keeps_it():
+    begun = dict(shipped_theta("customers_meta_sgd"))
+    assert not torch.allclose(begun["alpha.weight"], begun["alpha"][:, None].expand(-1, 6))
+    kept = customers.theta_of("MAML, β tuned")["alpha.weight"]
+    assert torch.equal(kept, kept[:, :1].expand(-1, 6))
+    assert torch.equal(customers.theta_of("Meta-SGD")["alpha.weight"], begun["alpha.weight"])
 
 
 def test_what_the_chapter_says_of_its_tables():
