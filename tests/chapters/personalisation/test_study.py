@@ -134,6 +134,28 @@ def test_what_the_chapter_says_of_countries_without_any_theta():
     assert population - falls > 0.9 * (population - mixed)
 
 
+@pytest.mark.parametrize(
+    ("betas", "wanted"), [({"beta": 0.05}, (3.0, 0.05)), ({"betas": [0.05, 0.2]}, (1.0, 0.2))], ids=["one β", "two β"]
+)
+def test_the_best_alpha_and_beta_of_the_trials_train_on_everybody(betas: dict, wanted: tuple[float, float]):
+    errors = {(1.0, 0.05): 0.5, (3.0, 0.05): 0.4, (1.0, 0.2): 0.1, (3.0, 0.2): 0.9}
+    trained = []
+
+    def train(learner, family, steps, beta):
+        trained.append((family, steps, learner, beta))
+        return {"weight": torch.tensor([learner, beta])}
+
+    settings = {"alphas": [1.0, 3.0], "trial_steps": 7, "outer_steps": 70, **betas}
+    theta = study_curves.tuned_maml(
+        lambda *, alpha: alpha, "all", "four fifths", "a fifth", train,
+        lambda learner, theta, family: errors[learner, round(float(theta["weight"][1]), 2)] + 10 * (family != "a fifth"),
+        settings,
+    )  # fmt: skip
+    assert trained[-1] == ("all", 70, *wanted)
+    assert {(family, steps) for family, steps, *_ in trained[:-1]} == {("four fifths", 7)}
+    assert float(theta["alpha"]) == wanted[0]
+
+
 def test_what_the_chapter_says_of_maml_s_step_sizes_for_customers():
     """An alpha for each weight gains less than a second beta, and neither reaches the prior."""
     table, setting = read_table("customers"), "spread, 3"
