@@ -145,12 +145,11 @@ def test_the_best_alpha_and_beta_of_the_trials_train_on_everybody(betas: dict, w
         trained.append((family, steps, learner, beta))
         return {"weight": torch.tensor([learner, beta])}
 
+    def error(learner, theta, family):
+        return errors[learner, round(float(theta["weight"][1]), 2)] if family == "a fifth" else 10.0
+
     settings = {"alphas": [1.0, 3.0], "trial_steps": 7, "outer_steps": 70, **betas}
-    theta = study_curves.tuned_maml(
-        lambda *, alpha: alpha, "all", "four fifths", "a fifth", train,
-        lambda learner, theta, family: errors[learner, round(float(theta["weight"][1]), 2)] + 10 * (family != "a fifth"),
-        settings,
-    )  # fmt: skip
+    theta = study_curves.tuned_maml(lambda *, alpha: alpha, "all", "four fifths", "a fifth", train, error, settings)
     assert trained[-1] == ("all", 70, *wanted)
     assert {(family, steps) for family, steps, *_ in trained[:-1]} == {("four fifths", 7)}
     assert float(theta["alpha"]) == wanted[0]
