@@ -49,8 +49,8 @@ def features(model: Model, params: Params, x: Tensor, layer: str, heads: int = 1
 def nearest_label(kept: Batch, x: Tensor, readout: Readout, n_way: int) -> Tensor:
     """The label of what is nearest among the ``kept``, for features ``(..., example, feature)`` of both.
 
-    >>> kept = Batch(torch.tensor([[0.0, 1.0], [0.0, 9.0], [4.0, 4.0]]), torch.tensor([0, 0, 1]))
-    >>> [nearest_label(kept, torch.tensor([[0.0, 2.9]]), Readout(nearest=of), 2).item() for of in NEAREST]
+    >>> kept = Batch(torch.tensor([[0.0, 0.0], [0.0, 10.0], [2.0, 4.0]]), torch.tensor([0, 0, 1]))
+    >>> [nearest_label(kept, torch.tensor([[0.0, 1.0]]), Readout(nearest=of), 2).item() for of in NEAREST]
     [0, 1]
     """
     places, labels = kept
