@@ -17,7 +17,13 @@ from mapping_lib.study.gains import ERRORS, Gain, error_removed
 
 LEARNED, TOLD = "trained to learn", "told more"
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "nearest neighbour": ("pixel 1-NN", "nearest neighbour", "nearest centroid", "joint features"),
+    "nearest neighbour": (
+        "pixel 1-NN",
+        "nearest neighbour",
+        "nearest centroid",
+        "joint features",
+        "joint, heads, features",
+    ),
     "the task alone": ("from scratch", "own fit", "naive Bayes", "random"),
     "statistics of other tasks": ("population", "mixed effects", "naive Bayes, learned prior", "idf weights"),
     "joint, then fine-tuned": ("joint training", "joint", "sequential", "rehearsal", "EWC", "pretrained"),

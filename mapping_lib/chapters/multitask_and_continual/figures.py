@@ -15,7 +15,8 @@ SHADES = LinearSegmentedColormap.from_list("errors", ["white", "#E9A06A", COLOUR
 META, JOINT, NEIGHBOURS, OTHERS = ALL["MAML"], ALL["joint training"], "#000000", "#777777"
 COLOUR_OF = {
     **dict.fromkeys(("MAML", "MAML, relabelled", "online MAML", "online MAML, no memory"), META),
-    **dict.fromkeys(("joint", "joint, heads"), JOINT),
+    **dict.fromkeys(("MAML, relabelled, features", "prototypical"), META),
+    **dict.fromkeys(("joint", "joint, heads", "joint, heads, features"), JOINT),
     "nearest neighbour": NEIGHBOURS,
 }
 """The colour of a method; all others are grey."""

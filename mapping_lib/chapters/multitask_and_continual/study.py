@@ -10,12 +10,13 @@ How the settings were chosen: `study_tuning` tries each method's own choices on 
 shipped: all are trained in seconds.
 """
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
+from torch.func import vmap
 
 from mapping_lib.study import Recipe, Table, Tolerance
 from mapping_lib.task import Batch, Params, Task
@@ -23,6 +24,7 @@ from mapping_lib.worlds.digits import wrong
 
 from .family import DigitSequences, of_task
 from .methods import Model, errors
+from .methods_features import Readout, features, nearest_label
 from .methods_online import errors_after
 from .study_methods import CHOSEN, HIDDEN, IN_ORDER, INNER_STEPS, MEMORY, METHODS, METHODS_OF, OLD, train
 
@@ -99,6 +101,10 @@ def outcomes(kind: str, method: str, n: int, seed: int) -> dict[str, Tensor]:
         return neighbours(tasks)
     chosen = CHOSEN[kind][method]
     model, path = train(kind, method, seen, chosen, generator)
+    if row.lookup:
+        looked_up = [lookup_errors(kind, method, model, path[-1], tasks, readout) for readout in chosen.readouts]
+        together, old, new = (found[i] for i, found in enumerate(looked_up))
+        return dict(zip(SETTINGS, (together, old, new, new), strict=True))
     scores = {"all tasks": errors(model, path[-1], tasks.query, wrong)[:, :OLD].mean(1)}
     for setting, alpha in zip(ADAPTATIONS, chosen.adapt, strict=True):
         scores[setting] = adapted_errors(model, path[-1], tasks, setting, alpha).mean(1)
@@ -109,19 +115,35 @@ def outcomes(kind: str, method: str, n: int, seed: int) -> dict[str, Tensor]:
 
 
 def neighbours(tasks: Task) -> dict[str, Tensor]:
-    """The errors of the nearest stored example: of all tasks' memories together, or of the task's own alone."""
+    """The errors of the nearest stored image: of all tasks' memories together, or of the task's own alone."""
+    together, old, new = _looked_up(tasks, lambda x: x, Readout(), tasks.description.shape[-1])
+    return dict(zip(SETTINGS, (together, old, new, new), strict=True))
+
+
+def lookup_errors(
+    kind: str, method: str, model: Model, params: Params, tasks: Task, readout: Readout
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The errors ``(sequence,)`` of the nearest in a network's features, by one readout.
+
+    First among the memories of all old tasks together, then among those of an old task alone, last those of the new.
+    """
+    heads = OLD if METHODS[method].heads else 1  # the fifth is nobody's
+    embed = vmap(partial(features, model, layer=readout.layer, heads=heads))
+    with torch.no_grad():
+        return _looked_up(tasks, lambda x: embed(params, x), readout, DigitSequences(kind).n_way)
+
+
+def _looked_up(tasks: Task, embed: Callable[[Tensor], Tensor], readout: Readout, n_way: int) -> tuple[Tensor, ...]:
     memory = [of_task(tasks.support, i, MEMORY) for i in range(OLD + 1)]
+    memory = [Batch(embed(kept.x), kept.y) for kept in memory]
     together = Batch(*(torch.cat(parts, 1) for parts in zip(*memory[:OLD], strict=True)))
     queries = [of_task(tasks.query, i) for i in range(OLD + 1)]
-    own = [_nearest_is_wrong(kept, query) for kept, query in zip(memory, queries, strict=True)]
-    at_once = [_nearest_is_wrong(together, query) for query in queries[:OLD]]
-    old = torch.stack(own[:OLD]).mean(0)
-    return dict(zip(SETTINGS, (torch.stack(at_once).mean(0), old, own[OLD], own[OLD]), strict=True))
 
+    def error(kept: Batch, task: int) -> Tensor:
+        return (nearest_label(kept, embed(queries[task].x), readout, n_way) != queries[task].y).float().mean(1)
 
-def _nearest_is_wrong(kept: Batch, query: Batch) -> Tensor:
-    label = kept.y.gather(1, torch.cdist(query.x, kept.x).argmin(-1))
-    return (label != query.y).float().mean(1)
+    at_once, alone = ([error(kept, i) for i, kept in enumerate(part)] for part in ([together] * OLD, memory))
+    return torch.stack(at_once).mean(0), torch.stack(alone[:OLD]).mean(0), alone[OLD]
 
 
 def _table(kind: str, methods: tuple[str, ...], settings: dict, rough: Tolerance) -> Table:
@@ -132,7 +154,7 @@ def _table(kind: str, methods: tuple[str, ...], settings: dict, rough: Tolerance
     fixed = {"kind": kind, "old tasks": OLD, "memory": MEMORY, "train": TRAIN[kind], "test": TEST[kind]}
     chosen = {method: CHOSEN[kind][method]._asdict() for method in methods if method in CHOSEN[kind]}
     fixed |= {"network": network, "chosen": chosen}
-    several = {method: rough for method in methods if METHODS[method].meta}
+    several = {method: rough for method in methods if METHODS[method].meta or "MAML" in method}
     settled = {"fixed": fixed, "at_once": 30, "tolerance": TOLERANCE, "rough": several}
     return Table("share of wrong labels", methods, settings, score, **settled)
 

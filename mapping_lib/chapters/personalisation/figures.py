@@ -39,8 +39,11 @@ def plot_forecasts(ax: Axes, times: Tensor, curves: Mapping[str, Tensor], band: 
 
 
 def plot_by_shots(ax: Axes, shots: Sequence[int], rows: Mapping[str, Sequence[tuple[float, float, float]]]) -> Axes:
-    """(middle, low, high) of each method by number of observations, the interval as a band."""
-    for label, values in rows.items():
+    """(middle, low, high) of each method by number of observations, the interval as a band.
+
+    A method that has no colour in `PEOPLE` is left out.
+    """
+    for label, values in ((label, values) for label, values in rows.items() if label in PEOPLE):
         middle, low, high = np.array(values).T
         ax.fill_between(shots, low, high, color=PEOPLE[label], alpha=0.15, lw=0)
         ax.plot(shots, middle, "o", ms=4, color=PEOPLE[label], ls=DASHES.get(label, "-"), label=label)

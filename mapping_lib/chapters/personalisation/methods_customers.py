@@ -17,7 +17,10 @@ from .family_individuals import folds
 from .methods_prior import Utility, choice_prior
 
 N_FEATURES, N_CUSTOMERS, FOLDS, REPEAT, MAX_SHOTS = len(FEATURES), 361, 5, 5, 6
-METHODS = ("population", "own fit", "MAML", "learned prior", "mixed effects")
+METHODS = (
+    *("population", "own fit", "MAML", "Meta-SGD", "MAML, β tuned", "Meta-SGD, β tuned"),
+    *("learned prior", "mixed effects"),
+)
 INNER_STEPS = 5
 PRIOR = choice_prior(N_FEATURES)
 ADAPTED = meta_sgd(Utility(N_FEATURES), cross_entropy, steps=INNER_STEPS)
@@ -42,12 +45,23 @@ def judged(order: str, k_shot: int, *, generator: torch.Generator) -> Task:
     return everyone()[0].everyone(k_shot, order=order, repeat=REPEAT if order == "spread" else 1, generator=generator)
 
 
+def file_of(method: str) -> str:
+    """The name of a method's shipped theta.
+
+    >>> file_of("MAML, β tuned")
+    'customers_maml_beta_tuned'
+    """
+    plain = method.replace(",", "").replace("β", "beta").replace("-", "_").replace(" ", "_")
+    return f"customers_{plain.lower()}"
+
+
 @cache
 def theta_of(method: str) -> Params:
     """theta of every part, stacked; MAML's alpha as one for each weight."""
-    theta = dict(shipped_theta(f"customers_{method.replace(' ', '_').lower()}"))
-    if method == "MAML":
-        theta["alpha.weight"] = theta.pop("alpha")[:, None].expand_as(theta["weight"])
+    theta = dict(shipped_theta(file_of(method)))
+    if "alpha" in theta:
+        one = theta.pop("alpha")[:, None].expand_as(theta["weight"])
+        theta.setdefault("alpha.weight", one)  # Meta-SGD has learned its own, and began here
     return theta
 
 
@@ -66,7 +80,7 @@ def forecast(method: str, task: Task) -> Tensor:
         theta = around_zero(tuned_widths()[part, task.support.x.shape[1]])
     else:
         theta = {name: p[part] for name, p in theta_of(method).items()}
-    learner = ADAPTED if method == "MAML" else PRIOR
+    learner = ADAPTED if ALPHA_PREFIX + "weight" in theta else PRIOR
     return vmap(lambda theta, support, x: learner.predict(learner.adapt(theta, support), x))(
         theta, task.support, task.query.x
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import product
 
 import torch
 
@@ -64,19 +65,21 @@ def tuned_maml(
 ) -> Params:
     """MAML's theta for ``family``, and under ``alpha`` the step size that was best for a fifth of its individuals.
 
-    For each alpha of the ``settings`` a theta is trained on four fifths, ``inside``, shortly, and judged on the last
-    fifth, ``outside``, by ``error(learner, theta, outside)``. ``train`` is `outer_loop` with what is left to say.
+    For each alpha of the ``settings``, and each of the ``betas`` if there are any, a theta is trained on four fifths,
+    ``inside``, shortly, and judged on the last fifth, ``outside``, by ``error(learner, theta, outside)``. ``train`` is
+    `outer_loop` with what is left to say. With Meta-SGD, alpha is where its step sizes begin.
     """
 
-    def trial(alpha: float) -> float:
+    def trial(chosen: tuple[float, float]) -> float:
+        alpha, beta = chosen
         learner = make(alpha=alpha)
         try:
-            return error(learner, train(learner, inside, settings["trial_steps"], settings["beta"]), outside)
-        except MetaTrainingDiverged:  # this alpha is too long
+            return error(learner, train(learner, inside, settings["trial_steps"], beta), outside)
+        except MetaTrainingDiverged:  # this alpha is too long, or this beta
             return torch.inf
 
-    alpha = min(settings["alphas"], key=trial)
-    theta = train(make(alpha=alpha), family, settings["outer_steps"], settings["beta"])
+    alpha, beta = min(product(settings["alphas"], settings.get("betas") or [settings["beta"]]), key=trial)
+    theta = train(make(alpha=alpha), family, settings["outer_steps"], beta)
     return theta | {"alpha": torch.tensor(alpha, dtype=torch.float32)}
 
 

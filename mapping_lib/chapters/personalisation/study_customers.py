@@ -6,23 +6,27 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from mapping_lib.learners import MetaLearner
-from mapping_lib.learners.gradient import maml
+from mapping_lib.learners.gradient import maml, meta_sgd
 from mapping_lib.over_tasks import stacked
 from mapping_lib.study import Recipe
 from mapping_lib.task import Batch, Params
 
 from .family_choices import Choices
 from .family_individuals import folds
-from .methods_customers import FOLDS, INNER_STEPS, N_FEATURES, training
+from .methods_customers import FOLDS, INNER_STEPS, N_FEATURES, file_of, training
 from .methods_prior import Utility, choice_prior, highest_point
 from .methods_variance import fit_choices
 from .study_curves import outer_loop, tuned_maml
 
-ALPHAS = (0.3, 1.0, 3.0)
+ALPHAS, BETAS = (0.3, 1.0, 3.0), (0.05, 0.2)
+_MAML = {"alphas": list(ALPHAS), "trial_steps": 150, "outer_steps": 400, "inner_steps": INNER_STEPS}
 SETTINGS = {
     "population": {"newton_steps": 10},
     "mixed effects": {"rounds": 40},
-    "MAML": {"alphas": list(ALPHAS), "trial_steps": 150, "outer_steps": 400, "beta": 0.05, "inner_steps": INNER_STEPS},
+    "MAML": {**_MAML, "beta": 0.05},
+    "Meta-SGD": {**_MAML, "beta": 0.05},
+    "MAML, β tuned": {**_MAML, "betas": list(BETAS)},
+    "Meta-SGD, β tuned": {**_MAML, "betas": list(BETAS)},
     "learned prior": {"outer_steps": 150, "beta": 0.01, "newton_steps": 4, "start": "mixed effects"},
 }
 COMMON = {"tasks_per_step": 25, "k_shot": "0 to 6", "n_query": 5, "schedule": "cosine", "seed": "the part"}
@@ -57,13 +61,14 @@ def learned_prior(part: int) -> Params:
     return _outer_loop(learner, training(part), settings["outer_steps"], settings["beta"], part, mixed_effects(part))
 
 
-def maml_utility(part: int) -> Params:
-    """MAML's start for the six weights, by `tuned_maml`."""
+def start_for_steps(method: str, part: int) -> Params:
+    """MAML's or Meta-SGD's start for the six weights, by `tuned_maml`."""
     family = training(part)
     held = folds(len(family.choices), 5, seed=part) == 0
-    make = partial(maml, Utility(N_FEATURES), cross_entropy, steps=INNER_STEPS)
+    learner = meta_sgd if method.startswith("Meta-SGD") else maml
+    make = partial(learner, Utility(N_FEATURES), cross_entropy, steps=INNER_STEPS)
     parts, train = (family.of(~held), family.of(held)), partial(_outer_loop, seed=part)
-    return tuned_maml(make, family, *parts, train, error_of, SETTINGS["MAML"])
+    return tuned_maml(make, family, *parts, train, error_of, SETTINGS[method])
 
 
 def error_of(learner: MetaLearner, theta: Params, family: Choices) -> float:
@@ -76,13 +81,19 @@ def error_of(learner: MetaLearner, theta: Params, family: Choices) -> float:
     return total
 
 
-TRAINERS = {"population": pooled, "mixed effects": mixed_effects, "MAML": maml_utility, "learned prior": learned_prior}
+STARTS = ("MAML", "Meta-SGD", "MAML, β tuned", "Meta-SGD, β tuned")
+TRAINERS = {
+    "population": pooled,
+    "mixed effects": mixed_effects,
+    "learned prior": learned_prior,
+    **{method: partial(start_for_steps, method) for method in STARTS},
+}
 
 
 def _recipe(method: str) -> Recipe:
-    common = COMMON if method in ("MAML", "learned prior") else {}
+    common = COMMON if method in (*STARTS, "learned prior") else {}
     settings = {"learner": method, "data": "customers", **SETTINGS[method], **common}
     return Recipe(lambda: stacked([TRAINERS[method](part) for part in range(FOLDS)]), settings)
 
 
-RECIPES = {f"customers_{method.replace(' ', '_').lower()}": _recipe(method) for method in TRAINERS}
+RECIPES = {file_of(method): _recipe(method) for method in TRAINERS}

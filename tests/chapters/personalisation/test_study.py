@@ -9,7 +9,8 @@ from mapping_lib.chapters.personalisation import methods_curves as curves
 from mapping_lib.chapters.personalisation import methods_customers as customers
 from mapping_lib.chapters.personalisation import study_curves, study_customers
 from mapping_lib.chapters.personalisation.methods_prior import legendre
-from mapping_lib.study import read_table
+from mapping_lib.study import read_table, shipped_theta
+from mapping_lib.study.gains import paired
 from mapping_lib.task import Batch
 
 
@@ -115,6 +116,63 @@ def test_rights_count_the_answers_that_there_are():
             if chosen >= 0:
                 hits.append(max(range(4), key=lambda a, o=offers, i=i: float(o[a] @ weight[part[i]])) == chosen)
         assert float(got[i]) == pytest.approx(np.mean(hits))
+
+
+def test_what_the_chapter_says_of_countries_without_any_theta():
+    """Most of the gain is that other countries' later years are known: the last value alone has next to nothing."""
+    births, k = curves.study("countries"), 3
+    values = births.curves.values.numpy()
+    missed = {"stays": [], "falls": []}
+    for i, mine in enumerate(values):
+        others = values[births.part.numpy() != int(births.part[i])].mean(0)
+        for name, told in (("stays", mine[k - 1]), ("falls", mine[k - 1] * others[k:] / others[k - 1])):
+            missed[name].append(np.mean((told - mine[k:]) ** 2))
+    stays, falls = (np.sqrt(np.mean(errors)) for errors in missed.values())
+    table = read_table("countries")
+    population, mixed = (table[method, "first, 3"].mean ** 0.5 for method in ("population", "mixed effects"))
+    assert (round(stays, 2), round(falls, 2), round(population, 2), round(mixed, 2)) == (1.97, 1.11, 1.88, 1.07)
+    assert population - falls > 0.9 * (population - mixed)
+
+
+@pytest.mark.parametrize(
+    ("betas", "wanted"), [({"beta": 0.05}, (3.0, 0.05)), ({"betas": [0.05, 0.2]}, (1.0, 0.2))], ids=["one β", "two β"]
+)
+def test_the_best_alpha_and_beta_of_the_trials_train_on_everybody(betas: dict, wanted: tuple[float, float]):
+    errors = {(1.0, 0.05): 0.5, (3.0, 0.05): 0.4, (1.0, 0.2): 0.1, (3.0, 0.2): 0.9}
+    trained = []
+
+    def train(learner, family, steps, beta):
+        trained.append((family, steps, learner, beta))
+        return {"weight": torch.tensor([learner, beta])}
+
+    def error(learner, theta, family):
+        return errors[learner, round(float(theta["weight"][1]), 2)] if family == "a fifth" else 10.0
+
+    settings = {"alphas": [1.0, 3.0], "trial_steps": 7, "outer_steps": 70, **betas}
+    theta = study_curves.tuned_maml(lambda *, alpha: alpha, "all", "four fifths", "a fifth", train, error, settings)
+    assert trained[-1] == ("all", 70, *wanted)
+    assert {(family, steps) for family, steps, *_ in trained[:-1]} == {("four fifths", 7)}
+    assert float(theta["alpha"]) == wanted[0]
+
+
+def test_what_the_chapter_says_of_maml_s_step_sizes_for_customers():
+    """An alpha for each weight gains less than a second beta, and neither reaches the prior."""
+    table, setting = read_table("customers"), "spread, 3"
+    each, beta = (paired(table[name, setting], table["MAML", setting]) for name in ("Meta-SGD", "MAML, β tuned"))
+    assert (round(100 * each.mean, 1), round(100 * beta.mean, 1)) == (0.8, 2.4)
+    assert paired(table["MAML, β tuned", setting], table["Meta-SGD", setting]).low > 0
+    both = paired(table["Meta-SGD, β tuned", setting], table["MAML", setting])
+    rest = paired(table["mixed effects", setting], table["Meta-SGD, β tuned", setting])
+    assert (round(100 * both.mean, 1), round(100 * rest.mean, 1)) == (3.0, 3.2)
+    assert rest.low > 0
+
+
+def test_meta_sgd_begins_at_a_tuned_alpha_and_maml_keeps_it():
+    begun = dict(shipped_theta("customers_meta_sgd"))
+    assert not torch.allclose(begun["alpha.weight"], begun["alpha"][:, None].expand(-1, 6))
+    kept = customers.theta_of("MAML, β tuned")["alpha.weight"]
+    assert torch.equal(kept, kept[:, :1].expand(-1, 6))
+    assert torch.equal(customers.theta_of("Meta-SGD")["alpha.weight"], begun["alpha.weight"])
 
 
 def test_what_the_chapter_says_of_its_tables():
