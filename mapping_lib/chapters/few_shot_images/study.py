@@ -113,6 +113,7 @@ def labels_in_company(learner: MetaLearner, phi: Params, x: Tensor, company: str
 
     ``company`` is a name in `JUDGED_TOGETHER`: who else is in the batch that `predict` is given.
 
+    >>> from mapping_lib.task import Batch
     >>> learner = embedding("none")
     >>> phi = learner.adapt(glyphs_theta("prototypical"), Batch(torch.rand(5, 1, 28, 28), torch.arange(5)))
     >>> labels_in_company(learner, phi, torch.rand(25, 1, 28, 28), "alone").shape
