@@ -16,13 +16,23 @@ COLOUR_OF = {
     "from scratch": ALL["from scratch"],
     "joint training": ALL["joint training"],
     "joint features": "#CC79A7",
+    "joint, cosine": "#C8102E",
     "MAML": ALL["MAML"],
     "ANIL": ALL["ANIL"],
     "prototypical": "#000000",
 }
 """One colour a method."""
 
-MARKS = {"pixel 1-NN": "x", "from scratch": "v", "joint training": "s", "joint features": "D", "MAML": "o", "ANIL": "^"}
+MARKS = {
+    "pixel 1-NN": "x",
+    "from scratch": "v",
+    "joint training": "s",
+    "joint features": "D",
+    "joint, cosine": "P",
+    "MAML": "o",
+    "ANIL": "^",
+}
+"""Marks besides colours; who is not here has a star."""
 
 
 def plot_images(ax: Axes, images: Tensor, role: str, *, columns: int, labels: Sequence[str] = ()) -> Axes:

@@ -1,14 +1,15 @@
 """The methods of chapter 4a and how each is trained: a class from one or five images of it.
 
 All methods have the same convolutional body (three layers of `FILTERS`), or none. They are trained on Latin and
-Cyrillic and judged on Armenian and Georgian. Step sizes and
-numbers of steps were chosen on Greek, for all methods in the same way (`TUNED`; `study_tuning` chooses them).
+Cyrillic and judged on Armenian and Georgian. Step sizes and numbers of steps were chosen on Greek, for all methods in
+the same way (`TUNED`; `study_tuning` chooses them). What each would be with another's head is in `study_seeds`.
 
 method            theta                                       adapts
 pixel 1-NN        none                                        nothing
 from scratch      random weights                              all layers, by Adam
 joint training    the body, trained on all letters at once    a new last layer, by gradient steps
 joint features    the same body                               nothing: nearest centroid of its features
+joint, cosine     an embedding, trained on all letters        nothing: nearest centroid of its directions
 MAML              where gradient steps begin                  all layers, by gradient steps
 ANIL              a body and where the last layer begins      the last layer, by gradient steps
 prototypical      an embedding                                nothing: nearest centroid of what it gives
@@ -34,6 +35,7 @@ from mapping_lib.study import shipped_theta
 from mapping_lib.task import Batch, Params, TaskFamily
 from mapping_lib.worlds.letters import Glyphs
 
+from .methods_cosine import OnSphere
 from .methods_features import BODY, HEAD, on_features
 
 FILTERS, EMBEDDING, FEATURES = (16, 32, 32), 64, 512
@@ -73,8 +75,12 @@ TUNED: dict[tuple[str, int, int], Tuned] = {
     ("joint training", 20, 5): Tuned(0.01, 50),
     ("MAML", 5, 1): Tuned(0.1, 20),
     ("MAML", 5, 5): Tuned(0.1, 10),
+    ("MAML", 20, 1): Tuned(0.3, 3),
+    ("MAML", 20, 5): Tuned(0.1, 20),
     ("ANIL", 5, 1): Tuned(0.3, 20),
-    ("ANIL", 5, 5): Tuned(0.1, 20),
+    ("ANIL", 5, 5): Tuned(0.3, 50),
+    ("ANIL", 20, 1): Tuned(0.3, 10),
+    ("ANIL", 20, 5): Tuned(0.3, 50),
 }
 """The steps chosen for (method, N, K). What is not chosen for 20 ways is that of 5 ways."""
 
@@ -92,6 +98,19 @@ def body() -> nn.Sequential:
 def embedding(norm: str = "none", n_way: int = 5) -> MetaLearner:
     """A prototypical network whose embedding is normalised in one of the ways of `networks.conv_net`."""
     return prototypical(conv_net(EMBEDDING, FILTERS, norm=norm), n_way)
+
+
+def directions(n_way: int = 5) -> MetaLearner:
+    """A prototypical network whose embedding is put on a sphere: the nearest centroid by the cosine.
+
+    >>> learner = directions(2)
+    >>> theta = learner.init(generator=torch.Generator().manual_seed(0))
+    >>> support = Batch(torch.rand(2, 1, 28, 28), torch.arange(2))
+    >>> phi = learner.adapt(theta, support)
+    >>> [round(float(length), 3) for length in phi["prototypes"].norm(dim=1)]
+    [2.236, 2.236]
+    """
+    return prototypical(nn.Sequential(*conv_net(EMBEDDING, FILTERS), OnSphere()), n_way)
 
 
 def _last_layer(n_way: int, **steps: float) -> MetaLearner:
@@ -161,12 +180,13 @@ METHODS = {
     ),
     "joint training": Method(_last_layer, _joint_body_and_new_head, _grid((0.001, 0.003, 0.01, 0.03, 0.1), (10, 50))),
     "joint features": Method(lambda n_way: on_features(body(), prototypical(None, n_way), cross_entropy), _joint_body),
+    "joint, cosine": Method(directions, lambda n_way, read: read("joint_cosine")),
     "MAML": Method(
         lambda n_way, **steps: maml(conv_net(n_way, FILTERS), cross_entropy, **steps),
         _trained_for_ways("MAML"),
         _grid((0.1, 0.3), (3, 10, 20)),
     ),
-    "ANIL": Method(_last_layer, _trained_for_ways("ANIL"), _grid((0.1, 0.3), (3, 10, 20))),
+    "ANIL": Method(_last_layer, _trained_for_ways("ANIL"), _grid((0.1, 0.3), (3, 10, 20, 50))),
     "prototypical": Method(lambda n_way: embedding(n_way=n_way), lambda n_way, read: read("prototypical")),
 }
 """All methods, from those that learn nothing beforehand to those that learn to learn."""

@@ -75,3 +75,25 @@ def on_features(body: nn.Module, learner: MetaLearner, loss: Loss) -> MetaLearne
 
 def _part(params: Params, prefix: str) -> Params:
     return {name.removeprefix(prefix): p for name, p in params.items() if name.startswith(prefix)}
+
+
+def whitening(features: Tensor, classes: Tensor, ridge: float = 0.3) -> Tensor:
+    """A matrix W such that, within a class, no direction of ``features @ W`` scatters more than another.
+
+    With C the covariance of ``features (example, feature)`` about the means of their ``classes (example,)``, W is
+    (C + ridge * mean(diag C) * I)^(-1/2): what differs from print to print of one letter is made small, and counts
+    less in a distance (Fisher's discriminant, before its last step). The ridge keeps directions small that scatter by
+    too few examples.
+
+    >>> features = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([10.0, 1.0])
+    >>> (features @ whitening(features, torch.arange(4000) % 2, ridge=0.0)).std(0).round(decimals=1).tolist()
+    [1.0, 1.0]
+    """
+    kinds, place = classes.unique(return_inverse=True)
+    counts = place.bincount(minlength=len(kinds))[:, None]
+    means = features.new_zeros(len(kinds), features.shape[1]).index_add_(0, place, features) / counts
+    away = features - means[place]
+    covariance = away.T @ away / len(away)
+    floor = ridge * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=covariance.dtype)
+    values, vectors = torch.linalg.eigh(covariance + floor)
+    return vectors * values.clamp(min=1e-9).rsqrt() @ vectors.T

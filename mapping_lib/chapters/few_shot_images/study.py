@@ -1,8 +1,9 @@
 """Few-shot images (chapter 4a): letters of unseen alphabets from one or five examples of each, measured.
 
 `methods` has the methods, `study_training` how their theta were made, `study_tuning` how their step sizes were chosen,
-`study_omniglot` the same table for a reader's own Omniglot. Two tables: the accuracy of all methods; and the accuracy
-of prototypical networks with and without normalisation, when the same queries are judged in different company.
+`study_seeds` what becomes of the order when all have equal care and three seeds, `study_omniglot` the same table for a
+reader's own Omniglot. Two tables: the accuracy of all methods; and the accuracy of prototypical networks with and
+without normalisation, when the same queries are judged in different company.
 """
 
 from collections.abc import Callable
@@ -12,13 +13,12 @@ from torch import Generator, Tensor
 
 from mapping_lib.learners import MetaLearner
 from mapping_lib.study import Table, Tolerance
-from mapping_lib.task import Batch, Params, Task, each
+from mapping_lib.task import Params, Task, each
 from mapping_lib.worlds.letters import Glyphs
 
 from .methods import (
     FILTERS,
     GLYPHS,
-    JUDGED_WAYS,
     METHODS,
     TUNED,
     Source,
@@ -28,16 +28,9 @@ from .methods import (
     learner_of,
     theta_of,
 )
+from .study_episodes import N_QUERY, SETTINGS, right_answers
+from .study_seeds import save_seeds
 from .study_training import RECIPES as RECIPES
-
-SETTINGS = {
-    f"{n_way}-way {k_shot}-shot": {"n_way": n_way, "k_shot": k_shot, "jitter": 1.0}
-    for n_way in JUDGED_WAYS
-    for k_shot in (1, 5)
-} | {"5-way 1-shot, jitter 1.6": {"n_way": 5, "k_shot": 1, "jitter": 1.6}}
-
-N_QUERY = 3
-"""Queries of each class in the episodes that are judged."""
 
 TOLERANCE = Tolerance(0.02)
 """Moved by 1e-6, two answers in ten episodes of 60 are other ones, from scratch, and none of any other method."""
@@ -63,29 +56,30 @@ def accuracies(
         drawn = [theta_of(method, n_way, seed=i) for i in range(n_tasks)]
         theta = {name: torch.stack([one[name] for one in drawn]) for name in theta}
 
-    def answer(theta: Params, support: Batch, x: Tensor) -> Tensor:
-        return learner.predict(learner.adapt(theta, support), x)
-
-    with torch.no_grad():
-        y_hat = torch.func.vmap(answer, in_dims=(0 if several else None, 0, 0))(theta, tasks.support, tasks.query.x)
-    return (y_hat.argmax(-1) == tasks.query.y).float().mean(-1)
+    return right_answers(learner, theta, tasks, several=several).float().mean(-1)
 
 
 def table_of(source: Source, settings: dict[str, dict], read: Callable[[str], Params], **others) -> Table:
     """The table of all methods on the held-out part of ``source``, with the theta that ``read`` gives.
 
-    ``others`` are fields of the `Table`.
+    Intervals are over its classes: 600 episodes are of the same few letters. ``others`` are fields of the `Table`.
     """
 
-    def score(method: str, name: str, n: int, generator: Generator) -> Tensor:
+    def tasks_of(name: str, n: int, generator: Generator) -> Task:
         setting = settings[name]
         family = source.episodes("held out", setting["n_way"], setting["jitter"])
-        tasks = family.sample(n, setting["k_shot"], N_QUERY, generator=generator)
-        return accuracies(method, setting, tasks, read=read)
+        return family.sample(n, setting["k_shot"], N_QUERY, generator=generator)
+
+    def score(method: str, name: str, n: int, generator: Generator) -> Tensor:
+        return accuracies(method, settings[name], tasks_of(name, n, generator), read=read)
+
+    def units(name: str, n: int, generator: Generator) -> Tensor:
+        return tasks_of(name, n, generator).description.long()
 
     tuned = {f"{method}, {n_way} ways, K = {k}": [*chosen] for (method, n_way, k), chosen in TUNED.items()}
     fixed = {"n_query": N_QUERY, "filters": list(FILTERS), "tuned": tuned}
-    return Table("accuracy", tuple(METHODS), settings, score, fixed, **{"at_once": 10, "tolerance": TOLERANCE} | others)
+    usual = {"at_once": 10, "tolerance": TOLERANCE, "unit": "letter", "units": units}
+    return Table("accuracy", tuple(METHODS), settings, score, fixed, **usual | others)
 
 
 # Company ----------------------------------------------------------------------------------------------
@@ -100,11 +94,15 @@ JUDGED_TOGETHER = {
 }
 
 
+def _company_tasks(n: int, generator: Generator) -> Task:
+    return Glyphs("held out").sample(n, 1, 5, generator=generator)
+
+
 def _company(norm: str, company: str, n: int, generator: Generator) -> Tensor:
     """The same 25 queries of each episode, judged in different company."""
     learner, theta = embedding(norm), glyphs_theta(THETA_OF_NORM[norm])
-    tasks, rights = Glyphs("held out").sample(n, 1, 5, generator=generator), []
-    for task in each(tasks):
+    rights = []
+    for task in each(_company_tasks(n, generator)):
         phi = learner.adapt(theta, task.support)
         rights.append((labels_in_company(learner, phi, task.query.x, company) == task.query.y).float().mean())
     return torch.stack(rights)
@@ -115,6 +113,7 @@ def labels_in_company(learner: MetaLearner, phi: Params, x: Tensor, company: str
 
     ``company`` is a name in `JUDGED_TOGETHER`: who else is in the batch that `predict` is given.
 
+    >>> from mapping_lib.task import Batch
     >>> learner = embedding("none")
     >>> phi = learner.adapt(glyphs_theta("prototypical"), Batch(torch.rand(5, 1, 28, 28), torch.arange(5)))
     >>> labels_in_company(learner, phi, torch.rand(25, 1, 28, 28), "alone").shape
@@ -137,5 +136,9 @@ TABLES = {
         _company,
         {"n_way": 5, "k_shot": 1, "jitter": 1.0, "part": "held out"},
         tolerance=TOLERANCE,
+        unit="letter",
+        units=lambda setting, n, generator: _company_tasks(n, generator).description.long(),
     ),
 }
+
+OTHERS = {"few_shot_seeds": save_seeds}

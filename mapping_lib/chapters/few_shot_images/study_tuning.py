@@ -2,11 +2,11 @@
 
     python -m mapping_lib.study few_shot_images --tune
 
-prints, for every method that takes steps and for one and five examples, the accuracy of every one of `Method.choices`
-on `N_TASKS` 5-way tasks, and the best. Those stand in `methods.TUNED`. Joint training, whose steps are cheap, has a
-choice for 20 ways of its own; the other methods take there what was chosen for 5. The alpha and the steps of MAML and
-ANIL in *training* were chosen before, among (0.4, 1), (0.1, 3) and (0.3, 3), by runs of 300 outer steps of MAML judged
-on the same alphabet; what is chosen here are the steps that they take afterwards.
+prints, for every method that takes steps, for one and five examples and for 5 and 20 ways, the accuracy of every one of
+`Method.choices` on `N_TASKS` tasks, and the best. Those stand in `methods.TUNED`; only "from scratch" takes at 20 ways
+what was chosen for 5. The alpha and the steps of MAML and ANIL in *training* were chosen before, among (0.4, 1),
+(0.1, 3) and (0.3, 3), by runs of 300 outer steps of MAML judged on the same alphabet; what is chosen here are the
+steps that they take afterwards.
 """
 
 from collections.abc import Iterator

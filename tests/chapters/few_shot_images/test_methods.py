@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
 
-from mapping_lib.chapters.few_shot_images.methods_features import on_features
+from mapping_lib.chapters.few_shot_images.methods_features import on_features, whitening
 from mapping_lib.families.episodes import Episodes
 from mapping_lib.learners.gradient import anil, maml
 from mapping_lib.learners.prototypes import prototypical
@@ -62,3 +62,16 @@ def test_a_centroid_in_features_is_the_prototypical_network_of_the_body():
 def test_a_theta_of_another_network_is_refused():
     with pytest.raises(ValueError, match=r"theta has the names \[\]; allowed: \['0.bias', '0.weight'\]"):
         LEARNER.adapt({}, next(each(tasks())).support)
+
+
+def test_after_whitening_a_distance_is_that_of_mahalanobis():
+    """|xW - yW|² = (x - y)' (C + ridge I)^-1 (x - y), with C the covariance about the means of the classes."""
+    classes = torch.arange(60) % 3
+    features = torch.randn(60, 4, generator=seeded(0), dtype=torch.float64) * torch.tensor([1, 2, 3, 9])
+    features = features + 50.0 * classes[:, None]  # where a class is plays no part
+    away = torch.cat([features[classes == c] - features[classes == c].mean(0) for c in range(3)])
+    covariance = away.T @ away / 60
+    covariance = covariance + 0.2 * covariance.diagonal().mean() * torch.eye(4)
+    d = features[0] - features[1]
+    got = (d @ whitening(features, classes + 7, ridge=0.2)).square().sum()
+    assert_close(got, d @ torch.linalg.solve(covariance, d))

@@ -114,6 +114,17 @@ def test_of_joint_training_only_the_body_is_kept():
     assert glyphs_theta("joint").keys() == dict(few_shot_methods.body().named_parameters()).keys()
 
 
+def test_of_the_cosine_net_the_embedding_is_kept_and_read_by_its_directions():
+    """Scaling the last layer changes every length and no angle, so no answer."""
+    learner, theta = ready("joint, cosine", 5)
+    network = few_shot_methods.conv_net(few_shot_methods.EMBEDDING, few_shot_methods.FILTERS)
+    assert theta.keys() == dict(network.named_parameters()).keys()
+    scaled = theta | {name: 3 * theta[name] for name in ("7.weight", "7.bias")}
+    task = next(each(tasks()))
+    answers = [learner.predict(learner.adapt(t, task.support), task.query.x) for t in (theta, scaled)]
+    assert_close(*answers, rtol=1e-3, atol=1e-3)
+
+
 def test_all_training_letters_keep_their_labels():
     many = GLYPHS.all_classes().sample(2, 0, 1, generator=seeded(0))
     assert torch.equal(many.description, torch.arange(332.0).expand(2, 332))
@@ -156,6 +167,11 @@ def test_tuning_tells_every_accuracy_and_the_best(monkeypatch):
 def test_what_was_chosen_was_tried():
     assert {method for method, _, _ in TUNED} == {name for name, method in METHODS.items() if method.choices}
     assert all(chosen in METHODS[method].choices for (method, _, _), chosen in TUNED.items())
+
+
+@pytest.mark.parametrize("method", ["joint training", "MAML", "ANIL"])
+def test_the_rivals_are_tuned_alike_for_both_numbers_of_ways(method: str):
+    assert {(n_way, k) for name, n_way, k in TUNED if name == method} == {(5, 1), (5, 5), (20, 1), (20, 5)}
 
 
 # Company ----------------------------------------------------------------------------------------------
@@ -225,9 +241,10 @@ def test_theta_can_be_trained_on_omniglot(folder: Path, monkeypatch):
 
     monkeypatch.setattr(omniglot, "trainings", short)
     trained = dict(omniglot.trained_on(folder))
-    assert {*trained} == {"prototypical", "joint", "maml_5way", "maml_20way", "anil_5way", "anil_20way"}
+    trained_for_ways = {"maml_5way", "maml_20way", "anil_5way", "anil_20way"}
+    assert {*trained} == {"prototypical", "joint", "joint_cosine"} | trained_for_ways
     table = omniglot.omniglot_table(folder, trained=trained, n=1)._replace(at_once=1)
-    assert len(list(omniglot.rows_of(table))) == 28
+    assert len(list(omniglot.rows_of(table))) == 32
 
 
 def test_the_command_prints_a_line_a_cell(folder: Path, monkeypatch, capsys):
