@@ -17,6 +17,16 @@ def joint_recipe(model, tasks):
     return loss
 
 
+def without_the_loop(model, tasks):
+    theta = dict(model.named_parameters())
+    loss = (model(tasks.support.x) - tasks.support.y).square().mean()
+    gradient = torch.autograd.grad(loss, list(theta.values()), create_graph=True)
+    phi = {name: p - 0.01 * g for (name, p), g in zip(theta.items(), gradient, strict=True)}
+    loss = (torch.func.functional_call(model, phi, (tasks.query.x,)) - tasks.query.y).square().mean()
+    loss.backward()
+    return loss
+
+
 def too_long(model, tasks):
     theta, losses = dict(model.named_parameters()), []
     for support, query, _ in each(tasks):
@@ -45,6 +55,7 @@ def error_on_support(learner, theta, task):
 
 test_a_wrong_answer_is_told_what_is_wrong = wrong_answers(
     (exercises.check_recipe, joint_recipe, "judged before adaptation"),
+    (exercises.check_recipe, without_the_loop, "one φ for all tasks"),
     (exercises.check_recipe, too_long, "its length is not"),
     (exercises.check_error, error_peeked, "adapted on the query"),
     (exercises.check_error, lambda learner, theta, task: torch.zeros(5, 1), "should be one number"),
