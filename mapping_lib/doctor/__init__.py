@@ -42,7 +42,8 @@ def diagnose(
     the loss that the learner descends. ``steps`` is the number of inner steps that ``adapt`` means to take, if you
     know it: from outside, five steps along one and the same gradient look like one step five times as long. A
     meta-loss may be a weighted sum of the query losses after every inner step (MAML++) where these can be known:
-    where ``adapt`` takes as many ``steps`` as it is asked for, or plain steps of one size.
+    where ``adapt`` takes as many ``steps`` as it is asked for, or goes down ``loss`` in steps of any sizes, one for
+    all or one for each step and parameter.
 
     Everything is done in float64: float32 tensors of the learner's own, such as class weights, are read in it, which
     a finding then says; whole numbers (labels) become int64. The random state of torch is left as it was.

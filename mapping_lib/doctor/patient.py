@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mapping_lib.doctor.examples import broadcasts, unread
 from mapping_lib.doctor.sharing import COARSE, ROUNDING, counts_unevenly, sharing
-from mapping_lib.doctor.steps import descend, fewer_steps, plain_steps, slope_where_it_moves
+from mapping_lib.doctor.steps import Alphas, descend, fewer_steps, rebuilt_steps, slope_where_it_moves
 from mapping_lib.params import copied, difference, flat, norm
 from mapping_lib.task import Batch, Params, Task, each, join, map_tasks
 
@@ -189,7 +189,8 @@ class Patient:
             room = TOLERANCE * values.abs() + 1e-9 * values.abs().max()
             if factor > 0 and bool(((values - factor * losses).abs() <= room).all()):
                 return name + ("" if abs(factor - 1) <= TOLERANCE else f", times {factor:.3g}"), role, faults
-        name = "" if self.some_left_out or self.remembers else over_steps(self.weights)
+        explained = self.some_left_out or self.remembers or self.loose_labels or self.unread
+        name = "" if explained else over_steps(self.weights)
         return name, "query" if name else "", ("not the query loss after adaptation",) * (name == EARLY)
 
     def judged(self, i: int) -> list[tuple[float, Params]]:
@@ -222,10 +223,10 @@ class Patient:
         phi = self.adapt(task)
         if self.obeys:
             return fewer_steps(self.adapt, task, phi) or []
-        if self.plain is None:
+        if self.rebuilt is None:
             return []
         slope = slope_where_it_moves(lambda p: self.error(p, task.support), self.before, phi)
-        path = descend(slope, self.before, *self.plain)
+        path = descend(slope, self.before, self.rebuilt)
         return path if same(path[-1], phi, 1e-7) else []
 
     @cached_property
@@ -238,11 +239,14 @@ class Patient:
             return False
 
     @cached_property
-    def plain(self) -> tuple[int, float] | None:
-        """The number and the size of plain inner steps that end at phi."""
-        support, phi = one(self.tasks, 0).support, self.phis[0]
-        slope = slope_where_it_moves(lambda p: self.error(p, support), self.before, phi)
-        return plain_steps(slope, self.before, phi)
+    def rebuilt(self) -> Alphas | None:
+        """The sizes of inner steps down the doctor's loss that end at phi; any task may show them."""
+        for task, phi in zip(each(self.tasks), self.phis, strict=True):
+            slope = slope_where_it_moves(lambda p, task=task: self.error(p, task.support), self.before, phi)
+            alphas = rebuilt_steps(slope, self.before, phi)
+            if alphas is not None:
+                return alphas
+        return None
 
     def _known_losses(self) -> Iterator[tuple[str, str, tuple[str, ...], Tensor]]:
         tasks = list(each(self.tasks))

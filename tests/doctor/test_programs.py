@@ -419,6 +419,23 @@ def multi_step_loss_first_order():
     return learner(backward, loop, "first order")
 
 
+def multi_step_loss_with_sizes(*sizes: dict[str, float]):
+    """The same, with an alpha for every step and every layer, as MAML++ learns them."""
+
+    def steps(model, support):
+        phi = named(model)
+        for size in sizes:
+            gradient = slopes(loss_of(model, support, phi), phi)
+            phi = {name: p - size[name.partition(".")[0]] * gradient[name] for name, p in phi.items()}
+            yield phi
+
+    def task_loss(model, task):
+        phis = steps(model, task.support)
+        return sum(w * loss_of(model, task.query, phi) for w, phi in zip((0.2, 0.3, 0.5), phis, strict=True))
+
+    return recipe(task_loss, lambda model, support: list(steps(model, support))[-1]), {}
+
+
 def multi_step_loss_with_steps_of_its_own():
     """A learner that takes as many steps as it is asked for, with normalised gradients."""
     model = small()
@@ -673,6 +690,12 @@ RIGHT: dict[str, Program] = {
     "multi-step loss": multi_step_loss,
     "multi-step loss, ten steps": lambda: multi_step_loss(steps=10),
     "multi-step loss, first order": multi_step_loss_first_order,
+    "multi-step loss, sizes by step": lambda: multi_step_loss_with_sizes(
+        *({"0": a, "2": a} for a in (0.05, 0.02, 0.01))
+    ),
+    "multi-step loss, sizes by step and layer": lambda: multi_step_loss_with_sizes(
+        {"0": 0.05, "2": 0.02}, {"0": 0.02, "2": 0.04}, {"0": 0.03, "2": 0.01}
+    ),
     "multi-step loss, steps of its own": multi_step_loss_with_steps_of_its_own,
     "clipped outer gradient": clipped_outer_gradient,
     "clipped Reptile": clipped_reptile,
