@@ -32,16 +32,22 @@ def diagnose(
     n_tasks: int = 4,
     k_shot: int = 10,
     n_query: int = 10,
+    steps: int | None = None,
     generator: Generator | None = None,
 ) -> Diagnosis:
     """Examine a learner on tasks of a family, and its ``evaluate`` if you give it.
 
     ``theta`` defaults to ``learner.init``; give a trained one to see whether adaptation helps it.
     ``evaluate(theta, tasks)`` is your own measure of error, one number or one a task. ``loss(y_hat, y)`` is
-    the loss that the learner descends. Everything is done in float64: float32 tensors of the learner's own, such as
-    class weights, are read in it, which a finding then says; whole numbers (labels) become int64. The random state
-    of torch is left as it was. ``n_tasks`` >= 2; raises ValueError for counts out of range. What the learner's own
-    code raises becomes a finding.
+    the loss that the learner descends. ``steps`` is the number of inner steps that ``adapt`` means to take, if you
+    know it: from outside, five steps along one and the same gradient look like one step five times as long. A
+    meta-loss may be a weighted sum of the query losses after every inner step (MAML++) where these can be known:
+    where ``adapt`` takes as many ``steps`` as it is asked for, or goes down ``loss`` in steps of any sizes, one for
+    all or one for each step and parameter.
+
+    Everything is done in float64: float32 tensors of the learner's own, such as class weights, are read in it, which
+    a finding then says; whole numbers (labels) become int64. The random state of torch is left as it was.
+    ``n_tasks`` >= 2; raises ValueError for counts out of range. What the learner's own code raises becomes a finding.
 
     >>> from mapping_lib.families.sinusoid import Sinusoids
     >>> from mapping_lib.learners.gradient import maml
@@ -53,6 +59,8 @@ def diagnose(
     check_count("n_tasks", n_tasks, at_least=2)
     check_count("k_shot", k_shot, at_least=1)
     check_count("n_query", n_query, at_least=1)
+    if steps is not None:
+        check_count("steps", steps, at_least=1)
     check_family("family", family)
     generator = torch.Generator().manual_seed(0) if generator is None else check_generator(generator)
     sizes = (n_tasks, max(n_tasks, 30))
@@ -68,7 +76,7 @@ def diagnose(
         except Exception as problem:
             return Diagnosis(learner.claims, (_stopped("it runs", problem),))
         theta = {name: wide(p) for name, p in theta.items()}
-        patient = Patient(learner, theta, tasks, many, loss, evaluate, _probes(theta, generator), is_trained)
+        patient = Patient(learner, theta, tasks, many, loss, evaluate, _probes(theta, generator), is_trained, steps)
         return Diagnosis(learner.claims, tuple(_in_float64(patient, examined)))
 
 

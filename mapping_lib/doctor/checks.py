@@ -7,12 +7,17 @@ from torch import Tensor
 
 from mapping_lib.data_checks import not_finite, not_scaled
 from mapping_lib.doctor.patient import TOLERANCE, Patient, one, same
-from mapping_lib.doctor.slopes import distance_from_first_order, error_against_central_differences, gradient
+from mapping_lib.doctor.sharing import deals_unnoticed, evidence_meets
+from mapping_lib.doctor.slopes import distance_from_first_order, error_against_central_differences
+from mapping_lib.doctor.steps import apart, gradient, slope_where_it_moves
 from mapping_lib.params import copied, difference, dot, norm
 from mapping_lib.task import Params, Task, each, map_tasks
 
 Seen = tuple[str, tuple[str, ...] | None]
 """What was seen, in words, and the names of the faults that it shows; None where it allows no verdict."""
+
+STRAIGHT = 1e-9
+"""Relative distance from a line up to which a way is straight; a second step of 0.001 bends it by some thousandth."""
 
 UNMEASURABLE = "cannot be measured while the same call gives other answers"
 
@@ -47,9 +52,9 @@ def theta_is_kept(patient: Patient) -> Seen:
 
 
 def tasks_are_independent(patient: Patient) -> Seen:
-    """The answer depends neither on what was asked before nor on the order of the tasks."""
-    leak = patient.leak
-    return leak or "the same answer when asked again, after other tasks", ("tasks leak",) * bool(leak)
+    """What a task adds depends neither on what was asked before nor on the other tasks of the batch."""
+    fault, shown_by = patient.coupling
+    return shown_by or "the same answer when asked again, and beside other tasks", (fault,) * bool(fault)
 
 
 def queries_count(patient: Patient) -> Seen:
@@ -73,16 +78,40 @@ def adapts(patient: Patient) -> Seen:
     if patient.remembers:
         return UNMEASURABLE, None
     tasks = list(each(patient.tasks))
-    cosines = []
+    cosines, off, sizes = [], [], []
     for phi, task in zip(patient.phis, tasks, strict=True):
-        uphill = gradient(lambda p, task=task: patient.error(p, task.support), before)
-        step = difference(phi, before)
-        cosines.append(float(-dot(step, uphill) / (norm(step) * norm(uphill)).clamp_min(1e-300)))
+        slope = slope_where_it_moves(lambda p, task=task: patient.error(p, task.support), before, phi)
+        step, uphill = difference(before, phi), gradient(lambda p, task=task: patient.error(p, task.support), before)
+        cosines.append(float(dot(step, uphill) / (norm(step) * norm(uphill)).clamp_min(1e-300)))
+        off.append(apart(slope(before), step))
+        sizes.append(float(norm(step) / norm(slope(before)).clamp_min(1e-300)))
     cosine = sum(cosines) / len(cosines)
     supports = [task.support for task in tasks]
     after, at_theta = (patient.losses(params, supports).mean() for params in (patient.phis, [before] * len(tasks)))
-    climbs = cosine < 0 and bool(after > at_theta)  # a learned rule may lie aslant, as long as it helps
-    return f"from θ to φ: cosine {cosine:.2f} with −∇L_S(θ)", ("the gradient is added",) * climbs
+    misread = bool(patient.loose_labels or patient.unread)  # then a step aslant has a name already
+    climbs = cosine < 0 and bool(after > at_theta) and not misread  # a learned rule may lie aslant, as long as it helps
+    seen = f"from θ to φ: cosine {cosine:.2f} with −∇L_S(θ)"
+    straight = max(off) < STRAIGHT and cosine > 0
+    if straight and max(sizes) - min(sizes) < 1e-6 * max(sizes):
+        seen += f": one step of {sizes[0]:.3g}"
+    faults = ("the gradient is added",) * climbs + ("every step looks at θ",) * _looks_at_theta(patient, straight)
+    return seen, faults
+
+
+def _looks_at_theta(patient: Patient, straight: bool) -> bool:
+    """Whether several steps follow one gradient, that at theta, though the gradients on the way are others."""
+    task, before = one(patient.tasks, 0), patient.before
+    phis = [patient.adapt(task, k) for k in (1, 2)] if patient.obeys else [patient.phis[0]]
+    slope = slope_where_it_moves(lambda p: patient.error(p, task.support), before, phis[0])
+    if apart(slope(phis[0]), slope(before)) < 1e-6:  # the second gradient lies along the first
+        return False
+    if not patient.obeys:
+        return straight and (patient.steps or 1) > 1
+    one_step, two_steps = (difference(phi, before) for phi in phis)
+    sizes = torch.cat([step.abs().flatten() for step in one_step.values()])
+    sizes = sizes[sizes > 0]
+    by_sign = len(sizes) > 1 and bool(sizes.max() - sizes.min() <= STRAIGHT * sizes.max())  # signs may well stay
+    return not by_sign and apart(one_step, two_steps) < STRAIGHT
 
 
 def meta_loss(patient: Patient) -> Seen:
@@ -91,7 +120,7 @@ def meta_loss(patient: Patient) -> Seen:
     if patient.claims == "no gradient":
         return name or "a number of its own, as its claim allows", ()
     if not name:
-        named = patient.remembers or len(patient.left_out) == patient.n_tasks
+        named = patient.remembers or len(patient.left_out) == patient.n_tasks or patient.loose_labels or patient.unread
         return "none of the losses it could be", None if named else ("not the query loss after adaptation",)
     return name, () if patient.stands_still else faults  # without an "after": that is named already
 
@@ -99,7 +128,9 @@ def meta_loss(patient: Patient) -> Seen:
 def direction(patient: Patient) -> Seen:
     """The direction is what the learner claims it is, up to its length."""
     if patient.claims == "no gradient":
-        return "claims to be no gradient, and is not held to one", None
+        climbs = _climbs(patient)
+        seen = "claims to be no gradient, and is not held to one"
+        return (seen + "; but it goes uphill", ("the direction climbs",)) if climbs else (seen, None)
     if float(norm(patient.answer[1])) == 0:
         return "is zero", ("no gradient reaches θ",)
     if patient.remembers:
@@ -124,6 +155,41 @@ def direction(patient: Patient) -> Seen:
     return seen, ("not the gradient of its meta-loss",)
 
 
+def _climbs(patient: Patient) -> bool:
+    """Whether a direction that is no gradient leads uphill, from theta and from phi alike."""
+    if patient.before is None or patient.remembers or patient.stands_still or not patient.tasks.query.x.shape[1]:
+        return False
+    direction = patient.meta_grad(patient.many)[1]
+    tasks = list(each(patient.many))
+    phis = [patient.adapt(task) for task in tasks]
+    for params in ([patient.before] * len(tasks), phis):
+        slopes = [gradient(lambda p, t=t: patient.error(p, t.query), q) for t, q in zip(tasks, params, strict=True)]
+        mean = {name: sum(g[name] for g in slopes) / len(slopes) for name in slopes[0]}
+        own = {name: direction[name] for name in mean}
+        if not float(dot(own, mean)) < -0.1 * float(norm(own) * norm(mean)):
+            return False
+    return True
+
+
+def labels_stay(patient: Patient) -> Seen:
+    """Labels that are dealt to other examples of the same batch change phi, the direction, and the loss."""
+    if patient.remembers:
+        return UNMEASURABLE, None
+    loose = patient.loose_labels
+    if loose:
+        return f"dealt to other examples, they change nothing in {' and '.join(loose)}", ("the loss broadcasts",)
+    return "dealt to other examples, they change the answer", ()
+
+
+def examples_count(patient: Patient) -> Seen:
+    """Every example of a support changes phi, and every example of a query the direction."""
+    if patient.remembers:
+        return UNMEASURABLE, None
+    if patient.unread:
+        return "; ".join(patient.unread), ("examples are left out",)
+    return "each changes the answer", ()
+
+
 def query_error_falls(patient: Patient) -> Seen:
     """On fresh tasks, the query error at phi is below that at theta.
 
@@ -143,6 +209,8 @@ def query_error_falls(patient: Patient) -> Seen:
     if not rise.mean() <= 0:
         s_before, s_after = (patient.losses(params, [task.support for task in tasks]) for params in (thetas, phis))
         both_rise = not s_after.mean() <= s_before.mean()
+    if patient.loose_labels or patient.unread:
+        both_rise = beyond_chance = False  # a rise has its name already
     seen = f"query error {_number(before.mean())} before, {_number(after.mean())} after, {len(tasks)} tasks"
     return seen, ("adaptation raises the query error",) * (both_rise or beyond_chance)
 
@@ -179,6 +247,9 @@ def evaluation(patient: Patient) -> Seen:
         "judged on the support": unchanged(tasks._replace(query=others.query)),
         "judged before adaptation": unchanged(others._replace(query=tasks.query)),
     }
+    if not any(seen.values()) and deals_unnoticed(lambda tasks: ask(tasks)[None], tasks):
+        meets = evidence_meets(lambda tasks: ask(tasks)[None], tasks, others)
+        seen["one φ for all tasks" if meets else "another task's query is judged"] = True
     faults = tuple(name for name, is_seen in seen.items() if is_seen)
     return f"reports {_number(own)}" + "; it knows support and query" * (not faults), faults
 
@@ -204,6 +275,8 @@ ALWAYS = {
     "adaptation goes downhill": adapts,
     "what the meta-loss measures": meta_loss,
     "the direction": direction,
+    "labels stay with their inputs": labels_stay,
+    "every example counts": examples_count,
     "adaptation helps": query_error_falls,
     "support and query are disjoint": are_disjoint,
 }

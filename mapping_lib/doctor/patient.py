@@ -6,11 +6,18 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from mapping_lib.params import copied, difference, norm
+from mapping_lib.doctor.examples import broadcasts, unread
+from mapping_lib.doctor.sharing import COARSE, ROUNDING, counts_unevenly, sharing
+from mapping_lib.doctor.steps import Alphas, descend, fewer_steps, rebuilt_steps, slope_where_it_moves
+from mapping_lib.params import copied, difference, flat, norm
 from mapping_lib.task import Batch, Params, Task, each, join, map_tasks
 
 TOLERANCE = 1e-4
 """Relative error up to which two float64 results count as equal; central differences are good to about 1e-8."""
+
+
+STEP_BY_STEP = "a weighted sum of the query losses"
+EARLY = STEP_BY_STEP + " before the last inner step"
 
 
 class Patient:
@@ -18,10 +25,11 @@ class Patient:
 
     is_widened = False
 
-    def __init__(self, learner, theta, tasks, many, loss, evaluate, probes, is_trained) -> None:
-        self.arguments = (learner, theta, tasks, many, loss, evaluate, probes, is_trained)
+    def __init__(self, learner, theta, tasks, many, loss, evaluate, probes, is_trained, steps=None) -> None:
+        self.arguments = (learner, theta, tasks, many, loss, evaluate, probes, is_trained, steps)
         self.learner, self.theta, self.loss, self.evaluate = learner, theta, loss, evaluate
         self.tasks, self.many, self.probes, self.is_trained = tasks, many, probes, is_trained
+        self.steps = steps
         self.claims, self.n_tasks = learner.claims, len(tasks.query.x)
         self.others = map_tasks(lambda t: t[: self.n_tasks], many)
 
@@ -39,9 +47,10 @@ class Patient:
             _check_wide({"the meta-loss": meta_loss} | direction)
         return float(meta_loss), copied(direction)
 
-    def adapt(self, task: Task) -> Params:
-        """phi of one task, cut off from theta."""
-        return copied(self.learner.adapt(copied(self.theta), task.support, description=task.description))
+    def adapt(self, task: Task, steps: int | None = None) -> Params:
+        """phi of one task, cut off from theta; after the learner's own number of steps, or after ``steps``."""
+        asked = {} if steps is None else {"steps": steps}
+        return copied(self.learner.adapt(copied(self.theta), task.support, description=task.description, **asked))
 
     def error(self, phi: Params, batch: Batch) -> Tensor:
         """The loss of one phi on one batch."""
@@ -117,18 +126,52 @@ class Patient:
         return not same_answer(answer, self.answer, 1e-12)
 
     @cached_property
+    def loose_labels(self) -> tuple[str, ...]:
+        """Who does not miss labels that are dealt to other examples; not asked of a learner that remembers."""
+        return () if self.remembers else broadcasts(self)
+
+    @cached_property
+    def unread(self) -> tuple[str, ...]:
+        """Examples that change nothing, in words; not asked of a learner that remembers."""
+        return () if self.remembers else unread(self)
+
+    @property
     def leak(self) -> str:
         """How it is seen that the answer for one task depends on other tasks; empty where it does not."""
+        return self.coupling[1]
+
+    @cached_property
+    def coupling(self) -> tuple[str, str]:
+        """How the answer for one task depends on other tasks: the fault, and what shows it; empty where it does not."""
         if self.remembers:
-            return "the same call, made again, gave another answer"
-        if not self.some_left_out:
-            reverse = self.meta_grad(map_tasks(lambda t: t.flip(0), self.tasks))
-            return "" if same_answer(reverse, self.answer, 1e-6) else "their order changes the answer"
-        x, y = (part.clone() for part in self.tasks.support)  # their order chooses who counts: ask otherwise
-        for i in self.left_out:
-            x[i], y[i] = self.others.support.x[i], self.others.support.y[i]
-        other = self.tasks._replace(support=Batch(x, y))
-        return "a support changes the answer, though its query does not count" * self.notices(other)
+            return "tasks leak", "the same call, made again, gave another answer"
+        if self.some_left_out:
+            x, y = (part.clone() for part in self.tasks.support)  # their order chooses who counts: ask otherwise
+            for i in self.left_out:
+                x[i], y[i] = self.others.support.x[i], self.others.support.y[i]
+            if self.notices(self.tasks._replace(support=Batch(x, y))):
+                return "tasks leak", "a support changes the answer, though its query does not count"
+            return "", ""
+        rounding = COARSE if self.claims == "no gradient" else ROUNDING
+        kind = {"up_to_length": self._asks_for_direction, "rounding": rounding}
+        shared = sharing(self._asked, self.tasks, self.others, **kind)
+        if shared[0] and shared[0] != "tasks leak":
+            return shared
+        reverse = self.meta_grad(map_tasks(lambda t: t.flip(0), self.tasks))
+        if same_answer(reverse, self.answer, 1e-6):
+            return shared
+        if not shared[0] and counts_unevenly(self._asked, self.tasks, self.others):
+            return "tasks count unevenly", "the place of a task in the batch is its weight"
+        return "tasks leak", "their order changes the answer"
+
+    def _asked(self, tasks: Task) -> Tensor:
+        """What is a sum over tasks: the meta-loss, or a direction that is no gradient of it."""
+        meta_loss, direction = self.meta_grad(tasks)
+        return flat(direction) if self._asks_for_direction else torch.tensor([meta_loss], dtype=torch.float64)
+
+    @property
+    def _asks_for_direction(self) -> bool:
+        return self.claims == "no gradient" and len(self.theta) > 0
 
     def single(self, i: int) -> Task:
         """Task i by itself; as often as there are tasks where some are left out: then one of them counts."""
@@ -146,7 +189,64 @@ class Patient:
             room = TOLERANCE * values.abs() + 1e-9 * values.abs().max()
             if factor > 0 and bool(((values - factor * losses).abs() <= room).all()):
                 return name + ("" if abs(factor - 1) <= TOLERANCE else f", times {factor:.3g}"), role, faults
-        return "", "", ()
+        explained = self.some_left_out or self.remembers or self.loose_labels or self.unread
+        name = "" if explained else over_steps(self.weights)
+        return name, "query" if name else "", ("not the query loss after adaptation",) * (name == EARLY)
+
+    def judged(self, i: int) -> list[tuple[float, Params]]:
+        """The weights and the parameters with which the query of task i is judged: phi, or those after every step."""
+        if not self.measure[0].startswith(STEP_BY_STEP):
+            return [(1.0, self.phis[i])]
+        return list(zip(self.weights, self.path(one(self.tasks, i)), strict=True))
+
+    @cached_property
+    def weights(self) -> list[float]:
+        """The weight of the query loss after each inner step, where the meta-loss is a sum of these; else empty."""
+        n_steps = len(self.path(one(self.tasks, 0)))
+        n = n_steps + 3
+        if n_steps < 2 or n > len(self.many.query.x):
+            return []
+        rows, values = [], []
+        for i in range(n):
+            task = one(self.many, i)
+            path = self.path(task)
+            if len(path) != n_steps:
+                return []
+            rows.append(self.losses(path, [task.query] * n_steps))
+            values.append(self.meta_grad(map_tasks(lambda t, i=i: t[i : i + 1], self.many))[0])
+        return weights_of(torch.stack(rows), torch.tensor(values, dtype=torch.float64))
+
+    def path(self, task: Task) -> list[Params]:
+        """phi after every inner step, where it can be known; else empty."""
+        if self.before is None or self.stands_still:
+            return []
+        phi = self.adapt(task)
+        if self.obeys:
+            return fewer_steps(self.adapt, task, phi) or []
+        if self.rebuilt is None:
+            return []
+        slope = slope_where_it_moves(lambda p: self.error(p, task.support), self.before, phi)
+        path = descend(slope, self.before, self.rebuilt)
+        return path if same(path[-1], phi, 1e-7) else []
+
+    @cached_property
+    def obeys(self) -> bool:
+        """Whether adapt takes as many steps as it is asked for."""
+        task = one(self.tasks, 0)
+        try:
+            return not same(self.adapt(task, 1), self.adapt(task, 2))
+        except TypeError:  # adapt of a reader's own, without the argument
+            return False
+
+    @cached_property
+    def rebuilt(self) -> Alphas | None:
+        """The sizes of inner steps down the doctor's loss that end at phi; any task may show them."""
+        for task, phi in zip(each(self.tasks), self.phis, strict=True):
+            slope = slope_where_it_moves(lambda p, task=task: self.error(p, task.support), self.before, phi)
+            alphas = rebuilt_steps(slope, self.before, phi)
+            if alphas is not None:
+                return alphas
+        return None
 
     def _known_losses(self) -> Iterator[tuple[str, str, tuple[str, ...], Tensor]]:
         tasks = list(each(self.tasks))
@@ -163,6 +263,28 @@ class Patient:
     def losses(self, params: list[Params], batches: list[Batch]) -> Tensor:
         """One loss a task: every phi on its batch, ``(task,)``."""
         return torch.stack([self.error(p, b) for p, b in zip(params, batches, strict=True)]).double()
+
+
+def weights_of(losses: Tensor, values: Tensor) -> list[float]:
+    """The weights with which rows of losses, one for every step, sum up to the values; empty where none do.
+
+    The last weight is zero where the earlier steps explain the values as well.
+    """
+    misses, found = [], []
+    for used in (losses[:, :-1], losses):
+        weights = torch.linalg.lstsq(used, values, driver="gelsd").solution
+        misses.append(float((used @ weights - values).norm() / values.norm()))
+        found.append([*weights.tolist(), *[0.0] * (losses.shape[1] - used.shape[1])])
+    if not (misses[1] <= 1e-7 and sum(found[1]) > 0):
+        return []
+    return found[0] if misses[0] <= 100 * misses[1] else found[1]
+
+
+def over_steps(weights: list[float]) -> str:
+    """A meta-loss that sums over steps, in words; empty without weights."""
+    if not weights:
+        return ""
+    return STEP_BY_STEP + " after every inner step" if weights[-1] else EARLY
 
 
 def one(tasks: Task, i: int) -> Task:

@@ -1,12 +1,11 @@
 """How a direction is measured: against central differences, and against the mean gradient at phi."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from mapping_lib.doctor.patient import TOLERANCE, Patient, one
-from mapping_lib.params import copied, dot, norm
+from mapping_lib.doctor.steps import gradient
+from mapping_lib.params import dot, norm
 from mapping_lib.task import Params, Task
 
 
@@ -41,19 +40,13 @@ def distance_from_first_order(patient: Patient, chosen: list[int], direction: Pa
     role = patient.measure[1]
     if not role or not patient.phis[0].keys() <= patient.theta.keys():
         return None
-    judged = [getattr(one(patient.tasks, i), role) for i in chosen]
-    grads = [
-        gradient(lambda p, batch=batch: patient.error(p, batch), patient.phis[i])
-        for i, batch in zip(chosen, judged, strict=True)
-    ]
-    mean = {name: sum(g[name] for g in grads) / len(grads) for name in grads[0]}
+    grads = []
+    for i in chosen:
+        batch = getattr(one(patient.tasks, i), role)
+        for weight, phi in patient.judged(i):
+            slope = gradient(lambda p, batch=batch: patient.error(p, batch), phi)
+            grads.append({name: weight * g for name, g in slope.items()})
+    mean = {name: sum(g[name] for g in grads) / len(chosen) for name in grads[0]}
     own = {name: direction[name] for name in mean}
     factor = (dot(own, mean) / dot(own, own).clamp_min(1e-300)).clamp_min(0.0)
     return float(norm({name: factor * own[name] - g for name, g in mean.items()}) / norm(mean))
-
-
-def gradient(function: Callable[[Params], Tensor], params: Params) -> Params:
-    """The gradient of a function at params; zero for what it does not read."""
-    leaves = {name: p.requires_grad_() for name, p in copied(params).items()}
-    slopes = torch.autograd.grad(function(leaves), list(leaves.values()), allow_unused=True)
-    return {n: torch.zeros_like(p) if g is None else g for (n, p), g in zip(leaves.items(), slopes, strict=True)}
