@@ -159,3 +159,12 @@ def test_nothing_is_wider_than_its_page_and_both_themes_are_drawn(browser, name)
             )
             assert drawn > 1000
     assert papers["light"] != papers["dark"]
+
+
+def test_the_echo_of_a_hand_begins_no_run_and_a_change_from_outside_does(page):
+    show(page, ALL["meta-training"])
+    panel = of("meta-training")
+    running = page.evaluate(f"() => {{ {panel}.take({{...{panel}.state}}); return {panel}.source.running; }}")
+    assert not running
+    page.evaluate(f"() => {panel}.take({{ beta: 0.01 }})")
+    assert page.evaluate(f"() => {panel}.source.running")

@@ -11,6 +11,9 @@ const STRIDE = 260; // ms for one step while a panel plays
 const ONE_GESTURE = 900; // ms: changes of one thing that follow so fast are undone together
 const MOST_UNDONE = 100;
 
+/** Whether a state has these values already. */
+const within = (changes, state) => Object.entries(changes).every(([name, value]) => JSON.stringify(state[name]) === JSON.stringify(value));
+
 export class Panel {
   /**
    * `source` has compute(state) -> frame, or a promise of one, and may have later(state), for what takes long; `host`
@@ -134,9 +137,9 @@ export class Panel {
     this.refresh();
   }
 
-  /** Take changes from outside, unless a hand has just moved something. */
+  /** Take changes from outside, unless a hand has just moved something, or they are the echo of what it did. */
   take(changes) {
-    if (this.unsaved) return;
+    if (this.unsaved || within(changes, this.state)) return;
     this.state = { ...this.state, ...changes };
     this.source.changed?.(changes, this);
     this.refresh();
