@@ -297,6 +297,7 @@ EXPLORER = Explorer(
     later=TRACK,
     actions=(("new points", "x_length", "scatter"),),
     more="more: K, amplitude, phase, noise, whose θ",
+    height=0.28,
 )
 
 
