@@ -136,7 +136,7 @@ def _given_loss_broadcasts(patient: Any) -> bool:
     task = map_tasks(lambda t: t[0], patient.tasks)
     y_hat, y = patient.learner.predict(patient.phis[0], task.support.x), task.support.y
     single = torch.Generator().manual_seed(0)
-    y_hat = y_hat + torch.randn(y_hat.shape, generator=single).to(y_hat.dtype)
+    y_hat = y_hat + torch.randn(y_hat.shape, generator=single, dtype=torch.float32).to(y_hat.dtype)
     loss, other = (patient.loss(y_hat, labels) for labels in (y, patient.others.support.y[0]))
     orders = [patient.loss(y_hat, new) for new in _dealt(y, 0)]
 

@@ -101,7 +101,7 @@ def plot_searches(
     The thin line is the interval of that mean over the seeds. The errors stand on a log axis with these ``ticks``.
     """
     for row, (name, values) in enumerate(means.items()):
-        mean, over_seeds = np.mean(values), half_width(torch.tensor(values))
+        mean, over_seeds = np.mean(values), half_width(torch.tensor(values, dtype=torch.float64))
         ax.plot([max(mean - over_seeds, 1e-3), mean + over_seeds], [row, row], color="#555555", lw=1.3, zorder=1)
         colour, shifts = SEARCHERS[name], np.linspace(-0.22, 0.22, len(values))
         for shift, value, half in zip(shifts, values, halves[name], strict=True):

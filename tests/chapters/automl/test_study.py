@@ -6,14 +6,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from answers import wrong_answers
 from oracles import FLOAT64, float64_mlp, random_tasks, random_theta, seeded
 from stored import GRID_TOLERANCE, errors_of_cells
 from torch.func import grad, vmap
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
-from mapping_lib.chapters.automl import exercises
 from mapping_lib.chapters.automl import family as problems
 from mapping_lib.chapters.automl import methods as search
 from mapping_lib.chapters.automl import study as automl
@@ -386,23 +384,3 @@ def test_the_cells_are_numbered_row_after_row():
         cell = grid.cell_of(a, b)
         assert (float(alpha[cell]), float(beta[cell])) == (grid.SIDE[a], grid.SIDE[b])
     assert np.log10(grid.SIDE) == pytest.approx(np.arange(13) / 3 - 4)
-
-
-# The chapter's exercises ----------------------------------------------------------------------------------
-
-
-def slope(alpha, h, theta, c, c_query, m):
-    left = (1 - alpha * h) ** m * (theta - c)
-    return h * (c + left - c_query) * -m * h * (1 - alpha * h) ** (m - 1) * (theta - c)
-
-
-test_a_wrong_answer_is_told_what_is_wrong = wrong_answers(
-    (exercises.check_hyper_gradient, lambda *a: -slope(*a), "has the wrong sign"),
-    (exercises.check_hyper_gradient, lambda *a: slope(*a[:4], a[3], a[5]), "not -5.2000"),
-    (exercises.check_hyper_gradient, lambda *a: slope(*a[:5], 1), "1.5, 3) is"),
-    (exercises.check_best_for_one_step, lambda h, d: 1 / h.max(), "you give 0.1000, not 0.1009"),
-    (exercises.check_best_for_one_step, lambda h, d: 2 / (h.max() + h.min()), "you give"),
-    (exercises.check_report, lambda valid, held_out: min(valid), "is the winner's validation error"),
-    (exercises.check_report, lambda valid, held_out: min(held_out), "then those tasks chose"),
-    (exercises.check_report, lambda valid, held_out: sum(held_out) / len(held_out), "you report"),
-)

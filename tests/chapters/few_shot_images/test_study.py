@@ -1,16 +1,14 @@
-"""Chapter 4a: its methods against references, the company of queries, Omniglot's table, wrong answers to exercises."""
+"""Chapter 4a: its methods against references, the company of queries and Omniglot's table."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from answers import wrong_answers
 from oracles import seeded
 from PIL import Image
 from torch.testing import assert_close
 
-from mapping_lib.chapters.few_shot_images import exercises
 from mapping_lib.chapters.few_shot_images import methods as few_shot_methods
 from mapping_lib.chapters.few_shot_images import study_omniglot as omniglot
 from mapping_lib.chapters.few_shot_images import study_tuning as few_shot_tuning
@@ -266,30 +264,3 @@ def test_the_command_prints_a_line_a_cell(folder: Path, monkeypatch, capsys):
 def test_wrong_arguments_are_named(call, message: str):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-# Exercises --------------------------------------------------------------------------------------------
-
-
-def in_place(prototype, k, embedded):
-    return prototype.mul_(k).add_(embedded).div_(k + 1)
-
-
-test_a_wrong_answer_is_told_what_is_wrong = wrong_answers(
-    (exercises.check_one_more, lambda c, k, e: (c + e) / 2, "stands for k examples"),
-    (exercises.check_one_more, lambda c, k, e: (k * c + e) / k if k else e, "not the mean of all k + 1"),
-    (exercises.check_one_more, in_place, "changed in place"),
-    (exercises.check_one_more, lambda c, k, e: (k * c + e).sum() / (k + 1), "one embedding"),
-    (exercises.check_one_more, lambda c, k, e: ..., "Not begun"),
-    (exercises.check_linear, lambda c: (c, torch.zeros(len(c), dtype=c.dtype)), "another answer"),
-    (exercises.check_linear, lambda c: (c, -0.5 * c.square().sum(1)), "confidences do not"),
-    (exercises.check_linear, lambda c: (2 * c.T, -c.square().sum(1)), "weight is (n_way, feature)"),
-    (exercises.check_company, lambda predict, x: True, "each image by itself"),
-    (exercises.check_company, lambda predict, x: False, "centred by the batch"),
-    (
-        exercises.check_company,
-        lambda predict, x: not torch.equal(predict(x), torch.cat([predict(r[None]) for r in x])),
-        "Not yet",
-    ),
-    (exercises.check_company, lambda predict, x: predict(x), "True or False"),
-)

@@ -4,11 +4,9 @@ import copy
 
 import pytest
 import torch
-from answers import wrong_answers
 from oracles import seeded
 from torch import nn
 
-from mapping_lib.chapters.multitask_and_continual import exercises
 from mapping_lib.chapters.multitask_and_continual.family import (
     FIRST_TUNING,
     FORMS,
@@ -405,27 +403,3 @@ def test_nearest_neighbours_against_a_plain_loop():
 def test_a_task_of_every_sequence():
     batch = Batch(torch.arange(24).view(2, 3, 4), torch.arange(24).view(2, 3, 4))
     assert of_task(batch, 1, first=2).x.tolist() == [[4, 5], [16, 17]]
-
-
-# The exercises ----------------------------------------------------------------------------------------
-
-
-def no_squares(h, c, alpha, m):
-    w = h * (1 - alpha * h) ** m
-    return (w * c).sum() / w.sum()
-
-
-test_a_wrong_answer_is_told_what_is_wrong = wrong_answers(
-    (exercises.check_forgetting, lambda r: (r[-1] - r.diagonal()).mean(), "leave it out of the mean"),
-    (exercises.check_forgetting, lambda r: r[-1, :-1].mean(), "what it was when they were new"),
-    (exercises.check_forgetting, lambda r: (r.diagonal() - r[-1])[:-1].mean(), "the sign"),
-    (exercises.check_forgetting, lambda r: r[0, 0], "you give 0.100, not 0.500"),
-    (exercises.check_forgetting, lambda r: (r[2] - r.diagonal()[:3].mean()).new_tensor(0.5), "not for six"),
-    (exercises.check_meta_minimum, lambda h, c, alpha, m: (h * c).sum() / h.sum(), "multi-task"),
-    (exercises.check_meta_minimum, no_squares, "counted once"),
-    (exercises.check_meta_minimum, lambda h, c, alpha, m: c.mean(), "with alpha = 0.1 and m = 0 you give"),
-    (exercises.check_keep, lambda y, k: torch.arange(k), "of the labels 0, 1, ... you keep [6, 0, 0]"),
-    (exercises.check_keep, lambda y, k: torch.arange(k + 1), "asked for 6 examples, you keep 7"),
-    (exercises.check_keep, lambda y, k: torch.zeros(k), "is kept twice"),
-    (exercises.check_keep, lambda y, k: torch.arange(k) + 1000, "outside"),
-)

@@ -1,13 +1,12 @@
-"""Chapter 4d: whose goals are whose, scores computed another way, and wrong answers to its exercises."""
+"""Chapter 4d: whose goals are whose and scores computed another way."""
 
 import sys
 
 import pytest
 import torch
-from answers import wrong_answers
 
-from mapping_lib.chapters.reinforcement_learning import exercises, study_tuning
 from mapping_lib.chapters.reinforcement_learning import study as navigation
+from mapping_lib.chapters.reinforcement_learning import study_tuning
 from mapping_lib.chapters.reinforcement_learning.methods import rollouts, trials
 from mapping_lib.chapters.reinforcement_learning.study import (
     ALPHA,
@@ -136,38 +135,3 @@ def test_nobody_trained_the_random_policy_and_the_untuned_one_is_the_pretrained_
     fresh = learner("random").init(generator=seeded(SEED))
     assert all(torch.equal(theta_of("random")[name], p) for name, p in fresh.items())
     assert all(torch.equal(theta_of("pretrained, not tuned")[n], p) for n, p in theta_of("pretrained").items())
-
-
-# Exercises ----------------------------------------------------------------------------------------------
-
-
-def forward_sums(rewards, discount):
-    return torch.cumsum(rewards, 0)
-
-
-def no_discount(rewards, discount):
-    return rewards.flip(0).cumsum(0).flip(0)
-
-
-def one_number(rewards, discount):
-    return rewards.sum()
-
-
-def discount_late(rewards, discount):
-    return torch.tensor(
-        [float(sum(discount ** (t + 1) * r for t, r in enumerate(rewards[k:]))) for k in range(len(rewards))]
-    )
-
-
-test_a_wrong_answer_is_told_what_is_wrong = wrong_answers(
-    (exercises.check_to_go, forward_sums, "*before* each action"),
-    (exercises.check_to_go, no_discount, "you do not discount"),
-    (exercises.check_to_go, one_number, "as long as the rewards, 3 numbers"),
-    (exercises.check_to_go, discount_late, "not [3.0, 4.0, 4.0]"),
-    (exercises.check_to_go, lambda rewards, discount: None, "is a `return` missing?"),
-    (exercises.check_score_term, lambda log_pi, w: -(log_pi * w).mean(), "that of log π alone"),
-    (exercises.check_score_term, lambda log_pi, w: ((log_pi - log_pi.detach()).exp() * w).mean(), "sign is wrong"),
-    (exercises.check_score_term, lambda log_pi, w: -(log_pi.exp() * w).mean(), "the gradient is"),
-    (exercises.check_score_term, lambda log_pi, w: -log_pi * w, "should be one number"),
-    (exercises.check_score_term, lambda log_pi, w: ..., "Not begun"),
-)
