@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from mapping_lib.data_checks import not_finite, not_scaled
-from mapping_lib.doctor.patient import TOLERANCE, Patient, one, same
+from mapping_lib.doctor.patient import TOLERANCE, Patient, one
 from mapping_lib.doctor.sharing import deals_unnoticed, evidence_meets
 from mapping_lib.doctor.slopes import distance_from_first_order, error_against_central_differences
-from mapping_lib.doctor.steps import apart, gradient, slope_where_it_moves
+from mapping_lib.doctor.steps import apart, gradient, same, slope_where_it_moves
 from mapping_lib.params import copied, difference, dot, norm
 from mapping_lib.task import Params, Task, each, map_tasks
 
@@ -83,8 +83,9 @@ def adapts(patient: Patient) -> Seen:
         slope = slope_where_it_moves(lambda p, task=task: patient.error(p, task.support), before, phi)
         step, uphill = difference(before, phi), gradient(lambda p, task=task: patient.error(p, task.support), before)
         cosines.append(float(dot(step, uphill) / (norm(step) * norm(uphill)).clamp_min(1e-300)))
-        off.append(apart(slope(before), step))
-        sizes.append(float(norm(step) / norm(slope(before)).clamp_min(1e-300)))
+        here = slope(before)
+        off.append(apart(here, step))
+        sizes.append(float(norm(step) / norm(here).clamp_min(1e-300)))
     cosine = sum(cosines) / len(cosines)
     supports = [task.support for task in tasks]
     after, at_theta = (patient.losses(params, supports).mean() for params in (patient.phis, [before] * len(tasks)))

@@ -10,12 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mapping_lib.doctor.steps import gradient
-from mapping_lib.params import difference, norm
+from mapping_lib.doctor.steps import gradient, same
+from mapping_lib.params import norm
 from mapping_lib.task import Batch, Params, Task, map_tasks
 
 TRIES = 5
 """Other examples that are put in an example's place: counts of mistakes, or whole numbers, may be equal by chance."""
+
+ROUNDING = 1e-11
+"""Relative difference up to which answers count as one: sums over examples in another order differ in last digits."""
 
 
 def broadcasts(patient: Any) -> tuple[str, ...]:
@@ -63,7 +66,7 @@ def _put(batch: Batch, place: int, other: Batch, at: int) -> Batch:
 def _changes_phi(patient: Any, task: Task, place: int, other: int) -> bool:
     stranger = Batch(*(t[other % len(t)] for t in patient.others.support))
     support = _put(task.support, place, stranger, place + other)
-    return not _same(patient.adapt(task._replace(support=support)), patient.phis[0])
+    return not same(patient.adapt(task._replace(support=support)), patient.phis[0], ROUNDING)
 
 
 def _changes_direction(patient: Any, place: int, other: int) -> bool:
@@ -95,7 +98,7 @@ def _misses_labels(patient: Any, i: int) -> bool | None:
     """The same of one task; None where it allows no verdict."""
     task, phi = map_tasks(lambda t: t[i], patient.tasks), patient.phis[i]
     orders = [task.support._replace(y=y) for y in _dealt(task.support.y, 0)]
-    if not all(_same(patient.adapt(task._replace(support=order)), phi) for order in orders):
+    if not all(same(patient.adapt(task._replace(support=order)), phi, ROUNDING) for order in orders):
         return False
     moved = [name for name in phi if not torch.equal(phi[name], patient.before[name])]
 
@@ -103,10 +106,10 @@ def _misses_labels(patient: Any, i: int) -> bool | None:
         g = gradient(lambda p: patient.error(p, support), patient.before)
         return {name: g[name] for name in moved}
 
-    if not moved or any(_same(slope(order), slope(task.support)) for order in orders):
+    if not moved or any(same(slope(order), slope(task.support), ROUNDING) for order in orders):
         return None
     others = (task.support._replace(y=y) for y in patient.others.support.y)
-    changed = any(not _same(patient.adapt(task._replace(support=other)), phi) for other in others)
+    changed = any(not same(patient.adapt(task._replace(support=other)), phi, ROUNDING) for other in others)
     return True if orders and changed else None
 
 
@@ -144,7 +147,3 @@ def _given_loss_broadcasts(patient: Any) -> bool:
         return bool((a - loss).abs() <= 1e-9 * loss.abs())
 
     return bool(orders) and not close(other) and all(close(order) for order in orders)
-
-
-def _same(a: Params, b: Params, tolerance: float = 1e-11) -> bool:
-    return a.keys() == b.keys() and bool(norm(difference(a, b)) <= tolerance * norm(b))

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from mapping_lib.doctor.examples import broadcasts, unread
 from mapping_lib.doctor.sharing import COARSE, ROUNDING, counts_unevenly, sharing
-from mapping_lib.doctor.steps import Alphas, descend, fewer_steps, rebuilt_steps, slope_where_it_moves
-from mapping_lib.params import copied, difference, flat, norm
+from mapping_lib.doctor.steps import Alphas, descend, fewer_steps, rebuilt_steps, same, slope_where_it_moves
+from mapping_lib.params import copied, flat, norm
 from mapping_lib.task import Batch, Params, Task, each, join, map_tasks
 
 TOLERANCE = 1e-4
@@ -303,11 +303,6 @@ def _check_wide(named: dict[str, Tensor | float]) -> None:
     for name, t in named.items():
         if isinstance(t, Tensor) and t.is_floating_point() and t.dtype != torch.float64:
             raise TypeError(f"{name} came back in {t.dtype}, too coarse to be measured: keep the dtype of θ")
-
-
-def same(a: Params, b: Params, tolerance: float = 1e-12) -> bool:
-    """Equal names, and values equal but for rounding."""
-    return a.keys() == b.keys() and bool(norm(difference(a, b)) <= tolerance * norm(b))
 
 
 def same_answer(a: tuple[float, Params], b: tuple[float, Params], tolerance: float) -> bool:

@@ -23,9 +23,9 @@ def fewer_steps(adapt: Callable[[Task, int], Params], task: Task, phi: Params) -
     path = []
     for k in range(1, MOST + 1):
         path.append(adapt(task, k))
-        if _close(path[-1], phi, 1e-12):
+        if same(path[-1], phi):
             return path
-        if len(path) == 2 and _close(path[0], path[1], 1e-12):
+        if len(path) == 2 and same(path[0], path[1]):
             return None
     return None
 
@@ -70,7 +70,7 @@ def _fitted(end: Callable[[Tensor], Params], phi: Params, alphas: Tensor, length
             nudge[i] = 1e-6 * float(alphas.abs().max())
             columns.append(flat(difference(end(alphas + nudge.view_as(alphas)), here)) / nudge[i])
         alphas = alphas - torch.linalg.lstsq(torch.stack(columns, 1), miss, driver="gelsd").solution.view_as(alphas)
-    return alphas if _close(end(alphas), phi, 1e-9, length) else None
+    return alphas if bool(norm(difference(end(alphas), phi)) <= 1e-9 * length) else None
 
 
 def descend(slope: Callable[[Params], Params], theta: Params, alphas: Alphas) -> list[Params]:
@@ -113,5 +113,6 @@ def apart(a: Params, b: Params) -> float:
     )
 
 
-def _close(a: Params, b: Params, tolerance: float, length: Tensor | None = None) -> bool:
-    return bool(norm(difference(a, b)) <= tolerance * (norm(b) if length is None else length))
+def same(a: Params, b: Params, tolerance: float = 1e-12) -> bool:
+    """Equal names, and values equal but for rounding."""
+    return a.keys() == b.keys() and bool(norm(difference(a, b)) <= tolerance * norm(b))

@@ -1,7 +1,7 @@
-"""Angles in place of lengths: the layers that give every method of chapter 4a the same careful head.
+"""Angles in place of lengths: the layers that give two methods of chapter 4a the same careful head.
 
 Baseline++ of Chen et al. 2019 is joint training with a cosine softmax. The two layers here let joint
-training, prototypical networks, MAML and ANIL have it alike, on the same embedding of `methods.EMBEDDING` numbers.
+training and prototypical networks have it alike, on the same embedding of `methods.EMBEDDING` numbers.
 """
 
 from torch import Tensor, nn
