@@ -11,7 +11,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 MODULES = (
     ("sentence", "colours", "pad", "controls", "axes", "names", "marks", "picture", "hands", "panel"),
-    ("kernel", "loops", "tensors", "program", "training", "sources", "hosts"),
+    ("kernel", "loops", "tensors", "program", "training", "sources", "landing", "hosts"),
 )
 """The files in the order in which they need one another: how it looks, and what it computes."""
 
