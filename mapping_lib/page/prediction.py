@@ -50,6 +50,8 @@ def predict(
     '12 steps'
     """
     _check_text("question", question)
+    if unit:
+        _check_text("unit", unit)
     if (options is None) == (between is None):
         raise ValueError(f"options is {options!r} and between {between!r}; allowed: one of the two")
     asked = {"question": question, "options": None, "scale": None, "unit": unit}
