@@ -98,7 +98,7 @@ def test_readers_without_a_kernel_read_the_question_with_its_options_and_what_ha
     ],
 )
 def test_numbers_are_said_in_few_digits_with_their_unit(value, more, was):
-    assert how_many(**more).against(value).specification()["was"] == was
+    assert how_many(**more).against(value).specification["was"] == was
 
 
 def test_the_guess_outlives_the_answer_and_a_question_asked_again_has_none():
@@ -115,12 +115,12 @@ def test_the_guess_outlives_the_answer_and_a_question_asked_again_has_none():
 
 def test_question_and_answer_carry_one_name_which_depends_on_what_is_asked():
     guess = which()
-    ask, answer = guess.specification(), guess.against("MAML").specification()
+    ask, answer = guess.specification, guess.against("MAML").specification
     assert (ask["role"], answer["role"], answer["value"]) == ("ask", "answer", "MAML")
-    assert ask["name"] == answer["name"] == which().specification()["name"]
+    assert ask["name"] == answer["name"] == which().specification["name"]
     others = [predict("Which?", METHODS), predict("Which of the three falls fastest?", METHODS[:2]), how_many()]
-    assert ask["name"] not in {other.specification()["name"] for other in others}
-    assert how_many().specification()["name"] != how_many(between=(1, 99)).specification()["name"]
+    assert ask["name"] not in {other.specification["name"] for other in others}
+    assert how_many().specification["name"] != how_many(between=(1, 99)).specification["name"]
 
 
 ASK = (
@@ -139,8 +139,8 @@ def test_a_recording_keeps_the_specification_and_is_whole(tmp_path):
     asked, answered = (cell.outputs[0] for cell in nbformat.read(path, nbformat.NO_CONVERT).cells)
     assert sorted(asked.data) == ["text/html", "text/plain"]
     made = predict("How many?", between=(1, 9), unit="<b>")
-    assert asked.metadata["text/html"]["prediction"] == made.specification()
-    assert answered.metadata["text/html"]["prediction"] == made.against(0.333333).specification()
+    assert asked.metadata["text/html"]["prediction"] == made.specification
+    assert answered.metadata["text/html"]["prediction"] == made.against(0.333333).specification
     assert answered.data["text/plain"].startswith("It was 0.333 <b>. ")
 
 
@@ -152,4 +152,4 @@ def test_predictions_change_nothing_of_explorers():
     assert ".prediction" not in front.style()
     for word in ("eval(", "new Function", "fetch(", "innerHTML", "import("):
         assert word not in own.replace("innerHTML = SQUARE;", ""), word
-    assert len(own) + len(front.style_of_predictions()) + len(json.dumps(which().specification())) < 40_000
+    assert len(own) + len(front.style_of_predictions()) + len(json.dumps(which().specification)) < 40_000

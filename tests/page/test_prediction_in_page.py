@@ -115,6 +115,18 @@ def test_a_slider_goes_by_keys_and_reaches_both_ends(page):
 PLACES = [(24, "it was 24", 23 / 99), (240, "it was 240 →", 1.0), (-3, "← it was −3", 0.0)]
 
 
+def test_each_step_of_a_slider_says_another_number(page):
+    for asked in ({"log": True, "whole": True}, {"whole": True}, {"log": True}, {}):
+        show(page, predict("How many?", between=(1, 100), **asked), 3)
+        slider, told = page.get_by_role("slider"), []
+        for step in range(int(slider.get_attribute("max")) + 1):
+            slider.fill(str(step))
+            told.append(float(page.locator("output").inner_text()))
+        assert told == sorted(set(told))
+        assert (told[0], told[-1]) == (1, 100)
+        assert len(told) > 60
+
+
 @pytest.mark.parametrize(("value", "words", "share"), PLACES)
 def test_both_stand_on_one_line_and_what_lies_beyond_it_at_its_end(page, value, words, share):
     show(page, predict("How many?", between=(1, 100), whole=True), value)

@@ -1,4 +1,5 @@
 // A guess and its words: where it is kept, and how far it lies from what happened.
+import { valueAt } from "./controls.js";
 import { number } from "./sentence.js";
 
 const CLOSE = 0.05; // as a share of the scale: a guess that misses by less is close
@@ -41,6 +42,13 @@ export function distance({ scale, unit, value }, said) {
   const factor = Math.max(said / value, value / said);
   if (scale.log && value > 0) return `T${way.slice(1)} by a factor of ${number(factor < 10 ? factor : Math.round(factor), 2)}.`;
   return `${counted(Math.abs(said - value), unit === "%" ? "percentage points" : unit)} ${way}.`;
+}
+
+/** The numbers that a slider can say, each once, in few digits. */
+export function places(scale) {
+  const inside = Array.from({ length: scale.steps }, (_, i) => valueAt(scale, i));
+  const rounded = inside.map((value) => (scale.whole ? Math.round(value) : Number(value.toPrecision(3))));
+  return [...new Set([scale.low, ...rounded, scale.high])].filter((value) => value >= scale.low && value <= scale.high);
 }
 
 /** Where a value lies on a scale: 0 ... 1 between its ends, less or more beyond. */

@@ -1,7 +1,7 @@
 // Predictions: a question that takes a guess (role "ask"), and what happened beside the guess (role "answer").
 import { isDark, palette } from "./colours.js";
-import { make, stepAt, valueAt } from "./controls.js";
-import { counted, distance, Guess, guesses, keep, mark, share, written } from "./guess.js";
+import { make } from "./controls.js";
+import { counted, distance, Guess, guesses, keep, mark, places, share, written } from "./guess.js";
 import { number } from "./sentence.js";
 
 const KEYS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
@@ -39,29 +39,25 @@ const end = (value) => make("span", { className: "end" }, number(value));
 /** A number on a slider, which counts when the reader commits to it. */
 function slider(spec, say) {
   const { scale, unit, question } = spec;
-  const input = make("input", {
-    type: "range", min: 0, max: stepAt(scale, scale.high), step: 1, "aria-label": question,
-  });
+  const values = places(scale);
+  const input = make("input", { type: "range", min: 0, max: values.length - 1, step: 1, "aria-label": question });
   const output = make("output", {});
   const commit = make("button", { type: "button", className: "main" }, "commit");
   let state = [null, false]; // what was said, and whether it stays
-  const value = () => {
-    const exact = Number(input.value) === Number(input.max) ? scale.high : valueAt(scale, Number(input.value));
-    return scale.whole ? Math.round(exact) : Number(exact.toPrecision(3));
-  };
+  const value = () => values[Number(input.value)];
   const moved = () => {
     output.textContent = counted(value(), unit);
     input.setAttribute("aria-valuetext", output.textContent);
     commit.setAttribute("aria-disabled", String(state[1] || state[0] === value())); // it keeps the focus
   };
-  input.value = Math.round(input.max / 2);
+  input.value = Math.round(values.length / 2);
   input.addEventListener("input", moved);
   commit.addEventListener("click", () => say(value()));
   output.style.setProperty("--wide", `${0.62 * counted(scale.high, unit).length}em`); // it does not move the button
   const element = make("div", { className: "slide" }, end(scale.low), input, end(scale.high), output, commit);
   return { element, hint: "Move the slider to what you expect, then commit.", show(said, locked) {
     state = [said, locked];
-    if (said !== null) input.value = stepAt(scale, said);
+    if (said !== null) input.value = values.findIndex((at) => at >= said);
     input.disabled = locked;
     moved();
   } };
@@ -93,9 +89,9 @@ function line(spec, said) {
     found.style.setProperty("--at", Math.min(Math.max(at, 0), 1));
     return found;
   };
-  const places = [...(said === null ? [] : [place("guess", "you said", said)]), place("happened", "it was", value)];
-  const drawn = make("div", { className: "scale" }, ...places);
-  return make("div", { className: "both", "aria-hidden": "true" }, end(scale.low), drawn, end(scale.high)); // the words say it
+  const marks = [...(said === null ? [] : [place("guess", "you said", said)]), place("happened", "it was", value)];
+  const drawn = make("div", { className: "scale" }, ...marks);
+  return make("div", { className: "both", "aria-hidden": "true" }, end(scale.low), drawn, end(scale.high)); // words say it
 }
 
 /** What happened, beside the guess. With `hides` it is not shown before there is a guess, or before the reader asks. */
