@@ -10,7 +10,7 @@ from mapping_lib.page.checking import answered, check, expect, need, number, num
 from .methods_policies import rewards_to_go
 
 
-@check("from the last reward to the first: this one plus discount times what comes after it.")
+@check("go from the last reward back: this one plus discount times what came after it.")
 def check_to_go(to_go: Callable[[Tensor, float], Tensor]) -> str:
     """Chapter 4d, exercise 1: ``to_go(rewards, discount)``, the discounted rewards from each step on."""
     for rewards, discount in (([1.0, 2.0, 4.0], 0.5), ([0.0, 0.0, 1.0, 5.0], 0.9), ([-1.0, -2.0], 1.0)):
