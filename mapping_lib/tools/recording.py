@@ -32,7 +32,7 @@ FEW, MANY = 5, 22
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {  # what the kernel would write, but for its version: a machine's own
+    "language_info": {  # what JupyterLab writes; the version, which it writes too, is that of the Python that recorded
         "codemirror_mode": {"name": "ipython", "version": 3},
         "file_extension": ".py",
         "mimetype": "text/x-python",
@@ -41,6 +41,8 @@ METADATA = {
         "pygments_lexer": "ipython3",
     },
 }
+PYTHON = sys.version.split()[0]
+"""Where a notebook names another, JupyterLab writes this one on opening it, and asks to save on closing."""
 
 
 class RecordingError(RuntimeError):
@@ -70,6 +72,7 @@ def record(path: Path, out: Path | None = None, *, timeout: int = 120) -> None:
     Explorers get a picture for readers without a kernel; where one cannot be taken, a line is printed.
     """
     nb = read(path)
+    nb.metadata.language_info = nbformat.from_dict({"version": PYTHON})
     with TemporaryDirectory() as pages:
         asyncio.run(execute(nb, path, timeout=timeout, pages=pages))
         try:
@@ -103,7 +106,8 @@ async def execute(nb: NotebookNode, path: Path, *, timeout: int, pages: str) -> 
 def tidy(nb: NotebookNode) -> NotebookNode:
     """Leave in ``nb``, in place, what a reader sees and what every recording repeats."""
     nb.metadata.pop("widgets", None)
-    nb.metadata.update(nbformat.from_dict(METADATA))
+    language = METADATA["language_info"] | {"version": nb.metadata.get("language_info", {}).get("version", PYTHON)}
+    nb.metadata.update(nbformat.from_dict(METADATA | {"language_info": language}))
     before, filled = None, 0
     for cell in nb.cells:
         cell.metadata.pop("execution", None)
