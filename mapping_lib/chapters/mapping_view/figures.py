@@ -59,7 +59,7 @@ def plot_by_shots(ax: Axes, shots: Sequence[int], by_shots: Mapping[str, ErrorBy
     for name, errors in sorted(by_shots.items(), key=lambda pair: -float(pair[1].mean[-1])):
         above = min(float(errors.mean[-1]), above / 1.6)
         ax.text(shots[-1] + 0.4, above, name, color=COLOUR_OF[name], va="center", weight="bold")
-    ax.set(xlim=(-0.5, shots[-1] + 5), ylim=(7e-4, 12))
+    ax.set(xlim=(-0.5, shots[-1] + 5), ylim=(7e-4, 12), xticks=range(0, shots[-1] + 1, 5))
     return ax
 
 
@@ -77,7 +77,7 @@ def plot_outside(ax: Axes, errors: Mapping[str, Tensor], flat: float) -> Axes:
     ax.set(xscale="log", xlim=(8e-3, 90), ylim=(len(errors) - 0.5, -0.75), xlabel="mean squared error")
     ax.set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
     ax.set_yticks(range(len(errors)), list(errors))
-    for label, name in zip(ax.get_yticklabels(), errors, strict=True):
+    for label, name in zip(ax.get_yticklabels(), errors, strict=False):  # inner axes that share theirs show none
         label.set(color=COLOUR_OF[name], weight="bold")
     ax.grid(False, axis="y")
     return ax
