@@ -28,6 +28,7 @@ from mapping_lib.task import map_tasks
 
 NOTEBOOKS = ROOT / "notebooks"
 FAQ, MATHS, GLOSSARY, CLAIMS = "05_faq", "02_maml_math", "05b_glossary", "05a_checked_claims"
+MATHS_DEEPER = ("02b_more_steps", "02c_priors", "02d_curvature")
 RESERVE = re.compile(r"[Bb]owl|first guess|no law|no verdict|of its loss|of task 1")
 """What a paragraph says that names the limit 2/λ_max: that it is one of bowls, or no more than a beginning."""
 
@@ -95,7 +96,7 @@ def the_inner_step_has_no_number(cells: list[str]) -> Iterator[str]:
 
 GUARDS = [
     (FAQ, questions_are_listed),
-    *((page, the_limit_has_its_reserve) for page in (FAQ, MATHS, GLOSSARY)),
+    *((page, the_limit_has_its_reserve) for page in (FAQ, MATHS, GLOSSARY, *MATHS_DEEPER)),
     *((path.stem, overshooting_begins_at_one) for path in sorted(NOTEBOOKS.glob("*.ipynb"))),
     (GLOSSARY, the_oracle_knows_the_task),
     (CLAIMS, the_inner_step_has_no_number),
