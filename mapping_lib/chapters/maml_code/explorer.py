@@ -117,6 +117,7 @@ def read_map(
         "trained_beta": run_beta,
         "apart": apart,
         "lost": (~(now.min() < 1e4)).float(),
+        "off": (~(reached < 100)).float(),
     }
 
 
@@ -181,11 +182,22 @@ def constants() -> dict[str, Any]:
 
 
 SHOWN = ("truth", "y", "before", "after", "path", "rival_after", "query", "support", "two")
-SAID = ("error_before", "error", "rival_error", "gone", "gone_at", "falls", "limit", "limit_after", "flatter")
+SAID = (
+    "error_before",
+    "error",
+    "rival_error",
+    "rival_gone",
+    "gone",
+    "gone_at",
+    "falls",
+    "limit",
+    "limit_after",
+    "flatter",
+)
 ON_MAP = (
     *("fine", "thrown", "untrained", "words_alpha", "words_beta", "words_room", "here_thrown", "here_untrained"),
     *("reached", "shade", "here_alpha", "here_beta", "from_alpha", "from_beta", "trained_alpha", "trained_beta"),
-    *("apart", "lost"),
+    *("apart", "lost", "off"),
 )
 PROGRAM = Program(
     (
@@ -283,7 +295,11 @@ EXPLORER = Explorer(
             ),
             ("", "Error on this wave {error_before:.2f}, **{error:.3f}** after {steps:step}."),
         ),
-        (("not two", ""), ("", "From joint training's θ: **{rival_error:.3f}**.")),
+        (
+            ("not two", ""),
+            ("rival_gone", "From joint training's θ they diverge."),
+            ("", "From joint training's θ: **{rival_error:.3f}**."),
+        ),
         (
             ("above_and_gone", "At θ a step leaps too far if α is above 2/λ_max = {limit:.2g}."),
             ("gone", "Not at once: at θ itself α is below 2/λ_max = {limit:.2g}."),
@@ -297,6 +313,7 @@ EXPLORER = Explorer(
                 "apart",
                 "θ was meta-trained with α = {trained_alpha:.2g} (the square); press train, and it is with this one.",
             ),
+            ("off", "θ after {done} of {last} outer steps: the steps throw new tasks off."),
             ("here_untrained", "θ after {done} of {last} outer steps. On the map, meta-training diverges here."),
             ("here_thrown", "θ after {done} of {last} outer steps. On the map, the steps throw new tasks off here."),
             ("", "θ after {done} of {last} outer steps: on new tasks **{reached:.2f}**."),
