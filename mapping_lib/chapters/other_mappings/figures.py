@@ -7,7 +7,18 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from mapping_lib.evaluation import ErrorByStep
-from mapping_lib.page.plots import COLOUR_OF, COLOURS, log_scale, plot_dots, plot_error_by_shots, plot_error_by_step
+from mapping_lib.page.plots import (
+    COLOUR_OF,
+    COLOURS,
+    log_scale,
+    plot_batch,
+    plot_dots,
+    plot_error_by_shots,
+    plot_error_by_step,
+    plot_fit,
+    plot_truth,
+)
+from mapping_lib.task import Batch
 
 NOISE_COLOURS = ("#000000", "#4B0092", "#A05195", "#D55E00")
 """From no noise to much."""
@@ -49,6 +60,15 @@ def plot_orders(ax: Axes, sizes: Sequence[float], errors: Mapping[str, Sequence[
     return ax
 
 
+def plot_attention(ax: Axes, x: Tensor, truth: Tensor, answer: Tensor, support: Batch) -> Axes:
+    """One wave, some of its points, and what one head of attention answers."""
+    plot_truth(ax, x, truth)
+    plot_fit(ax, x, answer, "after", "one head of attention")
+    plot_batch(ax, support, "support").legend(ncols=3)
+    ax.set(xlabel="x", ylabel="y", ylim=(-6, 6))
+    return ax
+
+
 def plot_readers(ax: Axes, shots: Sequence[int], errors: Mapping[str, ErrorByStep], most: int) -> Axes:
     """Error by number of examples of every learner. Dotted: the most examples that they met in training."""
     for label, e in errors.items():
@@ -59,10 +79,11 @@ def plot_readers(ax: Axes, shots: Sequence[int], errors: Mapping[str, ErrorBySte
 
 
 def plot_medians(axes: Sequence[Axes], shots: Sequence[int], panels: Mapping[str, Mapping[str, ErrorByStep]]) -> None:
-    """One panel a family: the median error by number of examples, in the method's colour."""
+    """One panel a family: the median error by number of examples, in the method's colour; dashed with a remark."""
     for ax, (title, errors) in zip(axes, panels.items(), strict=True):
         for label, e in errors.items():
-            ax.plot(shots, e.median, "o-", ms=4, color=COLOUR_OF[label], label=label)
+            method, _, remark = label.partition(", ")
+            ax.plot(shots, e.median, "o--" if remark else "o-", ms=4, color=COLOUR_OF[method], label=label)
         log_scale(ax).set(title=title, xlabel="examples K", xticks=shots)
     axes[0].set_ylabel("median squared error")
     axes[0].legend()
