@@ -74,7 +74,7 @@ def plot_readers(ax: Axes, shots: Sequence[int], errors: Mapping[str, ErrorBySte
     for label, e in errors.items():
         plot_error_by_shots(ax, shots, e, label)
     ax.axvline(most, color=COLOURS["before"], lw=1, ls=":")
-    ax.legend()
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 
@@ -92,11 +92,12 @@ def plot_medians(axes: Sequence[Axes], shots: Sequence[int], panels: Mapping[str
 def plot_side_by_side(axes: Sequence[Axes], panels: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
     """One panel a family, one row a method: its median error with the interval (median, low, high).
 
-    The first panel names the rows; a method that a later panel lacks has no dot there.
+    The first panel names the rows; one that a later panel lacks comes last, and has no dot there.
     """
     rows = list(next(iter(panels.values())))
     for ax, (title, values) in zip(axes, panels.items(), strict=True):
-        plot_dots(ax, values, "median squared error")
+        highest = max(high for *_, high in values.values())
+        plot_dots(ax, values, "median squared error", digits=3 if highest < 0.5 else 2)
         ax.set(title=title, ylim=(len(rows) - 0.5, -0.5))
         if ax is not axes[0]:
             ax.set_yticks(range(len(rows)), [""] * len(rows))
