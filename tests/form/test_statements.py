@@ -65,7 +65,7 @@ def the_limit_has_its_reserve(cells: list[str]) -> Iterator[str]:
     """Where 2/λ_max is named, bowls are, too: good θ of networks live above it."""
     for cell in cells:
         for paragraph in re.split(r"\n(?=\||\d+\. |- )|\n\n", cell):
-            if re.search(r"2/λ_max|2/λ\b", paragraph) and not RESERVE.search(paragraph):
+            if re.search(r"2/ ?(?:λ_max|λ\b|\\lambda)", paragraph) and not RESERVE.search(paragraph):
                 yield f"2/λ_max without reserve: {paragraph[:60]}"
 
 
@@ -255,6 +255,7 @@ FAULTS = [
     (FAQ, questions_are_listed, lambda text: text.replace('<a id="q7"></a>', '<a id="q70"></a>', 1)),
     (FAQ, questions_are_listed, lambda text: text.replace("(#q90)", "(#q9)", 1)),
     (MATHS, the_limit_has_its_reserve, lambda text: text + "\n\nα < 2/λ_max keeps them stable."),
+    (MATHS, the_limit_has_its_reserve, lambda text: text + "\n\n$\\alpha < 2/\\lambda_{\\max}$ keeps them stable."),
     (GLOSSARY, the_limit_has_its_reserve, lambda text: text.replace("| on a bowl α > 2/λ_max |", "| α > 2/λ_max |")),
     (FAQ, overshooting_begins_at_one, lambda text: text + "\n\nA step overshoots where αλ is above 2."),
     (GLOSSARY, the_oracle_knows_the_task, lambda text: text.replace("已知任务的参照方法", "已知答案者（上限参照）")),
