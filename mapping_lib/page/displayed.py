@@ -53,3 +53,23 @@ def picture_name(specification: Mapping[str, Any]) -> str:
     """
     rules = {key: value for key, value in specification.items() if key not in COMPUTED}
     return hashlib.sha256(json.dumps([rules, front.module(), front.style()]).encode()).hexdigest()[:16]
+
+
+_SHOWN: dict[str, tuple[str, list[Any]]] = {}
+
+
+def replace_those_of_this_cell(widget: Any) -> None:
+    """Close what an earlier run of the cell that runs now has shown."""
+    try:
+        from IPython import get_ipython
+
+        parent = get_ipython().get_parent()
+        cell, run_of_cell = parent["metadata"]["cellId"], parent["header"]["msg_id"]
+    except (ImportError, AttributeError, KeyError, TypeError):  # no notebook
+        return
+    run_before, shown = _SHOWN.get(cell, ("", []))
+    if run_before != run_of_cell:
+        for old in shown:
+            old.close()
+        shown = []
+    _SHOWN[cell] = run_of_cell, [*shown, widget]

@@ -21,7 +21,7 @@ import torch
 import traitlets
 
 from mapping_lib.page import front
-from mapping_lib.page.displayed import Displayed, pictured
+from mapping_lib.page.displayed import Displayed, pictured, replace_those_of_this_cell
 from mapping_lib.page.fields import controls, trait, values_of
 from mapping_lib.page.plots import COLOUR_OF, COLOURS
 from mapping_lib.page.program import Program, arrays, run
@@ -243,7 +243,7 @@ class Panel(Displayed, anywidget.AnyWidget):
         traits = {name: list(v) if isinstance(v, tuple) else v for name, v in state.items()}
         super().__init__(_spec=json.dumps(made, ensure_ascii=False), _arrays=arrays, **traits)
         self.on_msg(lambda _, content, buffers: self._answer(content))
-        _replace_those_of_this_cell(self)
+        replace_those_of_this_cell(self)
 
     @property
     def state(self) -> Any:
@@ -279,23 +279,3 @@ def _for_json(value: Any) -> Any:
 def _panel_class(State: type) -> type[Panel]:
     """The class of panels whose traits are the fields of a State."""
     return type("Panel", (Panel,), {part.name: trait(part) for part in fields(State)})
-
-
-_SHOWN: dict[str, tuple[str, list[Panel]]] = {}
-
-
-def _replace_those_of_this_cell(panel: Panel) -> None:
-    """Close what an earlier run of the cell that runs now has shown."""
-    try:
-        from IPython import get_ipython
-
-        parent = get_ipython().get_parent()
-        cell, run_of_cell = parent["metadata"]["cellId"], parent["header"]["msg_id"]
-    except (ImportError, AttributeError, KeyError, TypeError):  # no notebook
-        return
-    run_before, shown = _SHOWN.get(cell, ("", []))
-    if run_before != run_of_cell:
-        for old in shown:
-            old.close()
-        shown = []
-    _SHOWN[cell] = run_of_cell, [*shown, panel]

@@ -188,6 +188,35 @@ def plot_means(ax: Axes, errors: Mapping[str, ErrorByStep], step: int) -> Axes:
     return ax
 
 
+def plot_dots(
+    ax: Axes,
+    values: Mapping[str, tuple[float, float, float]],
+    xlabel: str,
+    *,
+    digits: int = 2,
+    zero: bool = True,
+    colours: Mapping[str, str] = COLOUR_OF,
+) -> Axes:
+    """One row a label: a value as a dot with its interval (value, low, high) and its number; the first on top.
+
+    A label is the method, or "method, with a remark": it has the method's colour, from ``colours``. ``zero`` says
+    whether the axis begins at 0.
+    """
+    highest = max(high for _, _, high in values.values())
+    lowest = min(0.0, *(low for _, low, _ in values.values())) if zero else min(low for _, low, _ in values.values())
+    for row, (label, (value, low, high)) in enumerate(values.items()):
+        colour = colours.get(label.partition(", ")[0], COLOURS["truth"])
+        ax.plot([low, high], [row, row], color=colour, lw=3, solid_capstyle="butt")
+        ax.plot([value], [row], "o", ms=9, color=colour)
+        number = f"{value:.{digits}f}".replace("-", "−")
+        ax.text(high + 0.02 * (highest - lowest), row, number, va="center", color=colour)
+    ax.set_yticks(range(len(values)), list(values))
+    ax.set(xlim=(lowest - 0.03 * (highest - lowest) * (not zero), highest + 0.12 * (highest - lowest)))
+    ax.set(ylim=(len(values) - 0.5, -0.5), xlabel=xlabel)
+    ax.grid(False, axis="y")
+    return ax
+
+
 def plot_plane(ax: Axes, values: Tensor, limits: Sequence[tuple[float, float]], minima: Tensor) -> Axes:
     """A loss ``(row, column)`` over a plane of two parameters, in grey bands, with numbered minima ``(task, 2)``.
 

@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 
 from mapping_lib.console import command, refuse_unknown
 from mapping_lib.tools.pictures import image
-from mapping_lib.tools.recording import NotebookError, read, serialised
+from mapping_lib.tools.recording import PYTHON, NotebookError, read, serialised
 
 SOLUTION = re.compile(r"<details>\s*<summary>Solution</summary>(.*?)</details>\s*", re.DOTALL)
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -154,7 +154,10 @@ def check_free(to: Path) -> None:
 
 
 def _copy(nb: NotebookNode) -> NotebookNode:
-    return nbformat.reads(nbformat.writes(nb), nbformat.NO_CONVERT)
+    """The same notebook, as JupyterLab with this Python writes it: closing it unchanged asks nothing."""
+    nb = nbformat.reads(nbformat.writes(nb), nbformat.NO_CONVERT)
+    nb.metadata.get("language_info", {}).update(version=PYTHON)
+    return nb
 
 
 def _unnumbered(output: NotebookNode) -> NotebookNode:

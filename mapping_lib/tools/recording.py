@@ -26,13 +26,16 @@ from nbformat import NotebookNode
 from mapping_lib.console import command
 from mapping_lib.tools import pictures
 
+ASKS = re.compile(r"(?m)^\w+ = predict\(\s*f?[\"']")
+"""What a cell of code is known by that asks for a prediction (`mapping_lib.page.prediction`)."""
+
 FEW, MANY = 5, 22
 """Lines of a slide after which a picture goes to the next, and that a text may fill: some 30 fit, code may follow."""
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {  # what the kernel would write, but for its version: a machine's own
+    "language_info": {  # what JupyterLab writes; the version, which it writes too, is that of the Python that recorded
         "codemirror_mode": {"name": "ipython", "version": 3},
         "file_extension": ".py",
         "mimetype": "text/x-python",
@@ -41,6 +44,8 @@ METADATA = {
         "pygments_lexer": "ipython3",
     },
 }
+PYTHON = sys.version.split()[0]
+"""Where a notebook names another, JupyterLab writes this one on opening it, and asks to save on closing."""
 
 
 class RecordingError(RuntimeError):
@@ -70,6 +75,7 @@ def record(path: Path, out: Path | None = None, *, timeout: int = 120) -> None:
     Explorers get a picture for readers without a kernel; where one cannot be taken, a line is printed.
     """
     nb = read(path)
+    nb.metadata.language_info = nbformat.from_dict({"version": PYTHON})
     with TemporaryDirectory() as pages:
         asyncio.run(execute(nb, path, timeout=timeout, pages=pages))
         try:
@@ -103,7 +109,8 @@ async def execute(nb: NotebookNode, path: Path, *, timeout: int, pages: str) -> 
 def tidy(nb: NotebookNode) -> NotebookNode:
     """Leave in ``nb``, in place, what a reader sees and what every recording repeats."""
     nb.metadata.pop("widgets", None)
-    nb.metadata.update(nbformat.from_dict(METADATA))
+    language = METADATA["language_info"] | {"version": nb.metadata.get("language_info", {}).get("version", PYTHON)}
+    nb.metadata.update(nbformat.from_dict(METADATA | {"language_info": language}))
     before, filled = None, 0
     for cell in nb.cells:
         cell.metadata.pop("execution", None)
@@ -122,18 +129,24 @@ def slide_type(cell: NotebookNode, before: NotebookNode | None = None, filled: i
     """The place of a cell when the notebook is shown as slides (`jupyter nbconvert --to slides`).
 
     A section begins a slide. Below it begin another: a prediction, an exercise, a picture after more than a few lines,
-    and a text that would fill the slide, unless it speaks of the picture just above. What comes out after a
-    prediction, and an exercise's code, wait for a key: what was asked is on the wall before what came out. Teacher's
-    notes are the speaker's; solutions, imports and cells that show nothing but a setting are left out. ``before`` is
-    the cell before, teacher's notes not counted; ``filled`` says how many lines the slide has already.
+    and a text that would fill the slide, unless it speaks of the picture just above. A prediction that is made by hand
+    stays with the heading before it. What comes out after a prediction, and an exercise's code, wait for a key: what
+    was asked is on the wall before what came out. Teacher's notes are the speaker's; solutions, imports and cells that
+    show nothing but a setting are left out. ``before`` is the cell before, teacher's notes not counted; ``filled`` says
+    how many lines the slide has already.
 
     >>> ask = nbformat.v4.new_markdown_cell("**Predict.** What will happen?")
     >>> slide_type(ask), slide_type(nbformat.v4.new_code_cell("answer()"), ask)
+    ('subslide', 'fragment')
+    >>> ask = nbformat.v4.new_code_cell('guess = predict("How many?", between=(1, 9))\\nguess')
+    >>> slide_type(ask), slide_type(nbformat.v4.new_code_cell("guess.against(3)"), ask)
     ('subslide', 'fragment')
     """
     source, tags = cell.source, cell.metadata.get("tags", [])
     if "teacher" in tags:
         return "notes"
+    if asks_by_hand(cell):
+        return "-" if before is not None and before.source.startswith("#") else "subslide"
     defines = re.search(r"(?m)^(def|class) ", source)
     sets_up = re.match(r"import |from \w+ import |plots\.use_style", source) and not defines
     if "<summary>Solution</summary>" in source or sets_up:
@@ -144,10 +157,15 @@ def slide_type(cell: NotebookNode, before: NotebookNode | None = None, filled: i
         asks = re.match(r"###|\*\*\d", source) or "**Predict" in source.split("\n\n")[-1]
         full = filled + lines(cell) > MANY and not (before and shows_picture(before))
         return "subslide" if asks or full else "-"
-    asked = before is not None and "**Predict" in before.source
+    asked = before is not None and ("**Predict" in before.source or asks_by_hand(before))
     if shows_picture(cell):
         return "subslide" if asked or filled > FEW else "-"
     return "fragment" if asked or "exercise" in tags else "-"
+
+
+def asks_by_hand(cell: NotebookNode) -> bool:
+    """Whether a cell is code that asks for a prediction."""
+    return cell.cell_type == "code" and bool(ASKS.search(cell.source))
 
 
 def shows_picture(cell: NotebookNode) -> bool:

@@ -11,9 +11,11 @@ import lab
 import nbformat
 import pytest
 from front import everything_moves, of, seen, settle
+from house import ROOT
 from nbformat.v4 import new_code_cell, new_notebook
 
 from mapping_lib.page.explorer import explorers
+from mapping_lib.tools import editions, recording
 
 pytestmark = pytest.mark.browser
 
@@ -132,6 +134,17 @@ def asked(page, code: str) -> str:
         }""",
         code,
     )
+
+
+def test_a_chapter_that_is_opened_asks_for_nothing_when_it_is_closed(tmp_path):
+    """JupyterLab writes the kernel's language into a notebook that holds another: it would ask to save it."""
+    nb = nbformat.read(ROOT / "notebooks" / "04_applications.ipynb", nbformat.NO_CONVERT)
+    (tmp_path / "notebooks").mkdir()
+    editions.write({"a.ipynb": recording.serialised(editions.teacher(nb))}, tmp_path / "notebooks" / "class")
+    with lab.jupyterlab(tmp_path / "notebooks", tmp_path) as address, lab.browser(tmp_path) as page:
+        lab.open_notebook(page, address, "class/a.ipynb")
+        page.wait_for_timeout(1000)
+        assert not page.evaluate("() => window.jupyterapp.shell.currentWidget.context.model.dirty")
 
 
 def test_after_the_kernel_is_gone_the_page_goes_on_computing(notebook):

@@ -14,7 +14,7 @@ import mapping_lib
 
 ONLY_FOR = {
     "ipywidgets": {"page"},
-    "anywidget": {"page.explorer"},
+    "anywidget": {"page.explorer", "page.prediction"},
     "matplotlib": {"page", "figures", "worlds.letters"},  # letters are drawn with its fonts
 }
 """Packages that only these rooms, these files of wings, or these modules may import."""

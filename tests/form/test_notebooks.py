@@ -233,7 +233,7 @@ FAULTS = [
     (recorded, lambda nb: data(nb).update(VIEW)),
     (recorded, lambda nb: nb.metadata.update(widgets={})),
     (recorded, lambda nb: nb.cells[1].metadata.update(execution={"iopub.status.busy": "now"})),
-    (recorded, lambda nb: nb.metadata.language_info.update(version="3.11.7")),
+    (recorded, lambda nb: nb.metadata.language_info.update(name="R")),
     (valid, lambda nb: nb.update(nbformat_minor=4, cells=[])),
     (executed_in_order, lambda nb: put(nb, 2, execution_count=3)),
     (executed_in_order, lambda nb: put(nb, 1, execution_count=None)),

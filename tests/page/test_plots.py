@@ -40,6 +40,24 @@ def test_a_mean_that_is_infinite_is_said_and_not_drawn_as_a_number(ax):
     assert np.isfinite(ax.get_xlim()).all()
 
 
+def test_dots_stand_on_their_intervals_in_the_colour_of_their_method(ax):
+    plots.plot_dots(ax, {"MAML, 10 steps": (2.0, 1.5, 3.0), "other": (-1.0, -2.0, 0.0)}, "error", digits=1)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["MAML, 10 steps", "other"]
+    assert [text.get_text() for text in ax.texts] == ["2.0", "−1.0"]
+    intervals, dots = ax.lines[::2], ax.lines[1::2]
+    assert [tuple(line.get_xdata()) for line in intervals] == [(1.5, 3.0), (-2.0, 0.0)]
+    assert [float(dot.get_xdata()[0]) for dot in dots] == [2.0, -1.0]
+    assert dots[0].get_color() == plots.COLOUR_OF["MAML"]
+    assert ax.get_xlim()[0] <= -2.0
+    assert ax.get_ylim()[1] < 0 < ax.get_ylim()[0]  # the first row stands on top
+
+
+@pytest.mark.parametrize(("zero", "left"), [(True, 0.0), (False, 4.0)])
+def test_an_axis_of_dots_begins_at_zero_or_just_below_the_lowest(ax, zero, left):
+    plots.plot_dots(ax, {"a": (5.0, 4.0, 6.0), "b": (8.0, 7.0, 9.0)}, "error", zero=zero)
+    assert left - 0.5 < ax.get_xlim()[0] <= left
+
+
 def test_a_band_spans_all_values_and_leaves_a_gap_where_one_is_none(ax):
     values = torch.tensor([[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 1.0, float("nan")]])
     plots.plot_band(ax, [0.1, 0.2], values, "here", color="black")

@@ -5,6 +5,7 @@ import re
 from base64 import b64encode
 from collections.abc import Sequence
 from functools import cache
+from html import escape
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -13,6 +14,9 @@ MODULES = (
     ("kernel", "loops", "tensors", "program", "training", "sources", "hosts"),
 )
 """The files in the order in which they need one another: how it looks, and what it computes."""
+
+PREDICTIONS = ("sentence", "colours", "pad", "controls", "prediction")
+"""The files of predictions, which are a module of their own: `prediction` is no part of an explorer."""
 
 WORKER = ("kernel", "loops", "tensors", "program", "sentence", "training")
 """What a worker of the page runs as well, which trains while the reader moves things: one function has all of it."""
@@ -33,6 +37,23 @@ def module() -> str:
     here = f"const {{ {names} }} = computing(`(${{computing}})().training_js.serve(globalThis)`);"
     rest = [_wrapped(name) for group in MODULES for name in group if name not in WORKER]
     return "\n".join([computing, here, *rest, "export const { mount } = hosts_js;", "export default hosts_js.widget;"])
+
+
+@cache
+def module_of_predictions() -> str:
+    """The files of predictions as the text of one ES module.
+
+    >>> module_of_predictions().count("export "), "import {" in module_of_predictions()
+    (2, False)
+    """
+    files = map(_wrapped, PREDICTIONS)
+    return "\n".join([*files, "export const { mount } = prediction_js;", "export default prediction_js.widget;"])
+
+
+@cache
+def style_of_predictions() -> str:
+    """Their style sheet: that of explorers under their own name, and what only they have."""
+    return style().replace(".explorer", ".prediction") + (FOLDER / "prediction.css").read_text(encoding="utf-8")
 
 
 def _wrapped(name: str) -> str:
@@ -58,14 +79,30 @@ def page(title: str, explorers: Sequence[tuple[dict, bytes]], theme: str = "") -
         f'mount(document.getElementById("{spec["name"]}"), {_harmless(spec)}, bytes("{b64encode(arrays).decode()}"));'
         for spec, arrays in explorers
     )
+    bytes_of = "const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;"
+    return _page(title, style(), places, f"{module()}\n{bytes_of}\n{mounts}", theme)
+
+
+def page_of_predictions(specifications: Sequence[dict], theme: str = "") -> str:
+    """A page of HTML with predictions and their answers, in this order; each place holds its specification."""
+    places = [
+        f"<div data-prediction='{escape(json.dumps(spec, ensure_ascii=False))}'></div>" for spec in specifications
+    ]
+    mount = (
+        'for (const place of document.querySelectorAll("[data-prediction]"))'
+        " mount(place, JSON.parse(place.dataset.prediction));"
+    )
+    parts = "\n".join(places), f"{module_of_predictions()}\n{mount}"
+    return _page("Predictions", style_of_predictions(), *parts, theme)
+
+
+def _page(title: str, style: str, places: str, script: str, theme: str) -> str:
     return f"""<!doctype html>
 <html lang="en" data-theme="{theme}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{title}</title><style>html {{ color-scheme: {theme or "light dark"}; }}\n{style()}</style>
+<title>{title}</title><style>html {{ color-scheme: {theme or "light dark"}; }}\n{style}</style>
 {places}
 <script type="module">
-{module()}
-const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
-{mounts}
+{script}
 </script></html>
 """
 
