@@ -83,7 +83,7 @@ def drawn(name: str, gains: Tensor, y: Tensor) -> dict[str, Tensor]:
         f"{name}_x": torch.where(mean.abs() <= EDGE, mean, FAR),
         f"{name}_ends": torch.stack([low, high], -1).clamp(-EDGE, EDGE),
     }
-    off = torch.where(mean < -EDGE, -OFF, 0.0)
+    off = -OFF * (mean < -EDGE).float()
     return result | {f"{name}_off": off, f"{name}_flat": 0 * y, f"{name}_begin": OFF - EDGE + 0 * y, f"{name}_y": y}
 
 

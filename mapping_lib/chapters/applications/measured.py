@@ -1,5 +1,6 @@
 """What the explorer of the map carries: each application at each K, against both opponents, in three units."""
 
+import math
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -106,7 +107,7 @@ def nice(value: float) -> float:
     >>> [nice(value) for value in (0.013, 2, 340)]
     [0.02, 2.0, 500.0]
     """
-    power = 10.0 ** torch.tensor(value).log10().floor().item()
+    power = 10.0 ** math.floor(math.log10(value))
     return float(f"{next(power * m for m in (1, 2, 5, 10) if power * m >= value * 0.999):.3g}")
 
 
@@ -149,8 +150,8 @@ def _pair(application: str, case: Case, against: str) -> tuple[Tensor, Tensor, i
     lead, together = (best_of(case, group).method for group in (LEARNED, TOGETHER))
     most = max(abs(end) for name in (lead, together) for end in found[names.index(name)][1])
     scale = _numbers([[1, 0], [nice(1.5 * most), 0], [0.5, 0.5]])
-    table = torch.full((len(UNITS), SLOTS, 3), float("nan"))
-    table[:, : len(names)] = (torch.tensor(found).transpose(0, 1) - scale[:, None, 1:]) / scale[:, None, :1]
+    table = torch.full((len(UNITS), SLOTS, 3), float("nan"), dtype=torch.float32)
+    table[:, : len(names)] = (_numbers(found).transpose(0, 1) - scale[:, None, 1:]) / scale[:, None, :1]
     return table, scale, names.index(lead), names.index(other.method)
 
 
