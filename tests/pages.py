@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
+from house import ROOT
 from nbformat import NotebookNode
 
 LINK = re.compile(r"\]\(\s*<?([^)\s>]+)|<(?:img|a)\s[^>]*?(?:src|href)=[\"']([^\"']+)")
@@ -64,3 +65,25 @@ def anchors(nb: NotebookNode) -> set[str]:
     return {re.sub(r"[*`]", "", heading).replace(" ", "-") for heading in headings} | set(
         re.findall(r"(?:id|name)=[\"']([^\"']+)", text)
     )
+
+
+def is_split_off(path: Path) -> bool:
+    """Whether a notebook is a page split off from a chapter: its title says that it goes deeper."""
+    title = load(path).nb.cells[0].source.partition("\n")[0]
+    return ", deeper:" in title
+
+
+_NUMBERED = sorted(ROOT.glob("notebooks/0[1-4]*.ipynb"))
+SPLIT_OFF = [path for path in _NUMBERED if is_split_off(path)]
+CHAPTERS = [path for path in _NUMBERED if path not in SPLIT_OFF]
+
+
+def pages_of(chapter: Path) -> list[Path]:
+    """The pages split off from a chapter: 02b is of 02, 03a of 03, 04a2 of 04a.
+
+    >>> pages_of(ROOT / "notebooks/04_applications.ipynb")
+    []
+    """
+    numbers = [path.stem.split("_")[0] for path in CHAPTERS]
+    of = {path: max((n for n in numbers if path.name.startswith(n)), key=len) for path in SPLIT_OFF}
+    return [path for path, number in of.items() if number == chapter.stem.split("_")[0]]

@@ -6,29 +6,14 @@ python tests/reading.py notebooks/01_mapping_view.ipynb
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from house import ROOT
 from nbformat import NotebookNode
-from pages import load
+from pages import CHAPTERS, load, pages_of
 
-CHAPTERS = [
-    "01_mapping_view",
-    "02_maml_math",
-    "03_maml_code",
-    "03b_other_mappings",
-    "03c_clinic",
-    "04_applications",
-    "04a_few_shot_images",
-    "04b_personalisation",
-    "04c_language",
-    "04d_reinforcement_learning",
-    "04e_multitask_and_continual",
-    "04f_automl",
-]
 OWN_NAME = "[explorer: "
 SCREEN = 40
 """Lines of text that a screen of 1280×800 shows in JupyterLab."""
@@ -103,31 +88,19 @@ def is_folded(cell: NotebookNode) -> bool:
 
 
 def is_explorer(cell: NotebookNode) -> bool:
-    return any(text.startswith(OWN_NAME) for text in printed(cell))
+    return any(is_own(output.get("data", {})) for output in cell.get("outputs", []))
 
 
 def printed(cell: NotebookNode) -> Iterator[str]:
     """Yield what a cell prints: streams, and the plain text of outputs that have nothing better."""
     for output in cell.get("outputs", []):
         data = output.get("data", {})
-        if not any(mime in data for mime in ("text/html", "image/png")) or is_own(data):
+        if not any(mime in data for mime in ("text/html", "image/png")):
             yield output.get("text", "") or data.get("text/plain", "")
 
 
-def is_own(data: dict) -> bool:
+def is_own(data: Mapping[str, str]) -> bool:
     return data.get("text/plain", "").startswith(OWN_NAME)
-
-
-def pages_of(chapter: str) -> list[Path]:
-    """A chapter and the pages split off from it: 02b is of 02, 03a of 03, 04a2 of 04a.
-
-    >>> [path.stem for path in pages_of("04_applications")]
-    ['04_applications']
-    """
-    every = [path for path in sorted(ROOT.glob("notebooks/0[1-4]*.ipynb")) if path.stem not in CHAPTERS]
-    numbers = [name.split("_")[0] for name in CHAPTERS]
-    of = {path: max((n for n in numbers if path.name.startswith(n)), key=len) for path in every}
-    return [ROOT / "notebooks" / f"{chapter}.ipynb", *(path for path in every if of[path] == chapter.split("_")[0])]
 
 
 def rows(paths: list[Path]) -> Iterator[str]:
@@ -139,7 +112,7 @@ def rows(paths: list[Path]) -> Iterator[str]:
 
 if __name__ == "__main__":
     named = [Path(name) for name in sys.argv[1:]]
-    paths = named or [path for chapter in CHAPTERS for path in pages_of(chapter)]
+    paths = named or [path for chapter in CHAPTERS for path in (chapter, *pages_of(chapter))]
     print("\n".join(rows(paths)))
     if not named:
         print(f"words of all: {sum(read(path).words for path in paths):,}")

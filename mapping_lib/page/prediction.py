@@ -46,16 +46,19 @@ def predict(
     [prediction: Which falls fastest?]
     >>> guess.against("MAML")
     It was MAML. Run both cells, and your own guess stands beside it.
-    >>> predict("How many steps?", between=(1, 100), unit="steps", whole=True).against(12.0).specification()["was"]
+    >>> predict("How many steps?", between=(1, 100), unit="steps", whole=True).against(12.0).specification["was"]
     '12 steps'
     """
     _check_text("question", question)
+    if unit:
+        _check_text("unit", unit)
     if (options is None) == (between is None):
         raise ValueError(f"options is {options!r} and between {between!r}; allowed: one of the two")
     asked = {"question": question, "options": None, "scale": None, "unit": unit}
     asked |= {"scale": _scale(between, whole, log)} if options is None else {"options": _checked(options)}
     name = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
-    return Prediction({"name": name, "role": "ask"} | asked)
+    colours = {method: COLOUR_OF[method] for method in ["MAML", *(options or [])] if method in COLOUR_OF}
+    return Prediction({"name": name, "role": "ask", "colours": colours} | asked)
 
 
 class _View(Displayed, anywidget.AnyWidget):
@@ -65,19 +68,18 @@ class _View(Displayed, anywidget.AnyWidget):
     _css = front.style_of_predictions()
     _spec = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, spec: Mapping[str, Any], **traits: Any) -> None:
-        self._made = dict(spec)
-        colours = {name: COLOUR_OF[name] for name in ["MAML", *(spec["options"] or [])] if name in COLOUR_OF}
-        super().__init__(_spec=json.dumps(self._made | {"colours": colours}, ensure_ascii=False), **traits)
+    def __init__(self, specification: Mapping[str, Any], **traits: Any) -> None:
+        super().__init__(_spec=json.dumps(specification, ensure_ascii=False), **traits)
         replace_those_of_this_cell(self)
 
+    @property
     def specification(self) -> dict[str, Any]:
-        """What `mount` of the front end is given; an ask and its answer find each other by its ``name``."""
+        """What `mount` of the front end is given; a question and its answer find each other by its ``name``."""
         return json.loads(self._spec)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], ...]:
         bundle = super()._repr_mimebundle_(**kwargs) | {"text/html": self._html()}
-        return bundle, {"text/html": {"prediction": self.specification()}}
+        return bundle, {"text/html": {"prediction": self.specification}}
 
 
 class Prediction(_View):
@@ -88,7 +90,7 @@ class Prediction(_View):
 
     def against(self, value: str | float) -> "Answer":
         """What happened, beside the guess: as the last line of a cell, run again as often as one likes."""
-        asked = self._made
+        asked = self.specification
         if asked["options"]:
             check_choice("value", value, asked["options"])
             was = str(value)
@@ -98,16 +100,14 @@ class Prediction(_View):
         return Answer(asked | {"role": "answer", "value": value, "was": was}, _ask=self.model_id)
 
     def _html(self) -> str:
-        asked = self._made
-        offered = asked["options"] or [
-            f"from {number(asked['scale']['low'])} to {_with_unit(asked['scale']['high'], asked['unit'])}"
-        ]
+        asked = self.specification
+        offered = asked["options"] or [_ends(asked["scale"], asked["unit"])]
         items = "".join(f"<li>{escape(option)}</li>" for option in offered)
         press = PRESS.format("say what you expect")
         return f"<p><b>{escape(asked['question'])}</b></p>\n<ul>{items}</ul>\n<p>{press}</p>"
 
     def __repr__(self) -> str:
-        return printable(f"[prediction: {self._made['question']}]")
+        return printable(f"[prediction: {self.specification['question']}]")
 
 
 class Answer(_View):
@@ -116,10 +116,11 @@ class Answer(_View):
     _ask = traitlets.Unicode().tag(sync=True)
 
     def _html(self) -> str:
-        return f"<p>It was <b>{escape(self._made['was'])}</b>.</p>\n<p>{PRESS.format('see your guess beside it')}</p>"
+        press = PRESS.format("see your guess beside it")
+        return f"<p>It was <b>{escape(self.specification['was'])}</b>.</p>\n<p>{press}</p>"
 
     def __repr__(self) -> str:
-        return printable(f"It was {self._made['was']}. Run both cells, and your own guess stands beside it.")
+        return printable(f"It was {self.specification['was']}. Run both cells, and your own guess stands beside it.")
 
 
 def page(*views: Prediction | Answer, theme: str = "") -> str:
@@ -129,7 +130,7 @@ def page(*views: Prediction | Answer, theme: str = "") -> str:
     >>> page(guess, guess.against("that")).count("<div data-prediction")
     2
     """
-    return front.page_of_predictions([view.specification() for view in views], theme)
+    return front.page_of_predictions([view.specification for view in views], theme)
 
 
 def _checked(options: Sequence[str]) -> list[str]:
@@ -156,8 +157,12 @@ def _scale(between: tuple[float, float], whole: bool, log: bool) -> dict[str, An
         more = (", above 0" if log else "") + (", whole" if whole else "")
         raise ValueError(f"between is {tuple(between)!r}; allowed: two numbers{more}, the first below the second")
     width = math.log10(high / low) if log else high - low
-    step = max(1.0, round(width / STEPS)) if whole and not log else width / STEPS
-    return {"low": low, "high": high, "step": step, "log": log, "whole": whole}
+    steps = min(STEPS, round(width)) if whole and not log else STEPS
+    return {"low": low, "high": high, "step": width / steps, "steps": steps, "log": log, "whole": whole}
+
+
+def _ends(scale: Mapping[str, Any], unit: str) -> str:
+    return f"from {number(scale['low'])} to {_with_unit(scale['high'], unit)}"
 
 
 def _with_unit(value: float, unit: str) -> str:

@@ -4,9 +4,9 @@
     python -m mapping_lib.tools.editions student             # one of them
     python -m mapping_lib.tools.editions student --to DIR    # elsewhere; the folder must be new or empty
 
-The student's has no teacher's notes, no solutions and no outputs, but for pictures of explorers as they open:
-predictions are made before results are seen. The teacher's has the notes open and the exercises solved. Run it from the
-project's root.
+The student's has no teacher's notes, no solutions and no outputs, but for pictures of explorers as they open, and
+questions that are answered by hand: predictions are made before results are seen. The teacher's has the notes open and
+the exercises solved. Run it from the project's root.
 """
 
 import re
@@ -19,7 +19,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from mapping_lib.console import command, refuse_unknown
-from mapping_lib.tools.pictures import image
+from mapping_lib.tools.pictures import image, is_question
 from mapping_lib.tools.recording import PYTHON, NotebookError, read, serialised
 
 SOLUTION = re.compile(r"<details>\s*<summary>Solution</summary>(.*?)</details>\s*", re.DOTALL)
@@ -28,7 +28,7 @@ FOLDED, OPEN = "<details><summary>For the teacher</summary>", "<details open><su
 
 
 def student(nb: NotebookNode) -> NotebookNode:
-    """The notebook without teacher's notes, solutions and outputs, but with pictures of explorers; exercises are open.
+    """The notebook without teacher's notes and solutions, and, of outputs, with what explorers and questions show.
 
     >>> from nbformat.v4 import new_markdown_cell, new_notebook
     >>> note = new_markdown_cell("Ask them.", metadata={"tags": ["teacher"]})
@@ -40,7 +40,8 @@ def student(nb: NotebookNode) -> NotebookNode:
     cells = [cell for cell in nb.cells if "teacher" not in _tags(cell)]
     for cell in cells:
         if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = list(map(_unnumbered, filter(image, cell.outputs))), None
+            kept = [_unnumbered(output) for output in cell.outputs if image(output) or is_question(output)]
+            cell.outputs, cell.execution_count = kept, None
         else:
             cell.source = SOLUTION.sub("", cell.source).strip()
     nb.cells = [cell for cell in cells if cell.source]

@@ -57,6 +57,11 @@ def is_explorer(output: NotebookNode) -> bool:
     return output.get("data", {}).get("text/plain", "").startswith("[explorer: ")
 
 
+def is_question(output: NotebookNode) -> bool:
+    """Whether an output of a cell asks for a prediction, which is made by hand."""
+    return output.get("data", {}).get("text/plain", "").startswith("[prediction: ")
+
+
 def image(output: NotebookNode) -> str:
     """The ``<img ...>`` in the HTML of an explorer's output; "" for an explorer without, and for other outputs."""
     match = IMAGE.search(output.data.get("text/html", "")) if is_explorer(output) else None

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from front import everything_moves, of, seen, settle
 from house import ROOT
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from mapping_lib.page.explorer import explorers
 from mapping_lib.tools import editions, recording
@@ -34,13 +34,22 @@ def notebook(tmp_path_factory):
     folder, private = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("private")
     cells = [new_code_cell(opens(name)) for name in ALL]
     cells += [new_code_cell("print(adaptation.alpha, adaptation.state.steps)"), new_code_cell("adaptation.alpha = 0.1")]
+    cells += [new_markdown_cell("[elsewhere](other.ipynb#elsewhere)")]
     nbformat.write(new_notebook(cells=cells, metadata=KERNEL), folder / "all.ipynb")
+    nbformat.write(new_notebook(cells=long_way(), metadata=KERNEL), folder / "other.ipynb")
     with lab.jupyterlab(folder, private) as address, lab.browser(private) as page:
         page.set_default_timeout(30_000)
         lab.open_notebook(page, address, "all.ipynb")
         for i in range(len(ALL)):
             run_cell(page, i)
         yield page
+
+
+def long_way() -> list:
+    """Cells that take JupyterLab a while to draw, with a place in a folded part far down."""
+    texts = [new_markdown_cell("\n\n".join(f"Line {i}." for i in range(20))) for _ in range(60)]
+    place = new_markdown_cell('<details><summary>More</summary>\n\n<a id="elsewhere"></a>Here.\n\n</details>')
+    return [*texts[:30], place, *texts[30:]]
 
 
 def run_cell(page, index: int) -> None:
@@ -133,6 +142,20 @@ def asked(page, code: str) -> str:
             return text.trim();
         }""",
         code,
+    )
+
+
+def test_a_link_leads_to_its_place_at_the_first_click_and_opens_what_is_folded(notebook):
+    """By itself JupyterLab looks for the place before it is drawn, and stays at the top."""
+    notebook.locator('.jp-RenderedMarkdown a:text-is("elsewhere")').click()
+    place = notebook.locator("[data-jupyter-id=elsewhere]")
+    place.wait_for(state="attached")
+    at = "() => document.querySelector('[data-jupyter-id=elsewhere]')?.getBoundingClientRect().top"
+    notebook.wait_for_function(f"() => (({at})() > 0 && ({at})() < 300)")
+    assert place.evaluate("(place) => place.closest('details').open")
+    notebook.evaluate(
+        """() => { const { shell } = window.jupyterapp;
+            shell.activateById([...shell.widgets("main")].find((widget) => widget.title.label === "all.ipynb").id); }"""
     )
 
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 from house import ROOT
-from pages import load
+from pages import CHAPTERS, load
 
-CHAPTERS = sorted(ROOT.glob("notebooks/0[1-4]*.ipynb"))
 WITHOUT = {"03c_clinic", "04_applications"}
 """They have no explorer of their own."""
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from house import ROOT
+from pages import CHAPTERS
 
-NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
-CHAPTERS = [path for path in NOTEBOOKS if not path.stem.startswith("05")]
 WORDS_A_MINUTE, RUN, STEP = 200, 1, 5
 """Running all cells takes up to a minute; what is stated is a multiple of five."""
 

@@ -17,6 +17,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
 from mapping_lib.page.displayed import PAGES, PRESS
+from mapping_lib.page.prediction import predict
 from mapping_lib.tools import editions, pictures, recording
 
 CELL = "from mapping_lib.chapters.maml_code import explorer_adaptation\n\nexplorer_adaptation.explorer(steps=3)"
@@ -143,6 +144,18 @@ def test_both_editions_keep_the_picture():
     assert panel(for_students).execution_count is None
     nbformat.validate(for_students)
     assert editions.teacher(nb).cells[0].outputs == before.cells[0].outputs
+
+
+def test_students_are_asked_and_not_told():
+    ask, answer = predict("Which?", ["this", "that"]), predict("Which?", ["this", "that"]).against("that")
+    bundles = [view._repr_mimebundle_() for view in (ask, answer)]
+    outputs = [new_output("display_data", data, metadata=about) for data, about in bundles]
+    nb = new_notebook(cells=[new_code_cell("ask"), new_code_cell("answer")])
+    for cell, output in zip(nb.cells, outputs, strict=True):
+        cell.outputs = [recording.tidy_output(output)]
+    asked, told = editions.student(nb).cells
+    assert asked.outputs[0].metadata["text/html"]["prediction"]["role"] == "ask"
+    assert told.outputs == []
 
 
 def test_the_kernel_and_the_recorder_mean_the_same_folder():

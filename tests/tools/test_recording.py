@@ -167,6 +167,18 @@ def test_a_slide_that_is_full_goes_on_below_and_a_reading_stays_with_its_picture
     assert slides(new_markdown_cell("## One\n\n**Predict.** What?"), touch) == ["slide", "subslide"]
 
 
+def test_a_prediction_by_hand_stays_with_its_heading_and_what_comes_out_waits_for_a_key():
+    imported = "from mapping_lib.page.prediction import predict\n\n"
+    ask = new_code_cell(imported + 'guess = predict(\n    "Which?", ["this", "that"]\n)\nguess')
+    answer, draw = new_code_cell('guess.against("this")'), new_code_cell("draw()", outputs=PICTURE)
+    assert slides(new_markdown_cell("## One\n\nText."), ask, draw, answer) == ["slide", "-", "subslide", "-"]
+    assert slides(new_markdown_cell("### One"), ask, answer) == ["subslide", "-", "fragment"]
+    note = new_markdown_cell("Ask them.", metadata={"tags": ["teacher"]})
+    assert slides(new_markdown_cell("Text."), ask, note, answer) == ["-", "subslide", "notes", "fragment"]
+    assert slides(ask, ask) == ["subslide", "subslide"]
+    assert slides(new_code_cell("y = predict(phi, x)"), answer) == ["-", "-"], "a learner's"
+
+
 def test_what_a_cell_defines_is_shown_and_what_it_only_imports_is_not():
     assert slides(new_code_cell("from torch import nn\n\nplots.use_style()")) == ["skip"]
     assert slides(new_code_cell("from torch import nn\n\n\nclass Mine(nn.Module): ...")) == ["-"]

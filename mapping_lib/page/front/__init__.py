@@ -11,12 +11,12 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 MODULES = (
     ("sentence", "colours", "pad", "controls", "axes", "names", "marks", "picture", "hands", "panel"),
-    ("kernel", "loops", "tensors", "program", "training", "sources", "hosts"),
+    ("kernel", "loops", "tensors", "program", "training", "sources", "landing", "hosts"),
 )
 """The files in the order in which they need one another: how it looks, and what it computes."""
 
-PREDICTIONS = ("sentence", "colours", "pad", "controls", "prediction")
-"""The files of predictions, which are a module of their own: `prediction` is no part of an explorer."""
+PREDICTIONS = ("sentence", "colours", "pad", "controls", "guess", "prediction")
+"""The files of predictions, which are a module of their own: the last two are no part of an explorer."""
 
 WORKER = ("kernel", "loops", "tensors", "program", "sentence", "training")
 """What a worker of the page runs as well, which trains while the reader moves things: one function has all of it."""

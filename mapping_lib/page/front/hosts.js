@@ -1,4 +1,5 @@
 // Where a panel lives: a cell of JupyterLab (anywidget calls `render`), or any element of a page (`mount`).
+import { followLinks } from "./landing.js";
 import { Panel } from "./panel.js";
 import { aligned, arraysOf, inputsOf, KernelSource, ProgramSource } from "./sources.js";
 import { TrainingSource } from "./training.js";
@@ -16,6 +17,7 @@ export function mount(element, spec, arrays, kernel = null) {
 
 /** anywidget's door: the fields of the state are traits of the model. */
 function render({ model, el }) {
+  followLinks();
   const spec = JSON.parse(model.get("_spec"));
   const names = Object.keys(spec.state);
   const read = () => Object.fromEntries(names.map((name) => [name, model.get(name)]));

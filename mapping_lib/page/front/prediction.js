@@ -1,70 +1,18 @@
 // Predictions: a question that takes a guess (role "ask"), and what happened beside the guess (role "answer").
 import { isDark, palette } from "./colours.js";
-import { make, stepAt, valueAt } from "./controls.js";
+import { make } from "./controls.js";
+import { counted, distance, Guess, guesses, keep, mark, places, share, written } from "./guess.js";
 import { number } from "./sentence.js";
 
-const CLOSE = 0.05; // as a share of the scale: a guess that misses by less is close
 const KEYS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
-
-/** The ask's model where there is no kernel: "said", the guess, and "answered", whether its answer was in sight. */
-class Guess {
-  values = { said: null, answered: false };
-  heard = new Set();
-  get(name) { return this.values[name]; }
-  set(name, value) { this.values[name] = value; this.heard.forEach((act) => act()); }
-  on(_, act) { this.heard.add(act); }
-  off(_, act) { this.heard.delete(act); }
-  save_changes() {}
-}
-
-const guesses = new Map(); // of a page without a kernel, by the name of the prediction
-
-/** Keep what the reader said, or that the answer was in sight; a kernel may be gone. */
-function keep(guess, name, value) {
-  guess.set(name, value);
-  try { guess.save_changes(); } catch { /* the page goes on without it */ }
-}
-
-// Words ----------------------------------------------------------------------------------------------------
-
-/** A number with its unit, as prediction.py writes it: "1 step", "12 steps". */
-function counted(value, unit) {
-  const single = value === 1 && unit.length > 2;
-  return `${number(value)} ${single ? unit.replace(/s$/, "") : unit}`.trim();
-}
-
-/** A guess, or what happened, in words. */
-const written = ({ scale, unit }, value) => (scale ? counted(value, unit) : value);
-
-/** How far a number that was guessed lies from what happened, in words. */
-function distance({ scale, unit, value }, said) {
-  if (number(said) === number(value)) return "Exactly.";
-  const [less, more] = scale.whole ? ["few", "many"] : ["low", "high"];
-  const way = `too ${said < value ? less : more}`;
-  if (scale.log && value > 0) return `${way} by a factor of ${number(Math.max(said / value, value / said), 2)}.`.replace("t", "T");
-  return `${counted(Math.abs(said - value), unit === "%" ? "percentage points" : unit)} ${way}.`;
-}
-
-/** Where a value lies on a scale: 0 ... 1 between its ends, less or more beyond. */
-function share({ low, high, log }, value) {
-  const along = (v) => (log ? Math.log(Math.max(v, 1e-300)) : v);
-  return (along(value) - along(low)) / (along(high) - along(low));
-}
-
-/** The mark of a guess: the same as what happened, close to it, or different. */
-function mark({ scale, value }, said) {
-  if (scale ? number(said) === number(value) : said === value) return "✓";
-  return scale && Math.abs(share(scale, said) - share(scale, value)) <= CLOSE ? "≈" : "≠";
-}
 
 // The question ---------------------------------------------------------------------------------------------
 
 /** Options as buttons. Arrow keys go from one to the next, and Enter or the space bar says it. */
 function choice(spec, say) {
   const buttons = spec.options.map((option) => {
-    const dot = make("i", {});
-    dot.style.background = spec.colours[option] ? `var(--option-${spec.options.indexOf(option)})` : "none";
-    const button = make("button", { type: "button", role: "radio" }, ...(spec.colours[option] ? [dot] : []), option);
+    const dot = spec.colours[option] ? [make("i", { style: `--dot: var(--of-${spec.options.indexOf(option)})` })] : [];
+    const button = make("button", { type: "button", role: "radio" }, ...dot, option);
     button.addEventListener("click", () => say(option));
     return button;
   });
@@ -74,7 +22,6 @@ function choice(spec, say) {
     const next = buttons.indexOf(document.activeElement) + KEYS[event.key];
     buttons.at(next % buttons.length).focus();
     event.preventDefault();
-    event.stopPropagation(); // JupyterLab would go to another cell
   });
   return { element, hint: "Choose what you expect.", show(said, locked) {
     buttons.forEach((button, i) => {
@@ -86,32 +33,31 @@ function choice(spec, say) {
   } };
 }
 
+/** One end of a scale. */
+const end = (value) => make("span", { className: "end" }, number(value));
+
 /** A number on a slider, which counts when the reader commits to it. */
 function slider(spec, say) {
   const { scale, unit, question } = spec;
-  const input = make("input", {
-    type: "range", min: 0, max: stepAt(scale, scale.high), step: 1, "aria-label": question, "data-lm-suppress-shortcuts": "true",
-  });
+  const values = places(scale);
+  const input = make("input", { type: "range", min: 0, max: values.length - 1, step: 1, "aria-label": question });
   const output = make("output", {});
   const commit = make("button", { type: "button", className: "main" }, "commit");
   let state = [null, false]; // what was said, and whether it stays
-  const value = () => {
-    const exact = Number(input.value) === Number(input.max) ? scale.high : valueAt(scale, Number(input.value));
-    return scale.whole ? Math.round(exact) : Number(exact.toPrecision(3));
-  };
+  const value = () => values[Number(input.value)];
   const moved = () => {
     output.textContent = counted(value(), unit);
     input.setAttribute("aria-valuetext", output.textContent);
-    commit.disabled = state[1] || state[0] === value();
+    commit.setAttribute("aria-disabled", String(state[1] || state[0] === value())); // it keeps the focus
   };
-  input.value = Math.round(input.max / 2);
+  input.value = Math.round(values.length / 2);
   input.addEventListener("input", moved);
   commit.addEventListener("click", () => say(value()));
-  const ends = make("span", { className: "marks" }, ...[scale.low, scale.high].map((end) => make("span", {}, number(end))));
-  const element = make("div", { className: "slide" }, make("span", { className: "track" }, input, ends), output, commit);
+  output.style.setProperty("--wide", `${0.62 * counted(scale.high, unit).length}em`); // it does not move the button
+  const element = make("div", { className: "slide" }, end(scale.low), input, end(scale.high), output, commit);
   return { element, hint: "Move the slider to what you expect, then commit.", show(said, locked) {
     state = [said, locked];
-    if (said !== null) input.value = stepAt(scale, said);
+    if (said !== null) input.value = values.findIndex((at) => at >= said);
     input.disabled = locked;
     moved();
   } };
@@ -143,16 +89,16 @@ function line(spec, said) {
     found.style.setProperty("--at", Math.min(Math.max(at, 0), 1));
     return found;
   };
-  const places = [...(said === null ? [] : [place("guess", "you said", said)]), place("happened", "it was", value)];
-  return make("div", { className: "line", "aria-hidden": "true" }, // in words, it stands above
-    make("span", {}, number(scale.low)), make("div", { className: "scale" }, ...places), make("span", {}, number(scale.high)));
+  const marks = [...(said === null ? [] : [place("guess", "you said", said)]), place("happened", "it was", value)];
+  const drawn = make("div", { className: "scale" }, ...marks);
+  return make("div", { className: "both", "aria-hidden": "true" }, end(scale.low), drawn, end(scale.high)); // words say it
 }
 
 /** What happened, beside the guess. With `hides` it is not shown before there is a guess, or before the reader asks. */
 function answer(sheet, spec, guess, hides) {
   const words = make("p", { className: "said", role: "status" });
   const more = make("div", {});
-  const showMe = make("button", { type: "button", className: "quiet" }, "show me");
+  const showMe = make("button", { type: "button" }, "show me");
   sheet.append(make("p", { className: "hint" }, spec.question), words, more);
   let shown = !hides;
   let inSight = false;
@@ -189,7 +135,7 @@ function watchTheme(element, sheet, spec) {
     for (const name of ["card", "ink", "soft", "grid", "good"]) sheet.style.setProperty(`--${name}`, colours[name]);
     sheet.style.setProperty("--rail", colours.dark ? "#4a525b" : "#c4cad1");
     sheet.style.setProperty("--focus", colours.MAML);
-    spec.options?.forEach((option, i) => sheet.style.setProperty(`--option-${i}`, colours[option]));
+    spec.options?.forEach((option, i) => sheet.style.setProperty(`--of-${i}`, colours[option] ?? "none"));
   };
   const watcher = new MutationObserver(recolour);
   watcher.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
@@ -199,6 +145,19 @@ function watchTheme(element, sheet, spec) {
   return () => { watcher.disconnect(); dark.removeEventListener("change", recolour); };
 }
 
+/**
+ * JupyterLab does not hear of presses and keys here. So the space bar presses a button, and Shift+Enter, which it does
+ * hear, runs the next cell: it would take this one for the cell in hand, and ask afresh.
+ */
+function keepFromJupyterLab(sheet) {
+  for (const name of ["mousedown", "focusin"]) sheet.addEventListener(name, (event) => event.stopPropagation());
+  sheet.addEventListener("keydown", (event) => {
+    if (!event.shiftKey && !event.ctrlKey && !event.metaKey) event.stopPropagation();
+    else if (event.key === "Enter") event.preventDefault(); // no press of the button that has the focus
+  });
+}
+
+/** Put one of the two into an element; gives back what closes it. */
 function open(element, spec, guess, hides) {
   const sheet = make("div", { className: "sheet" });
   element.classList.add("prediction");
@@ -207,8 +166,7 @@ function open(element, spec, guess, hides) {
   element.replaceChildren(sheet);
   const show = (spec.role === "ask" ? ask : answer)(sheet, spec, guess, hides);
   const forget = watchTheme(element, sheet, spec);
-  // In JupyterLab the next cell stays the one that Shift+Enter runs; this one would ask afresh.
-  for (const name of ["mousedown", "focusin"]) sheet.addEventListener(name, (event) => event.stopPropagation());
+  keepFromJupyterLab(sheet);
   const changes = ["change:said", "change:answered"];
   for (const name of changes) guess.on(name, show);
   show();
