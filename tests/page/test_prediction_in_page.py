@@ -91,7 +91,7 @@ DISTANCES = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "value", "step", "words"), DISTANCES)
+@pytest.mark.parametrize(("asked", "value", "step", "words"), DISTANCES, ids=range(len(DISTANCES)))
 def test_a_number_counts_when_the_reader_commits_and_its_distance_is_said(page, asked, value, step, words):
     show(page, predict("How much?", **asked), value)
     page.get_by_role("slider", name="How much?").fill(step)
