@@ -215,7 +215,7 @@ EXPLORER = Explorer(
         tuple((f"is_{i}", f"the 95 % interval over {{n}} {about.units}") for i, about in EVERY),
         (("shown", "leaves the line of no gain out."), ("", "holds the line of no gain.")),
         (("tasks", "(Ties count half.)"),),
-        (("searched", "Not in it: another θ to begin with."), ("", "Not in it: another training of θ.")),
+        (("searched", "Each search trained a θ of its own."), ("", "Not in it: another training of θ.")),
     ),
     presets={
         "the surprise": {"against": "together"},
