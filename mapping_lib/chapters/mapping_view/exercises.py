@@ -5,7 +5,7 @@ from collections.abc import Callable
 from mapping_lib.page.checking import answered, check, expect, need, number
 
 
-@check("inside, define a function of D: it calls learn(D) once and returns a function of x that calls predict.")
+@check("inside, define a function of D that learns once, and returns a function of x.")
 def check_trained(trained: Callable) -> str:
     """Chapter 1, exercise 1: ``trained(learn, predict)`` is the mapping D -> (x -> y)."""
     calls = []

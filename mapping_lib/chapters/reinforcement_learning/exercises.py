@@ -10,7 +10,7 @@ from mapping_lib.page.checking import answered, check, expect, need, number, num
 from .methods_policies import rewards_to_go
 
 
-@check("go from the last reward to the first: what is ahead is this reward plus the discount times what came after.")
+@check("go from the last reward back: this one plus discount times what came after it.")
 def check_to_go(to_go: Callable[[Tensor, float], Tensor]) -> str:
     """Chapter 4d, exercise 1: ``to_go(rewards, discount)``, the discounted rewards from each step on."""
     for rewards, discount in (([1.0, 2.0, 4.0], 0.5), ([0.0, 0.0, 1.0, 5.0], 0.9), ([-1.0, -2.0], 1.0)):
@@ -33,7 +33,7 @@ def check_to_go(to_go: Callable[[Tensor, float], Tensor]) -> str:
     return "An action is judged by what came after it."
 
 
-@check("write log π - stop(log π) in the exponent; the ratio is 1, and its derivative is not 0.")
+@check("log π - stop(log π) in the exponent: the ratio is 1, its derivative is not 0.")
 def check_score_term(loss: Callable[[Tensor, Tensor], Tensor]) -> str:
     """Chapter 4d, exercise 2: ``loss(log_pi, weight)``, whose second derivative knows that actions are drawn."""
     for actions, weights in (([0.5, -1.0, 2.0], [1.0, -0.5, 2.0]), ([-1.5, 1.0], [0.5, 2.0])):

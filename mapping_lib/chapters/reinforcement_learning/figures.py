@@ -1,4 +1,4 @@
-"""Pictures of trajectories in the plane, and of returns by number of updates."""
+"""Pictures of trajectories in the plane, of returns by number of updates, and of what one method gains."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from mapping_lib.page.plots import COLOURS
+from mapping_lib.page.plots import COLOURS, plot_dots
 from mapping_lib.study import Row
+from mapping_lib.study.gains import Gain
 
 PAPER = (-40.41, -11.68, -3.33, -3.23)
 """Finn et al. 2017, section 5.3: MAML's return after 0 to 3 updates, a mean over goals."""
@@ -59,3 +60,13 @@ def plot_returns(ax: Axes, rows: Mapping[str, Sequence[Row]]) -> Axes:
         ax.errorbar(x, [cell.mean for cell in cells], half, color=colour, marker="o", ms=5, capsize=3, label=method)
     ax.set(xlabel="updates", ylabel="return", xticks=range(len(cells)))
     return ax
+
+
+def plot_gains(axes: Sequence[Axes], gains: Mapping[str, Sequence[Gain]], titles: Sequence[str]) -> None:
+    """What one method gains over another, one row a pair, one picture a number of updates, on one scale."""
+    every = [gain for row in gains.values() for gain in row]
+    low, high = min(0.0, *(gain.low for gain in every)), max(0.0, *(gain.high for gain in every))
+    for i, (ax, title) in enumerate(zip(axes, titles, strict=True)):
+        plot_dots(ax, {pair: row[i] for pair, row in gains.items()}, "points of return", colours={})
+        ax.axvline(0, color=COLOURS["truth"], lw=1)
+        ax.set(title=title, xlim=(low - 0.05 * (high - low), high + 0.3 * (high - low)))
