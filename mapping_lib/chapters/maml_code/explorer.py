@@ -253,7 +253,7 @@ EXPLORER = Explorer(
     "alpha-beta-steps",
     State,
     "α: how far a step goes. m: how many steps. β: how θ was made.",
-    "Drag the orange points. α and m move the wave; β, or the ring on the map, trains θ anew. Dark blue: a small error.",
+    "Drag the orange points. α and m move the wave; β, or the ring on the map, trains θ anew. Strong blue: a small error.",
     axes=(
         axes("task", (-5, 5), (-6.5, 6.5), "one task: from θ to φ", place=(0, 0, 0.44, 1)),
         axes("map", EDGES, EDGES, "error on new tasks after {steps:step}", place=(0.44, 0, 0.31, 1), **BOTH),
