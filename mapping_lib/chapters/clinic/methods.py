@@ -87,7 +87,12 @@ def _with(work: Callable, optimiser: torch.optim.Optimizer, model: nn.Module, ev
 
 
 def by_library(meta_grad: Callable[[Params, Task], tuple[Tensor, Params]]) -> Recipe:
-    """A learner's ``meta_grad`` as a recipe."""
+    """A learner's ``meta_grad`` as a recipe.
+
+    >>> printed, theta = next(stream(by_library(REAL.meta_grad)))
+    >>> theta["2.weight"].shape
+    torch.Size([40, 40])
+    """
 
     def recipe(model: nn.Module, optimiser: torch.optim.Optimizer, tasks: Task) -> Tensor:
         meta_loss, direction = meta_grad({name: p.detach() for name, p in model.named_parameters()}, tasks)
