@@ -2,14 +2,10 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
 import pytest
-
-CHAPTERS = sorted((Path(__file__).parent.parent / "notebooks").glob("0[1-4]*.ipynb"))
-"""The pages 05* are there to look things up in: they have no exercises."""
 
 IMPORT = re.compile(r"^from mapping_lib\S* import .*\bexercises$", re.MULTILINE)
 SOLUTION = re.compile(r"<summary>Solution</summary>\s*```python\n(.*?)```", re.DOTALL)
@@ -72,7 +68,7 @@ def judged(check: Callable, *, wrong: dict[str, Callable], right: dict[str, Call
     @pytest.mark.parametrize(("verdict", "words", "answer"), rows, ids=[*wrong, *(f"right: {name}" for name in right)])
     def test(verdict: str, words: str, answer: Callable, capsys: pytest.CaptureFixture) -> None:
         passed = check(answer)
-        said = capsys.readouterr().out.partition("\nHint: ")[0]
+        said = " ".join(capsys.readouterr().out.partition("\nHint: ")[0].split())  # lines are wrapped
         assert said.startswith(verdict), said
         assert passed == (verdict == "Right. ")
         assert words in said, said

@@ -8,6 +8,7 @@ What counts is the value and not how it is kept: `number`, `numbers` and `truth`
 any dtype, and `expect` leaves room for the rounding of float32.
 """
 
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 
@@ -16,6 +17,9 @@ import torch
 from torch import Tensor
 
 from mapping_lib.console import printable
+
+WIDTH = 88
+"""Characters of a printed line."""
 
 
 class _NotYet(Exception):
@@ -33,19 +37,25 @@ def check(hint: str):
         @wraps(judge)
         def run(answer: Callable) -> bool:
             try:
-                print(printable(f"Right. {judge(answer)}"))
+                _say(f"Right. {judge(answer)}")
                 return True
             except _NotBegun:
-                print(printable(f"Not begun: the function still returns `...`.\nHint: {hint}"))
+                _say(f"Not begun: the function still returns `...`.\nHint: {hint}")
             except _NotYet as problem:
-                print(printable(f"Not yet: {problem}\nHint: {hint}"))
+                _say(f"Not yet: {problem}\nHint: {hint}")
             except Exception as problem:  # the reader's own code failed: say so, and go on
-                print(printable(f"Not yet: your code stopped with {type(problem).__name__}: {problem}\nHint: {hint}"))
+                _say(f"Not yet: your code stopped with {type(problem).__name__}: {problem}\nHint: {hint}")
             return False
 
         return run
 
     return decorate
+
+
+def _say(text: str) -> None:
+    """Print it in lines that fit a page."""
+    for line in text.splitlines():
+        print(printable("\n".join(textwrap.wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False) or [""])))
 
 
 def need(condition: bool, otherwise: str) -> None:

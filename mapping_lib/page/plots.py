@@ -37,7 +37,7 @@ COLOUR_OF = {
     "hypernetwork": "#E0457B",
     "learned rule": "#661100",
     "gradient flow": "#4B0092",
-    "in-context": "#A0522D",
+    "in-context": "#607830",
     "hypernetwork + steps": "#7A0F3F",
     "set network": "#56B4E9",
     "SGD": "#808080",

@@ -4,8 +4,9 @@ import re
 
 import nbformat
 import pytest
-from answers import CHAPTERS, Exercise, exercises_of
+from answers import Exercise, exercises_of
 from house import ROOT
+from pages import CHAPTERS
 
 FOUND = [
     pytest.param(exercise, id=f"{path.stem.partition('_')[0]}-{i}")

@@ -28,6 +28,7 @@ from mapping_lib.task import map_tasks
 
 NOTEBOOKS = ROOT / "notebooks"
 FAQ, MATHS, GLOSSARY, CLAIMS = "05_faq", "02_maml_math", "05b_glossary", "05a_checked_claims"
+MATHS_DEEPER = ("02b_more_steps", "02c_priors", "02d_curvature")
 RESERVE = re.compile(r"[Bb]owl|first guess|no law|no verdict|of its loss|of task 1")
 """What a paragraph says that names the limit 2/λ_max: that it is one of bowls, or no more than a beginning."""
 
@@ -65,7 +66,7 @@ def the_limit_has_its_reserve(cells: list[str]) -> Iterator[str]:
     """Where 2/λ_max is named, bowls are, too: good θ of networks live above it."""
     for cell in cells:
         for paragraph in re.split(r"\n(?=\||\d+\. |- )|\n\n", cell):
-            if re.search(r"2/λ_max|2/λ\b", paragraph) and not RESERVE.search(paragraph):
+            if re.search(r"2/ ?(?:λ_max|λ\b|\\lambda)", paragraph) and not RESERVE.search(paragraph):
                 yield f"2/λ_max without reserve: {paragraph[:60]}"
 
 
@@ -95,7 +96,7 @@ def the_inner_step_has_no_number(cells: list[str]) -> Iterator[str]:
 
 GUARDS = [
     (FAQ, questions_are_listed),
-    *((page, the_limit_has_its_reserve) for page in (FAQ, MATHS, GLOSSARY)),
+    *((page, the_limit_has_its_reserve) for page in (FAQ, MATHS, GLOSSARY, *MATHS_DEEPER)),
     *((path.stem, overshooting_begins_at_one) for path in sorted(NOTEBOOKS.glob("*.ipynb"))),
     (GLOSSARY, the_oracle_knows_the_task),
     (CLAIMS, the_inner_step_has_no_number),
@@ -255,6 +256,7 @@ FAULTS = [
     (FAQ, questions_are_listed, lambda text: text.replace('<a id="q7"></a>', '<a id="q70"></a>', 1)),
     (FAQ, questions_are_listed, lambda text: text.replace("(#q90)", "(#q9)", 1)),
     (MATHS, the_limit_has_its_reserve, lambda text: text + "\n\nα < 2/λ_max keeps them stable."),
+    (MATHS, the_limit_has_its_reserve, lambda text: text + "\n\n$\\alpha < 2/\\lambda_{\\max}$ keeps them stable."),
     (GLOSSARY, the_limit_has_its_reserve, lambda text: text.replace("| on a bowl α > 2/λ_max |", "| α > 2/λ_max |")),
     (FAQ, overshooting_begins_at_one, lambda text: text + "\n\nA step overshoots where αλ is above 2."),
     (GLOSSARY, the_oracle_knows_the_task, lambda text: text.replace("已知任务的参照方法", "已知答案者（上限参照）")),

@@ -42,6 +42,13 @@ def said(read, capsys: pytest.CaptureFixture) -> str:
     return printed
 
 
+def test_what_is_said_fits_a_page_and_breaks_no_word(capsys: pytest.CaptureFixture):
+    long = "a word, " * 30 + "x" * 100
+    printed = said(lambda: long, capsys)
+    assert max(len(line) for line in printed.splitlines() if "x" * 100 not in line) <= 88
+    assert printed.split() == f"Right. It is {long}.".split()
+
+
 @pytest.mark.parametrize("value", ONE.values(), ids=ONE)
 def test_one_number_may_be_kept_in_any_way(value):
     assert number(value) == 3.0
@@ -70,7 +77,7 @@ def test_what_is_no_number_is_called_by_its_type(value, capsys: pytest.CaptureFi
     for read in (number, truth, lambda value: numbers(value, (2,), "a pair")):
         words = said(lambda read=read: read(value), capsys)
         assert words.startswith("Not yet: ")
-        assert f"yours is of type {type(value).__name__}." in words
+        assert f"yours is of type {type(value).__name__}." in " ".join(words.split())
 
 
 @pytest.mark.parametrize(

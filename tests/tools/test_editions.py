@@ -6,11 +6,11 @@ from pathlib import Path
 import commands
 import nbformat
 import pytest
-from answers import CHAPTERS, exercises_of
+from answers import exercises_of
 from house import ROOT
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from pages import links_resolve, load
+from pages import CHAPTERS, links_resolve, load
 
 from mapping_lib.tools import editions
 from mapping_lib.tools.pictures import image, is_question

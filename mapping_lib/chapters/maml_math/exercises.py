@@ -8,7 +8,7 @@ from torch import Tensor
 from mapping_lib.page.checking import check, close, expect, need, number, numbers
 
 
-@check("phi lies (1 - alpha h)^m times as far from c as theta does, and d phi / d theta is that number again.")
+@check("phi is (1 - alpha h)^m times as far from c as theta, and so is d phi / d theta.")
 def check_pencil(pencil: Callable[[float, float, float, float, int], float]) -> str:
     """Chapter 2, exercise 1: the meta-gradient of 1/2 h (theta - c)^2 after ``m`` inner steps, as a formula."""
     for theta, h, c, alpha, m in ((1.0, 2.0, -1.0, 0.25, 1), (1.0, 1.0, 3.0, 0.25, 1), (0.5, 3.0, 2.0, 0.1, 4)):
@@ -52,7 +52,7 @@ def check_one_link(one_link: Callable) -> str:
     return "That is one link of the chain; m of them make the meta-gradient."
 
 
-@check("one step leaves |1 - alpha lambda| of the distance: make it equally large at both ends.")
+@check("one step leaves |1 - alpha lambda| of the distance: make both ends equal.")
 def check_best_alpha(best_alpha: Callable[[float, float], float]) -> str:
     """Chapter 2, exercise 3: the alpha for which the slowest direction between two curvatures shrinks fastest."""
     for low, high in ((1.0, 1.0), (1.0, 10.0), (0.5, 4.0)):
