@@ -60,7 +60,7 @@ def plot_gains(axes: Sequence[Axes], gains: Mapping[str, Sequence[Gain]], titles
     for i, (ax, title) in enumerate(zip(axes, titles, strict=True)):
         found = {method: row[i] for method, row in gains.items()}
         plot_dots(ax, found, "accuracy gained", digits=3, colours=COLOUR_OF)
-        ax.axvline(0, color="#333333", lw=1, zorder=0)
+        ax.axvline(0, color="#333333", lw=1, zorder=1.6)
         for number in ax.texts:
             number.set_x(high + 0.05 * (high - low))
         ax.set(title=title, xlim=(low - 0.05 * (high - low), high + 0.45 * (high - low)))
