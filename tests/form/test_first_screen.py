@@ -7,7 +7,7 @@ import pytest
 from house import ROOT
 from pages import CHAPTERS, load
 
-WITHOUT = {"03c_clinic", "04_applications"}
+WITHOUT = {"03c_clinic"}
 """They have no explorer of their own."""
 
 MOST_WORDS = 60

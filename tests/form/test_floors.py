@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from house import AROUND, FLOORS, HOUSE, LIBRARY, MODULES, ROOT, imports, imports_of, inside, kind, room, wing
+from pages import CHAPTERS
 
 import mapping_lib
 
@@ -25,8 +26,8 @@ PARTS = {"family", "methods", "study", "figures", "explorer", "exercises"}
 STORES = {"data", "tables", "weights", "programs"}
 """The folders of a wing."""
 
-NOTEBOOKS = {path.stem.partition("_")[2]: path for path in ROOT.glob("notebooks/0[1-4]*.ipynb")}
-"""The chapters, by the name of their wing. The pages 05* have no wing."""
+NOTEBOOKS = {path.stem.partition("_")[2]: path for path in CHAPTERS}
+"""The chapters, by the name of their wing. Pages split off from them, and the pages 05*, have no wing."""
 
 CORE_LINES = 3600
 """Readable in an hour, docstrings and all."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from mapping_lib.page.checking import check, close, expect, need, number, numbers
 
 
-@check("subtract first, episode by episode; then take mean - and + 1.96 * std / sqrt(n) of the differences.")
+@check("subtract first, episode by episode; then mean - and + 1.96 * std / sqrt(n).")
 def check_interval(interval: Callable[[Tensor, Tensor], tuple[float, float]]) -> str:
     """Chapter 4, exercise 1: ``interval(a, b) -> (low, high)`` of the mean of a - b on the same episodes."""
     for seed, n in ((0, 50), (1, 400)):

@@ -10,7 +10,7 @@ from mapping_lib.page.checking import answered, check, close, expect, need, numb
 from mapping_lib.params import copied
 
 
-@check("a unit is a row of 2.weight, an entry of 2.bias, and a column of 4.weight: put all three in the new order.")
+@check("order the rows of 2.weight, the entries of 2.bias and the columns of 4.weight.")
 def check_exchanged(exchanged: Callable) -> str:
     """Chapter 3b, exercise 1: ``exchanged(phi, order)``, the second hidden layer's units in another order."""
     network = functional(mlp((1, 40, 40, 1)))
