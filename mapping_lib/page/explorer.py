@@ -61,13 +61,17 @@ class Explorer:
         """The frame of a state: arrays, numbers and words by name."""
         if self.kernel:
             return self.kernel(state)
-        if self.runs:
-            return _as_numpy(self.runs.beginning(state, self.inputs(state)))
-        return _as_numpy(run(self.program, self.inputs(state)))
+        frame = self.runs.beginning(state, self.inputs(state)) if self.runs else {}
+        return _as_numpy(frame | (run(self.program, self._given(state)) if self.program else {}))
 
     def compute_later(self, state: Any) -> Frame:
         """The slow part of the frame, which the page asks for when the hand rests."""
-        return _as_numpy(run(self.later, self.inputs(state))) if self.later else {}
+        return _as_numpy(run(self.later, self._given(state))) if self.later else {}
+
+    def _given(self, state: Any) -> dict[str, Any]:
+        """What the program is given: the state, and the run that a panel opens with."""
+        inputs = self.inputs(state)
+        return self.runs.shown(inputs) if self.runs else inputs
 
     def inputs(self, state: Any) -> dict[str, torch.Tensor]:
         """The state as tensors for a program: a choice is the place of its option."""
@@ -87,7 +91,7 @@ class Explorer:
 
         programs = {"program": self.program, "later": self.later}
         if self.runs:
-            programs = dict(self.runs.programs) | {"evaluate": self.runs.evaluate}
+            programs |= dict(self.runs.programs) | {"evaluate": self.runs.evaluate}
         return {name: traced(program, self._example(name)) for name, program in programs.items() if program}
 
     def _example(self, name: str) -> dict[str, Any]:
@@ -98,7 +102,9 @@ class Explorer:
                 inputs[part.name] = torch.linspace(-1, 1, 7, dtype=torch.float32)
             elif part.metadata["kind"] == "slider" and isinstance(part.default, int):
                 inputs[part.name] = inputs[part.name].clamp_min(2)
-        if self.runs and name == "evaluate":
+        if self.runs and name in ("program", "later"):
+            inputs = self.runs.shown(inputs)
+        elif self.runs and name == "evaluate":
             begun = next(self.runs.train(self.State(), inputs))
             inputs |= {"theta": begun["theta"], "rates": begun["rates"]}
         elif self.runs:
@@ -118,14 +124,15 @@ class Explorer:
         layout, data = _laid_out(arrays(self._constants()))
         programs = self._programs()
         if self.runs:
-            evaluate, about = programs.pop("evaluate"), self.runs._asdict()
-            programs = {"runs": about | {"programs": programs, "evaluate": evaluate}}
+            steps = {name: programs.pop(name) for name in self.runs.programs}
+            programs["runs"] = self.runs.told | {"programs": steps, "evaluate": programs.pop("evaluate")}
         return made | {"constants": layout} | programs, data
 
     def _constants(self) -> dict[str, Any]:
         """What programs have in their environments from the start."""
-        all_of_them = [*self.runs.programs.values(), self.runs.evaluate] if self.runs else [self.program]
-        return {name: value for program in all_of_them for name, value in program.constants.items()}
+        programs = [self.program] + ([*self.runs.programs.values(), self.runs.evaluate] if self.runs else [])
+        constants = {name: value for program in programs if program for name, value in program.constants.items()}
+        return constants | (self.runs.constants if self.runs else {})
 
     def answer(self, state: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
         """The frame of a state as the page reads it: numbers and words, where each array lies, and their bytes."""

@@ -17,9 +17,9 @@ from mapping_lib.page.explorer import Explorer, Frame, Panel
 from mapping_lib.page.fields import choice, slider
 from mapping_lib.page.marks import axes, drag, heat, line, points, text
 from mapping_lib.page.sentence import number
+from mapping_lib.page.shades import BAD, depth, longest_run
 from mapping_lib.task import Batch, Task
 
-from .figures import BAD, depth, longest_run
 from .study_grid import (
     BLOCK,
     INNER_STEPS,
@@ -292,7 +292,7 @@ EXPLORER = Explorer(
     height=0.43,
     more="more: meta-trained with how many steps, K, task",
     actions=(("new task", "task", "next"),),
-    colours={"adaptation diverges": BAD[1], "meta-training diverged": BAD[2]},
+    colours=BAD,
 )
 
 

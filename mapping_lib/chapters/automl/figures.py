@@ -9,13 +9,15 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
+from mapping_lib.page import shades
 from mapping_lib.page.plots import COLOURS, log_scale
+from mapping_lib.page.shades import HIGHEST, LOWEST, depth
 from mapping_lib.study.intervals import half_width
 
-LOWEST, HIGHEST, PALEST = 0.3, 5.0, 0.04
-"""Errors of the darkest and the palest blue, and how much blue is left in the palest."""
+PALEST = 0.04
+"""How much blue is left in the palest."""
 
-BAD = {1: "#E9B48C", 2: "#9A9A9A"}
+BAD = dict(enumerate(shades.BAD.values(), start=1))
 """Colours of cells where adaptation diverges (1), and where meta-training did (2)."""
 
 SEARCHERS = {
@@ -41,32 +43,9 @@ def shade(error: float) -> tuple[float, float, float]:
     return tuple(float(1 - share * (1 - c)) for c in to_rgb(COLOURS["after"]))
 
 
-def depth(error: float | np.ndarray) -> float | np.ndarray:
-    """How deep an error's blue is, on a log scale: 1 at 0.3 and below, 0 at 5 and above.
-
-    >>> depth(np.array([0.1, np.inf])).tolist()
-    [1.0, 0.0]
-    """
-    return np.log(HIGHEST / np.clip(error, LOWEST, HIGHEST)) / np.log(HIGHEST / LOWEST)
-
-
 def colour_of(error: float, kind: int) -> tuple[float, float, float]:
     """A cell's colour: blue, the darker the lower its error, or that of one of the two ways to diverge."""
     return to_rgb(BAD[int(kind)]) if kind else shade(error)
-
-
-def longest_run(mask: np.ndarray) -> tuple[int, float, int]:
-    """The row of the longest run of True in a row of ``mask (row, column)``, the run's middle and its length.
-
-    >>> longest_run(np.array([[True, False, False], [False, True, True]]))
-    (1, 1.5, 2)
-    """
-    runs = [(0, 0, 0.0)]
-    for row, values in enumerate(mask):
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], values, [0]])))
-        runs += [(int(end - begin), row, (begin + end - 1) / 2) for begin, end in edges.reshape(-1, 2)]
-    length, row, middle = max(runs)
-    return row, float(middle), length
 
 
 def plot_map_of_settings(

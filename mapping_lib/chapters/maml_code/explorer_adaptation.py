@@ -166,15 +166,19 @@ def step_many(many: list, rates: list, x, y) -> dict[str, Any]:
 
 def colour_track(many: list, theta: list, learner, truth) -> dict[str, Tensor]:
     """Whether each α made the error smaller (to -1) or larger (to 1): the logarithm of the ratio."""
-    first = [p[None] for p in chosen(theta, learner)]
+    return {"track": how_much_worse(list(many), [p[None] for p in chosen(theta, learner)], truth)}
+
+
+def how_much_worse(many: list, first: list, truth) -> Tensor:
+    """The logarithm, -1 ... 1, of the errors of many parameters over that of the first ones."""
     errors = [
         (batched_mlp.forward(params, GRID[None, :, None].expand(len(params[0]), -1, 1))[-1][..., 0] - truth)
         .square()
         .mean(1)
-        for params in (list(many), first)
+        for params in (many, first)
     ]
     ratio = (errors[0] / errors[1]).log() / math.log(10)
-    return {"track": torch.where(ratio.isfinite(), ratio.clamp(-1, 1), 1.0)}
+    return torch.where(ratio.isfinite(), ratio.clamp(-1, 1), 1.0)
 
 
 def constants() -> dict[str, Any]:

@@ -2,10 +2,12 @@
 /* global workerSource */
 import { prepare } from "./program.js";
 import { filled, valuesOf } from "./sentence.js";
+import { numbers } from "./tensors.js";
 
-const SLICE = 40; // ms of training between two pictures
+const SLICE = 40; // ms of training between two pictures, or twice as long as the evaluation takes
 const MOST_EARLIER = 6;
 const WORTH_KEEPING = 50; // outer steps: shorter runs are not kept, since a slider passes through many
+const REST = 250; // ms without a new value of what begins a run, until it begins
 
 /** The n numbers of one step, evenly spread over 0 ... 1, as mapping_lib/page/draws.py draws them. */
 export function uniform(seed, step, n) {
@@ -22,8 +24,9 @@ export function uniform(seed, step, n) {
 export class Trainer {
   constructor({ programs, evaluate, draws, tasks, outer_steps }, arrays, inputs, method) {
     Object.assign(this, { draws, tasks, outer_steps, inputs, done: 0 });
-    this.step = prepare(programs[method], arrays);
-    this.length = programs[method].stages.length;
+    const program = programs[method] ?? Object.values(programs)[0];
+    this.step = prepare(program, arrays);
+    this.length = program.stages.length;
     this.look = prepare(evaluate, arrays);
     this.environment = this.begun();
     this.step.stage(0, this.environment); // step sizes and the like are there before the first step
@@ -34,7 +37,7 @@ export class Trainer {
 
   /** The random numbers of an outer step, by name. */
   drawn(step) {
-    const tasks = this.inputs[this.tasks];
+    const tasks = this.inputs[this.tasks] ?? this.tasks;
     let from = 0;
     const all = uniform(this.inputs.seed, step, tasks * Object.values(this.draws).reduce((a, b) => a + b, 0));
     return Object.fromEntries(Object.entries(this.draws).map(([name, each]) => {
@@ -56,18 +59,23 @@ export class Trainer {
   /** The part of the environment whose names match. */
   named(pattern) { return Object.fromEntries(Object.entries(this.environment).filter(([name]) => pattern.test(name))); }
 
-  /** The evaluation of the present theta. */
-  report() { return { done: this.done, ...this.look({ ...this.inputs, ...this.named(/^(theta|rates)\./) }) }; }
+  /** The evaluation of the present theta, and the theta itself. */
+  report() {
+    const theta = Object.entries(this.named(/^theta\./)).map(([name, t]) => [name, { data: Float32Array.from(numbers(t)), shape: t.shape }]);
+    return { done: this.done, theta: Object.fromEntries(theta), ...this.look({ ...this.inputs, ...this.named(/^(theta|rates)\./) }) };
+  }
 }
 
 /** In a worker: {begin}, {tell} and {stop} come in, reports go out. */
 export function serve(scope) {
-  let [trainer, running] = [null, false];
+  let [trainer, running, pace] = [null, false, SLICE];
   const slice = () => {
     if (!running) return;
-    trainer.advance(SLICE);
+    trainer.advance(pace);
     running = trainer.done < trainer.outer_steps;
+    const begun = performance.now();
     scope.postMessage(trainer.report());
+    pace = Math.max(SLICE, 2 * (performance.now() - begun));
     if (running) setTimeout(slice, 0);
   };
   scope.onmessage = ({ data: { begin, tell, run } }) => {
@@ -96,27 +104,57 @@ function worker() {
 export class TrainingSource {
   constructor(spec, arrays, inputsOf) {
     Object.assign(this, { spec: spec.runs, fixed: arrays, inputsOf, fields: spec.fields, earlier: [], running: false });
+    if (spec.program) this.look = prepare(spec.program, arrays);
+    if (!spec.later) return;
+    const slow = prepare(spec.later, arrays);
+    this.later = async (state) => slow(this.given(state));
   }
 
-  close() { this.stop(); this.worker?.terminate(); }
+  close() { clearTimeout(this.waiting); this.stop(); this.worker?.terminate(); }
 
   inputs(state) { return this.inputsOf(state, this.fields); }
+
+  /** What a program that draws the present run is given: the state, the theta, its error, and what the run began with. */
+  given(state) {
+    const { last, began } = this.run;
+    const run = Object.entries(began).map(([name, value]) => [`run_${name}`, value]);
+    return { ...this.inputs(state), ...last.theta, now: last.now, ...Object.fromEntries(run) };
+  }
 
   /** The frame of a state: that of its run, or of theta_0 where it has none yet. */
   compute(state) {
     if (!this.run) this.restart(state);
-    return this.frame();
+    return this.frame(state);
   }
 
-  /** Forget the present run, or keep it as an earlier one, and stand at theta_0 of the next. */
+  /** Forget the present run, or keep it as an earlier one, and stand at theta_0 of the next, or at the run made beforehand. */
   restart(state) {
     if (this.run?.outer.at(-1) >= WORTH_KEEPING) this.earlier = [...this.earlier, this.run].slice(-MOST_EARLIER);
     this.stop();
     this.worker?.terminate();
     this.worker = null;
-    const begin = [this.spec, this.fixed, this.inputs(state), state[this.spec.by]];
+    if (this.spec.begun && !this.differs(state, this.spec.begun)) {
+      this.run = this.beforehand(state);
+      return;
+    }
+    const began = this.inputs(state);
+    const begin = [this.spec, this.fixed, began, state[this.spec.by]];
     const first = new Trainer(...begin).report();
-    this.run = { outer: [0], error: [first.now.data[0]], name: this.named(state), last: first, begin };
+    this.run = { outer: [0], error: [first.now.data], name: this.named(state), last: first, begin, began };
+  }
+
+  /** Whether a state asks for another run than that which began with `began`. */
+  differs(state, began) { return this.spec.begins.some((name) => state[name] !== began[name]); }
+
+  /** The run that was made beforehand. */
+  beforehand(state) {
+    const { begun: began, outer_steps: done } = this.spec;
+    const [outer, errors] = ["outer", "errors"].map((part) => this.fixed[`begun_${part}`]);
+    const many = errors.shape[1];
+    const error = Array.from(outer.data, (_, i) => errors.data.subarray(i * many, (i + 1) * many));
+    const theta = Object.entries(this.fixed).filter(([name]) => name.startsWith("begun_theta."));
+    const last = { done, theta: Object.fromEntries(theta.map(([name, t]) => [name.slice("begun_".length), t])), now: { data: error.at(-1), shape: [many] } };
+    return { outer: Array.from(outer.data), error, name: this.named({ ...state, ...began }), last, began };
   }
 
   /** The name of a run: that of the values it goes on with. */
@@ -140,33 +178,43 @@ export class TrainingSource {
   heard(report, panel) {
     const { run } = this;
     run.outer.push(report.done);
-    run.error.push(report.now.data[0]);
+    run.error.push(report.now.data);
     run.last = report;
     if (report.done >= this.spec.outer_steps) this.running = false;
-    panel.show(this.frame());
+    if (!this.running) panel.refresh(); // what is slow is asked for, too
+    else if (!panel.playing) panel.show(this.frame(panel.state));
   }
 
   /** The present run's curve, earlier ones, and what theta draws. */
-  frame() {
+  frame(state) {
     this.shown?.();
     const { run, earlier } = this;
+    const lists = Object.entries(state).filter(([, value]) => Array.isArray(value));
+    const at = state[this.spec.judged] ?? 0;
+    const judged = { outer: (e) => e.outer, error: (e) => e.error.map((row) => row[at]) };
     const longest = Math.max(0, ...earlier.map(({ outer }) => outer.length));
     const filled = (part) => ({
       shape: [earlier.length, longest],
-      data: Float32Array.from(earlier.flatMap((e) => Array.from({ length: longest }, (_, i) => e[part][i] ?? e[part].at(-1)))),
+      data: Float32Array.from(earlier.map(judged[part]).flatMap((e) => Array.from({ length: longest }, (_, i) => e[i] ?? e.at(-1)))),
     });
     const list = (values) => ({ data: Float32Array.from(values), shape: [values.length] });
     return {
-      ...this.fixed, ...run.last, outer: list(run.outer), errors: list(run.error), earlier_outer: filled("outer"),
+      ...this.fixed, ...Object.fromEntries(lists.map(([name, value]) => [name, list(value)])), ...run.last,
+      ...this.look?.(this.given(state)), outer: list(run.outer), errors: list(judged.error(run)), earlier_outer: filled("outer"),
       earlier_errors: filled("error"), earlier_names: earlier.map((e) => e.name), run_name: run.name,
-      done: run.outer.at(-1), last: this.spec.outer_steps, begun: run.error[0],
-      began: Number(Number.isFinite(run.error[0])),
+      done: run.outer.at(-1), last: this.spec.outer_steps, begun: run.error[0][at],
+      began: Number(Number.isFinite(run.error[0][at])),
     };
   }
 
-  /** Live fields change the run that is there; all others begin a new one, which goes on if the last did. */
+  /** Live fields change the run that is there; all others, or those that say so, begin a new one, which goes on. */
   changed(changes, panel) {
+    clearTimeout(this.waiting);
     if (!this.run) return;
+    if (this.spec.begins.length) {
+      if (this.differs(panel.state, this.run.began)) this.waiting = setTimeout(() => this.begin(panel), REST);
+      return;
+    }
     const numbers = this.inputs(panel.state);
     if (Object.keys(changes).every((name) => this.spec.live.includes(name)) && this.running) {
       this.worker.postMessage({ tell: numbers });
@@ -177,6 +225,13 @@ export class TrainingSource {
     this.start(panel);
   }
 
+  /** Begin the run that a state asks for. */
+  begin(panel) {
+    this.restart(panel.state);
+    if (this.run.begin) this.start(panel);
+    panel.refresh();
+  }
+
   /** Begin anew without earlier runs. */
   reset() { Object.assign(this, { run: null, earlier: [] }); }
 
@@ -185,7 +240,7 @@ export class TrainingSource {
       if (this.running) this.stop();
       else if (this.run.outer.at(-1) >= this.spec.outer_steps) panel.change({ seed: panel.state.seed + 1 }, "seed");
       else this.start(panel);
-      panel.show(this.frame());
+      panel.show(this.frame(panel.state));
     }, "main");
     this.shown = () => { toggle.textContent = this.running ? "◼ stop" : "▶ train"; };
     return [toggle];

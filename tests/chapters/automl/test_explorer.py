@@ -6,7 +6,6 @@ import torch
 from torch.nn.functional import mse_loss
 
 from mapping_lib.chapters.automl.explorer import EXPLORER, GRID, State, compute, draw
-from mapping_lib.chapters.automl.figures import longest_run
 from mapping_lib.chapters.automl.study_grid import (
     SIDE,
     SIZES,
@@ -22,6 +21,7 @@ from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.gradient import maml
 from mapping_lib.networks import mlp
 from mapping_lib.page.sentence import plain
+from mapping_lib.page.shades import longest_run
 from mapping_lib.task import Batch
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from front import chromium, opened
 
+from mapping_lib.chapters.maml_code import explorer as alpha_beta
 from mapping_lib.chapters.maml_code import explorer_adaptation as adaptation
 from mapping_lib.chapters.maml_code import explorer_meta_training as meta_training
 from mapping_lib.families.sinusoid import Sinusoids
@@ -17,7 +18,7 @@ from mapping_lib.page.program import call
 from mapping_lib.study.sinusoids import LEARNERS, shipped
 from mapping_lib.task import Batch, Task
 
-ADAPTATION, TRAINING = adaptation.EXPLORER, meta_training.EXPLORER
+ADAPTATION, TRAINING, MAP = adaptation.EXPLORER, meta_training.EXPLORER, alpha_beta.EXPLORER
 
 
 def support_of(state: adaptation.State) -> Batch:
@@ -123,17 +124,20 @@ def test_the_page_trains_as_the_library_does():
     """Twenty outer steps, each from the page's own theta of the step before: training itself is chaotic."""
     with chromium() as browser, opened(browser) as page:
         for method, steps in (("maml", 1), ("maml", 3), ("fomaml", 2), ("anil", 1), ("joint", 1), ("reptile", 3)):
-            state = meta_training.State(method=method, steps=steps, tasks=7)
-            path = trained_in_page(page, state, 20)
-            for i, (before, after) in enumerate(pairwise(path), start=1):
-                ours = one_step(state, before, i)
-                for name, value in after.items():
-                    assert np.abs(ours[name] - value).max() <= 1e-5 * np.abs(value).max(), (method, steps, i, name)
+            follows(page, TRAINING, meta_training.State(method=method, steps=steps, tasks=7))
+        follows(page, MAP, alpha_beta.State(alpha=0.02, beta=0.01))
 
 
-def trained_in_page(page, state, n: int) -> list[dict[str, np.ndarray]]:
+def follows(page, explorer, state) -> None:
+    for i, (before, after) in enumerate(pairwise(trained_in_page(page, explorer, state, 20)), start=1):
+        ours = one_step(explorer, state, before, i)
+        for name, value in after.items():
+            assert np.abs(ours[name] - value).max() <= 1e-5 * np.abs(value).max(), (state, i, name)
+
+
+def trained_in_page(page, explorer, state, n: int) -> list[dict[str, np.ndarray]]:
     """What is carried before the first outer step and after each, by leaf."""
-    spec, data = TRAINING.specification()
+    spec, data = explorer.specification()
     steps = page.evaluate(
         """async ([spec, data, state, n]) => {
             const { Trainer } = await import("/training.js");
@@ -153,20 +157,21 @@ def trained_in_page(page, state, n: int) -> list[dict[str, np.ndarray]]:
     return [{name: np.float32(values).reshape(shape) for name, shape, values in step} for step in steps]
 
 
-def one_step(state, carried: dict[str, np.ndarray], step: int) -> dict[str, np.ndarray]:
+def one_step(explorer, state, carried: dict[str, np.ndarray], step: int) -> dict[str, np.ndarray]:
     """What the library makes of what was carried, in one outer step."""
-    runs = meta_training.RUNS
+    runs = explorer.runs
+    program = runs.programs[getattr(state, runs.by) if runs.by else "maml"]
     trees = {
         kind: [torch.from_numpy(carried[f"{kind}.{i}"]) for i in range(6)] for kind in ("theta", "first", "second")
     }
     environment = {
-        **TRAINING.inputs(state),
+        **explorer.inputs(state),
         "count": torch.tensor(float(step)),
-        **runs.drawn(state.seed, step, state.tasks),
+        **runs.drawn(state.seed, step, getattr(state, "tasks", runs.tasks)),
         **trees,
     }
     with torch.no_grad():
-        for stage in runs.programs[state.method].stages:
+        for stage in program.stages:
             call(stage, environment)
     return {f"{kind}.{i}": environment[kind][i].numpy() for kind in trees for i in range(6)}
 
