@@ -73,4 +73,6 @@ def _shown(cell: Any, digits: int) -> str:
     if isinstance(cell, int):
         return f"{cell:,}".replace("-", "−")
     value = float(cell)
-    return f"{value:,.{digits}f}".replace("-", "−") if math.isfinite(value) else "–" if math.isnan(value) else "∞"
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else "∞" if value > 0 else "−∞"
+    return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")  # + 0.0: no number is minus nothing

@@ -4,11 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from house import ROOT
 from pages import CHAPTERS, load
-
-WITHOUT = {"03c_clinic"}
-"""They have no explorer of their own."""
 
 MOST_WORDS = 60
 
@@ -17,7 +13,7 @@ def words(markdown: str) -> int:
     return len(re.findall(r"\w+", markdown))
 
 
-@pytest.mark.parametrize("path", [path for path in CHAPTERS if path.stem not in WITHOUT], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_the_first_cell_that_runs_is_the_explorer(path: Path):
     cells = load(path).nb.cells
     first = next(i for i, cell in enumerate(cells) if cell.cell_type == "code")
@@ -25,8 +21,3 @@ def test_the_first_cell_that_runs_is_the_explorer(path: Path):
     assert cells[first].metadata.jupyter.source_hidden, "its code is folded"
     assert first == 1, "two presses of Shift+Enter make it live"
     assert words(cells[0].source) <= MOST_WORDS, cells[0].source
-
-
-@pytest.mark.parametrize("name", sorted(WITHOUT))
-def test_a_chapter_without_has_none(name: str):
-    assert not any("explorer(" in cell.source for _, cell in load(ROOT / "notebooks" / f"{name}.ipynb").code())

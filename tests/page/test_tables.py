@@ -1,5 +1,6 @@
 """A table says what it was given, in HTML and in plain text."""
 
+import math
 from xml.etree import ElementTree
 
 import pytest
@@ -39,7 +40,10 @@ def test_plain_text_is_aligned():
     ]
 
 
-@pytest.mark.parametrize(("value", "shown"), [(float("nan"), "–"), (float("inf"), "∞"), (True, "1"), (2.5, "2.50")])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(float("nan"), "–"), (float("inf"), "∞"), (True, "1"), (2.5, "2.50"), (-0.001, "0.00"), (-math.inf, "−∞")],
+)
 def test_what_is_no_finite_number_has_a_sign(value, shown):
     assert table(["a"], [[value]]).rows == [[shown]]
 

@@ -15,7 +15,7 @@ from mapping_lib.page.marks import arrows, axes, bars, line, points, rule, text
 from mapping_lib.page.program import Program, Stage
 from mapping_lib.study.plain import LEARNED, group_of
 
-from .measured import AGAINST, APPLICATIONS, KS, METHODS, SLOTS, carried
+from .study_gains import AGAINST, APPLICATIONS, KS, METHODS, SLOTS, carried
 
 NAMES, N = list(APPLICATIONS), len(APPLICATIONS)
 LEARNERS = [i for i, name in enumerate(METHODS) if group_of(name) == LEARNED]

@@ -25,7 +25,11 @@ def plot_gains(ax: Axes, gains: Mapping[str, Gain], left: float = -0.6) -> Axes:
         ax.barh(row, max(gain.mean, left), height=0.55, color=colour, alpha=0.35, lw=0)
         ax.plot([max(gain.low, left), max(gain.high, left)], [row, row], color=colour, lw=3)
         ax.plot([gain.mean if inside else left], [row], "o" if inside else "<", ms=8, color=colour, clip_on=False)
-        ax.text(max(gain.high, 0) + 0.04, row, f"{round(100 * gain.mean)} %".replace("-", "−"), va="center")
+        percent = f"{round(100 * gain.mean)} %".replace("-", "−")
+        if gain.high < 1:
+            ax.text(max(gain.high, 0) + 0.04, row, percent, va="center")
+        else:  # no room beside an interval that leaves the picture: above it
+            ax.text(1.08, row - 0.1, percent, ha="right", va="bottom")
     ax.axvline(0, color=COLOURS["truth"], lw=1)
     ax.set_yticks(range(len(gains)), list(gains))
     ax.xaxis.set_major_locator(MultipleLocator(0.5))

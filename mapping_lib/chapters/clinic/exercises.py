@@ -16,7 +16,7 @@ from mapping_lib.task import Batch, Params, each
 _mse = torch.nn.functional.mse_loss
 
 
-@check("phi = theta - 0.01 * gradient with create_graph=True; functional_call runs the model with phi; then backward.")
+@check("phi = theta - 0.01 * gradient, with create_graph=True; functional_call; backward.")
 def check_recipe(recipe: Callable) -> str:
     """Clinic, exercise 1: ``recipe(model, tasks)`` leaves MAML's gradient in ``.grad`` and returns the meta-loss."""
     network = mlp((1, 40, 40, 1))

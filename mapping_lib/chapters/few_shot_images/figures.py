@@ -20,8 +20,9 @@ COLOUR_OF = {
     "MAML": ALL["MAML"],
     "ANIL": ALL["ANIL"],
     "prototypical": "#000000",
+    "prototypical, cosine": "#7B4FB5",
 }
-"""One colour a method."""
+"""One colour a method: the suite's, and those of the methods that only this chapter has."""
 
 MARKS = {
     "pixel 1-NN": "x",
@@ -31,6 +32,7 @@ MARKS = {
     "joint, cosine": "P",
     "MAML": "o",
     "ANIL": "^",
+    "prototypical, cosine": "h",
 }
 """Marks besides colours; who is not here has a star."""
 
@@ -62,6 +64,20 @@ def plot_methods(ax: Axes, rows: Mapping[tuple[str, str], Row], settings: Sequen
     ax.set_yticks(range(len(settings)), [setting.replace(", ", ",\n") for setting in settings])
     ax.set(xlabel="accuracy on held-out alphabets", ylim=(len(settings) - 0.5, -0.5), xlim=(0, 1))
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax
+
+
+def plot_leads(ax: Axes, leads: Mapping[str, Sequence[tuple[float, float]]], settings: Sequence[str]) -> Axes:
+    """One row a setting, one mark a method of ``leads``: a difference (mean, half width), hollow where it may be 0."""
+    for i, (method, found) in enumerate(leads.items()):
+        mark, colour = MARKS.get(method, "*"), COLOUR_OF[method]
+        ax.plot([], [], mark, color=colour, ms=9, label=method)
+        for row, (mean, half) in enumerate(found):
+            y, fill = row + 0.24 * (i - len(leads) / 2 + 0.5), colour if abs(mean) > half else "white"
+            ax.errorbar(mean, y, xerr=half, fmt=mark, color=colour, mfc=fill, mew=1.5, ms=9, lw=2)
+    ax.axvline(0, color=COLOURS["truth"], lw=1.2)
+    ax.set_yticks(range(len(settings)), [setting.replace(", ", ",\n") for setting in settings])
+    ax.set(ylim=(len(settings) - 0.5, -0.5))
     return ax
 
 

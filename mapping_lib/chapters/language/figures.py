@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mapping_lib.page.plots import COLOUR_OF as ALL
+from mapping_lib.page.plots import plot_dots
+from mapping_lib.study.gains import Gain
 
 COLOUR_OF = {
     "nearest centroid": "#CC79A7",
@@ -48,17 +50,20 @@ def plot_accuracy(
     return ax
 
 
-def plot_gains(ax: Axes, shots: Sequence[int], gains: Mapping[str, Sequence[tuple[float, float, float]]]) -> Axes:
-    """Differences from one baseline, side by side for each number of examples, with intervals and a line at zero."""
-    for i, (method, values) in enumerate(gains.items()):
-        mean, low, high = np.array(values).T
-        at = np.arange(len(shots)) + 0.7 / len(gains) * (i - (len(gains) - 1) / 2)
-        style = {"color": COLOUR_OF.get(method), "ms": 7, "lw": 2}
-        ax.errorbar(at, mean, [mean - low, high - mean], fmt=MARKS.get(method, "o"), label=method, **style)
-    ax.axhline(0, color="#333333", lw=1)
-    ax.set_xticks(range(len(shots)), shots)
-    ax.set(xlabel="names of each language K", ylabel="accuracy gained")
-    return ax
+def plot_gains(axes: Sequence[Axes], gains: Mapping[str, Sequence[Gain]], titles: Sequence[str]) -> None:
+    """What each method gains over one baseline, one row a method, one picture a number of names, on one scale.
+
+    The numbers stand in a column at the right, where no interval is.
+    """
+    every = [gain for row in gains.values() for gain in row]
+    low, high = min(gain.low for gain in every), max(gain.high for gain in every)
+    for i, (ax, title) in enumerate(zip(axes, titles, strict=True)):
+        found = {method: row[i] for method, row in gains.items()}
+        plot_dots(ax, found, "accuracy gained", digits=3, colours=COLOUR_OF)
+        ax.axvline(0, color="#333333", lw=1, zorder=1.6)
+        for number in ax.texts:
+            number.set_x(high + 0.05 * (high - low))
+        ax.set(title=title, xlim=(low - 0.05 * (high - low), high + 0.45 * (high - low)))
 
 
 def plot_ngrams(ax: Axes, ngrams: Sequence[str], values: Sequence[float], xlabel: str) -> Axes:

@@ -75,8 +75,24 @@ def plot_rows(ax: Axes, names: Sequence[str], rows: Mapping[str, object], *, cha
             ax.plot([row.low, row.high], [place, place], color=colour, lw=3)
             ax.plot([row.mean], [place], "o", ms=8, color=colour)
             beside = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
+            beside["bbox"] = {"fc": "white", "ec": "none", "pad": 0.5}  # legible on the dotted line
             ax.annotate(f"{row.mean:.2f}", (row.high, place), color=colour, fontsize=11, **beside)
     ax.axvline(chance, color=COLOURS["before"], ls=":")
     ax.set_yticks(range(len(names)), names)
     ax.set(xlim=(0, 1.22 * chance), ylim=(len(names) - 0.5, -0.5), xlabel="share of wrong labels")
     return ax
+
+
+def plot_settings(
+    axes: Sequence[Axes],
+    names: Sequence[str],
+    table: Mapping[tuple[str, str], object],
+    settings: Mapping[str, str],
+    *,
+    chance: float,
+) -> Sequence[Axes]:
+    """`plot_rows` for each of the ``settings`` of a table, by the title that it gets."""
+    for ax, (title, setting) in zip(axes, settings.items(), strict=True):
+        plot_rows(ax, names, {name: table[name, setting] for name in names}, chance=chance)
+        ax.set_title(title)
+    return axes

@@ -1,12 +1,18 @@
 """Pictures of chapter 4b, new individuals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from torch import Tensor
 
 from mapping_lib.page.plots import COLOURS
+from mapping_lib.study import Row, read_about, read_table
+
+from .methods_individual import Individual
+
+Interval = tuple[float, float, float]
+"""A value, and the lower and upper end of its interval."""
 
 PEOPLE = {
     "population": "#808080",
@@ -38,7 +44,43 @@ def plot_forecasts(ax: Axes, times: Tensor, curves: Mapping[str, Tensor], band: 
     return ax
 
 
-def plot_by_shots(ax: Axes, shots: Sequence[int], rows: Mapping[str, Sequence[tuple[float, float, float]]]) -> Axes:
+def plot_stages(axes: Sequence[Axes], one: Individual, shots: Sequence[int], methods: Sequence[str]) -> None:
+    """One individual's truth and the methods' forecasts of it, one picture for each number of observations."""
+    for ax, k in zip(axes, shots, strict=True):
+        now, seen = one.outcomes[k], one.observed(k)
+        plot_forecasts(ax, one.x, {name: now.forecasts[name] for name in methods}, now.band)
+        ax.plot(one.x, one.truth, "o", color=COLOURS["truth"], mfc="white", ms=5, label="truth")
+        ax.plot(one.x[seen], one.truth[seen], "o", color=COLOURS["support"], ms=9, mec="black", label="shown")
+        ax.set(title=f"{one.name}, K = {k}")
+
+
+def root(row: Row) -> Interval:
+    """The root of a mean squared error, in the unit of the data, and of its interval.
+
+    >>> [round(value, 1) for value in root(read_table("chicks")["mixed effects", "spread, 3"])]
+    [14.8, 12.5, 16.7]
+    """
+    return row.mean**0.5, max(row.low, 0) ** 0.5, row.high**0.5
+
+
+def share(row: Row) -> Interval:
+    """A mean that is a share, with its interval."""
+    return row.mean, row.low, row.high
+
+
+def by_shots(name: str, order: str, value: Callable[[Row], Interval] = root) -> tuple[list[int], dict]:
+    """The numbers of observations in a table, and each method's value at each of them.
+
+    >>> shots, rows = by_shots("chicks", "first")
+    >>> shots, len(rows["MAML"])
+    ([1, 2, 3, 4, 5], 5)
+    """
+    about, rows = read_about(name), read_table(name)
+    shots = [int(setting.split(", ")[1]) for setting in about["settings"] if setting.startswith(order)]
+    return shots, {m: [value(rows[m, f"{order}, {k}"]) for k in shots] for m in about["methods"]}
+
+
+def plot_by_shots(ax: Axes, shots: Sequence[int], rows: Mapping[str, Sequence[Interval]]) -> Axes:
     """(middle, low, high) of each method by number of observations, the interval as a band.
 
     A method that has no colour in `PEOPLE` is left out.

@@ -33,7 +33,7 @@ def check_to_go(to_go: Callable[[Tensor, float], Tensor]) -> str:
     return "An action is judged by what came after it."
 
 
-@check("log π - stop(log π) in the exponent: the ratio is 1, its derivative is not 0.")
+@check("exp(log π - log π held fixed) is the ratio: its value is 1, its derivative is not 0.")
 def check_score_term(loss: Callable[[Tensor, Tensor], Tensor]) -> str:
     """Chapter 4d, exercise 2: ``loss(log_pi, weight)``, whose second derivative knows that actions are drawn."""
     for actions, weights in (([0.5, -1.0, 2.0], [1.0, -0.5, 2.0]), ([-1.5, 1.0], [0.5, 2.0])):

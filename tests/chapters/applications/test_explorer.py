@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mapping_lib.chapters.applications.explorer import EXPLORER, KS, METHODS, NAMES, State
-from mapping_lib.chapters.applications.measured import APPLICATIONS, methods
+from mapping_lib.chapters.applications.study_gains import APPLICATIONS, methods
 from mapping_lib.page.sentence import plain
 from mapping_lib.study import read_about, stored
 from mapping_lib.study.plain import ALONE, LEARNED, TOGETHER, TOLD, group_of
