@@ -166,6 +166,7 @@ EXPLORER = Explorer(
         (("none", "Without a step most of the ten look alike."),),
         tuple((f"is_{i}", WHY[name]) for i, name in enumerate(NAMES)),
     ),
+    height=0.27,
     presets={
         "as in training": {"steps": 1},
         "without a step": {"steps": 0},
