@@ -27,7 +27,7 @@ def check_pencil(pencil: Callable[[float, float, float, float, int], float]) -> 
     return "One power for the way there, one for the way back."
 
 
-@check("the gradient of (gradient . v) by phi is H v; then v - alpha * H v.")
+@check("the gradient of (gradient . v) with respect to phi is H v; then v - alpha * H v.")
 def check_one_link(one_link: Callable) -> str:
     """Chapter 2, exercise 2: ``one_link(loss, phi, v, alpha)`` is (I - alpha H(phi)) v."""
 

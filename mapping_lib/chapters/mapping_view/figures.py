@@ -52,9 +52,14 @@ def plot_one_of_five(ax: Axes, x: Tensor, y: Tensor, name: str, mapping: str) ->
 
 
 def plot_by_shots(ax: Axes, shots: Sequence[int], by_shots: Mapping[str, ErrorByStep]) -> Axes:
-    """Mean error by number of examples, each line with its name at its end, one below the other."""
+    """Mean error by number of examples, each line with its name at its end, one below the other.
+
+    A ring marks a first dot that no line joins to the next: others may hide it.
+    """
     for name, errors in by_shots.items():
         plots.plot_error_by_shots(ax, shots, errors, name)
+        if errors.mean[0].isfinite() and not errors.mean[1].isfinite():
+            ax.plot(shots[0], errors.mean[0], "o", ms=13, mfc="none", mec=COLOUR_OF[name], mew=2, zorder=4)
     above = np.inf
     for name, errors in sorted(by_shots.items(), key=lambda pair: -float(pair[1].mean[-1])):
         above = min(float(errors.mean[-1]), above / 1.6)

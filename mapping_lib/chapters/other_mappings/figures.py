@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.transforms import ScaledTranslation
 from torch import Tensor
 
 from mapping_lib.evaluation import ErrorByStep
@@ -98,7 +99,10 @@ def plot_side_by_side(axes: Sequence[Axes], panels: Mapping[str, Mapping[str, Se
     for ax, (title, values) in zip(axes, panels.items(), strict=True):
         highest = max(high for *_, high in values.values())
         plot_dots(ax, values, "median squared error", digits=3 if highest < 0.5 else 2)
-        ax.set(title=title, ylim=(len(rows) - 0.5, -0.5))
+        right_of_dot = ScaledTranslation(6 / 72, 0, ax.get_figure().dpi_scale_trans)  # short intervals hide behind it
+        for number in ax.texts:
+            number.set_transform(number.get_transform() + right_of_dot)
+        ax.set(title=title, ylim=(len(rows) - 0.5, -0.5), xlim=(-0.03 * highest, 1.3 * highest))
         if ax is not axes[0]:
             ax.set_yticks(range(len(rows)), [""] * len(rows))
 
