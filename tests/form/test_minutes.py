@@ -11,7 +11,7 @@ from pages import CHAPTERS
 WORDS_A_MINUTE, RUN, STEP = 200, 1, 5
 """Running all cells takes up to a minute; what is stated is a multiple of five."""
 
-STATED = re.compile(r"\*\*Time:\*\* about (\d+) minutes: reading at 200 words a minute, code and outputs too")
+STATED = re.compile(r"\*\*Time:\*\* about (\d+) minutes at 200 words a minute, code and outputs too")
 
 
 def words(path: Path) -> int:
