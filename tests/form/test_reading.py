@@ -46,15 +46,15 @@ def test_code_that_is_open_is_short_and_narrow(path: Path):
 
 
 def is_plumbing(source: str) -> bool:
-    """Whether a cell only imports, sets a style, or draws.
+    """Whether a cell does little but import, set a style, or draw.
 
     >>> is_plumbing("import torch"), is_plumbing("figure, ax = plt.subplots()"), is_plumbing("print(6 * 7)")
     (True, True, False)
     """
+    lines = [line for line in source.splitlines() if line.strip()]
+    set_up = [line for line in lines if re.match(r"import |from \w\S* import |plots\.use_style", line)]
     defines = re.search(r"(?m)^(def|class) ", source)
-    return (
-        bool(re.match(r"import |from \w+ import |plots\.use_style|.*plt\.(subplots|figure)\(", source)) and not defines
-    )
+    return not defines and (len(set_up) > len(lines) / 2 or bool(re.match(r".*plt\.(subplots|figure)\(", source)))
 
 
 @each_page
