@@ -209,7 +209,8 @@ def plot_dots(
         ax.plot([low, high], [row, row], color=colour, lw=3, solid_capstyle="butt")
         ax.plot([value], [row], "o", ms=9, color=colour)
         number = f"{value:.{digits}f}".replace("-", "−")
-        ax.text(high + 0.02 * (highest - lowest), row, number, va="center", color=colour)
+        beside = {"xytext": (9, 0), "textcoords": "offset points"}
+        ax.annotate(number, (high, row), va="center", color=colour, **beside)
     ax.set_yticks(range(len(values)), list(values))
     ax.set(xlim=(lowest - 0.03 * (highest - lowest) * (not zero), highest + 0.12 * (highest - lowest)))
     ax.set(ylim=(len(values) - 0.5, -0.5), xlabel=xlabel)

@@ -1,4 +1,4 @@
-"""Explorer: a map of alpha and beta. Press on a cell, and see what its setting does on a new task.
+"""Explorer: a map of alpha and beta. Press a cell, and see what its setting does on a new task.
 
 Computed in the kernel: a page would have to hold the theta of all 169 cells of two maps, 1.2 MB in the numbers that a
 program computes with, eight times what an explorer may weigh; of a cell's fit nothing is left without its theta.
@@ -190,7 +190,7 @@ EXPLORER = Explorer(
     "alpha-beta",
     State,
     "Two step sizes, 169 settings. Which of them learn to learn?",
-    "Press on the map, or drag the ring over it. Dark blue is a small error.",
+    "Press the map, or drag the ring over it. Dark blue is a small error.",
     axes=(
         axes(
             *("map", EDGES, EDGES, "error on new tasks after {judged:step}"),

@@ -30,7 +30,7 @@ SEARCHERS = {
     "Meta-SGD, four trials": "#117733",
     "Meta-SGD + TPE": "#4B0092",
 }
-"""One colour a method, for chapter 4f."""
+"""One colour per method, for chapter 4f."""
 
 
 def shade(error: float) -> tuple[float, float, float]:
@@ -75,13 +75,18 @@ def legend_of_settings(ax: Axes, **where: object) -> Axes:
 def plot_searches(
     ax: Axes, means: Mapping[str, Sequence[float]], halves: Mapping[str, Sequence[float]], ticks: Sequence[float]
 ) -> Axes:
-    """A row a method: one dot a search seed with its 95 % interval over tasks, the mean of the seeds as a bar.
+    """A row per method: one dot per search seed with its 95 % interval over tasks, the mean of the seeds as a bar.
 
-    The thin line is the interval of that mean over the seeds. The errors stand on a log axis with these ``ticks``.
+    The thin line is the interval of that mean over the seeds, with an arrow where it goes on outside the picture.
+    The errors stand on a log axis with these ``ticks``.
     """
+    left, right = 0.7 * ticks[0], 1.3 * ticks[-1]
     for row, (name, values) in enumerate(means.items()):
         mean, over_seeds = np.mean(values), half_width(torch.tensor(values, dtype=torch.float64))
         ax.plot([max(mean - over_seeds, 1e-3), mean + over_seeds], [row, row], color="#555555", lw=1.3, zorder=1)
+        for edge, marker, outside in ((left, "<", mean - over_seeds < left), (right, ">", mean + over_seeds > right)):
+            if outside:
+                ax.plot([edge], [row], marker, ms=7, color="#555555", clip_on=False)
         colour, shifts = SEARCHERS[name], np.linspace(-0.22, 0.22, len(values))
         for shift, value, half in zip(shifts, values, halves[name], strict=True):
             ax.plot([max(value - half, 1e-3), value + half], [row + shift] * 2, color=colour, lw=2, alpha=0.6)
@@ -90,7 +95,7 @@ def plot_searches(
     ax.set_yticks(range(len(means)), list(means))
     ax.set(ylim=(len(means) - 0.5, -0.5), xscale="log")
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    ax.set_xlim(0.7 * ticks[0], 1.3 * ticks[-1])
+    ax.set_xlim(left, right)
     ax.xaxis.set_minor_formatter(NullFormatter())
     return ax
 

@@ -55,6 +55,9 @@ def plot_images(ax: Axes, images: Tensor, role: str, *, columns: int, labels: Se
 def plot_methods(ax: Axes, rows: Mapping[tuple[str, str], Row], settings: Sequence[str]) -> Axes:
     """One row a setting, one mark a method: the mean accuracy with its 95 % interval. The first setting is on top."""
     methods = list(dict.fromkeys(method for method, _ in rows))
+    for row in range(1, len(settings), 2):  # bands keep the settings apart
+        ax.axhspan(row - 0.5, row + 0.5, color="#F4F4F4", lw=0)
+    ax.grid(False, axis="y")
     for i, method in enumerate(methods):
         chosen = [rows[method, setting] for setting in settings]
         y = np.arange(len(settings)) + 0.1 * (i - len(methods) / 2 + 0.5)

@@ -290,7 +290,7 @@ EXPLORER = Explorer(
     },
     program=PROGRAM,
     height=0.42,
-    more="more: the start, whom θ follows, the map, the tasks",
+    more="more: the start, which method θ follows, the map, the tasks",
     colours={"F(θ)": COLOUR_OF["MAML"], "E[L(θ)]": COLOUR_OF["joint training"]},
 )
 

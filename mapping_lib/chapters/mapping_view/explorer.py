@@ -176,7 +176,7 @@ EXPLORER = Explorer(
     "five-mappings",
     State,
     "One wave, five mappings. Which of them follows you?",
-    "Drag the orange points, press to add one, drag one out. Then go where training has never been.",
+    "Drag the orange points, click to add one, drag one out to remove it. Then go where training has never been.",
     axes=(
         axes("task", (-5, 5), (-9.5, 9.5), "the wave, and what all five make of it", share=1.9),
         axes("errors", (1e-4, GONE), (0.3, 5.7), "error on new points", log="x", yticks=[], xticks=TICKS, share=1.1),

@@ -88,6 +88,7 @@ def plot_by_shots(ax: Axes, shots: Sequence[int], rows: Mapping[str, Sequence[In
     for label, values in ((label, values) for label, values in rows.items() if label in PEOPLE):
         middle, low, high = np.array(values).T
         ax.fill_between(shots, low, high, color=PEOPLE[label], alpha=0.15, lw=0)
-        ax.plot(shots, middle, "o", ms=4, color=PEOPLE[label], ls=DASHES.get(label, "-"), label=label)
+        above = 3 if label in DASHES else 2  # where two lines are one, both are seen
+        ax.plot(shots, middle, "o", ms=4, color=PEOPLE[label], ls=DASHES.get(label, "-"), label=label, zorder=above)
     ax.set(xlabel="observations K", xticks=list(shots))
     return ax

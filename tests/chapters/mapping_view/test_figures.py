@@ -58,6 +58,14 @@ def test_names_stand_at_the_ends_of_their_lines_and_not_on_each_other(ax):
     assert {text.get_text(): text.get_color() for text in ax.texts} == {n: plots.COLOUR_OF[n] for n in ends}
 
 
+def test_a_ring_marks_a_first_dot_that_no_line_joins(ax):
+    lost = summarise(torch.tensor([[1.0, torch.inf], [1.2, torch.inf]]))
+    figures.plot_by_shots(ax, (0, 20), {"MAML": lost, "in-context": summarise(torch.ones(2, 2))})
+    (ring,) = (line for line in ax.lines if line.get_markerfacecolor() == "none")
+    assert list(ring.get_xdata()) == [0]
+    assert ring.get_markeredgecolor() == plots.COLOUR_OF["MAML"]
+
+
 def test_outside_shows_the_median_and_the_middle_half_and_lets_nothing_fall_off_the_page(ax):
     errors = {"MAML": torch.arange(1.0, 6.0), "in-context": torch.full((5,), 20.0)}
     figures.plot_outside(ax, errors, flat=4.5)
