@@ -144,7 +144,7 @@ EXPLORER = Explorer(
         line("prints", "healthy_printed", HEALTHY, x="middles", name=HEALTHY, width=1.6, fade=0.8, when="faulty"),
         line("prints", "printed", "{fault}", x="middles", name="{fault}", width=3),
         band("worth", "low", "high", "{fault}", x="blocks"),
-        line("worth", "healthy", HEALTHY, x="blocks", name=HEALTHY, width=1.6, fade=0.8, when="faulty"),
+        line("worth", "healthy", HEALTHY, x="blocks", name=HEALTHY, width=1.6, fade=0.8, near="end", when="faulty"),
         line("worth", "error", "{fault}", x="blocks", name="{fault}", width=3),
         line("task", "truth", "truth", x="grid", name="truth", dash=[6, 5], width=1.8),
         line("task", "before", "{fault}", x="grid", name="before: θ", dash=[2, 4], width=1.7),

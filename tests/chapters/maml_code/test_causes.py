@@ -12,6 +12,7 @@ from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import mlp
 from mapping_lib.params import flat
 from mapping_lib.study.sinusoids import LEARNERS, SEEDS, SIZES, shipped
+from mapping_lib.task import Batch
 
 NETWORK = mlp(SIZES)
 
@@ -40,6 +41,15 @@ def test_anil_diverges_where_its_alpha_is_above_the_limit_of_a_bowl_and_nowhere_
     assert 20 < lost.sum() < 45
     assert not (lost & (curvature < 200)).any()
     assert (curvature > 200).float().mean() < 0.15
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_ten_points_of_a_slower_wave_are_met_between_them(seed: int):
+    learner, theta = shipped("maml", seed)
+    y = torch.tensor([0.3, 1.9, 2.4, 1.8, 0.1, -1.7, -2.6, -1.9, -0.3, 1.6])
+    points = Batch(torch.arange(-4.5, 5.0)[:, None], y[:, None])
+    phi = learner.adapt(theta, points, steps=50)
+    assert abs(learner.predict(phi, torch.tensor([[2.0]])).item() + 2.3) < 0.6
 
 
 @pytest.mark.parametrize("seed", SEEDS)
