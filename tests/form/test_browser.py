@@ -37,6 +37,8 @@ def notebook(tmp_path_factory):
     cells += [new_markdown_cell("[elsewhere](other.ipynb#elsewhere)")]
     nbformat.write(new_notebook(cells=cells, metadata=KERNEL), folder / "all.ipynb")
     nbformat.write(new_notebook(cells=long_way(), metadata=KERNEL), folder / "other.ipynb")
+    chapter = nbformat.read(ROOT / "notebooks" / "04_applications.ipynb", nbformat.NO_CONVERT)
+    (folder / "class.ipynb").write_text(recording.serialised(editions.teacher(chapter)))
     with lab.jupyterlab(folder, private) as address, lab.browser(private) as page:
         page.set_default_timeout(30_000)
         lab.open_notebook(page, address, "all.ipynb")
@@ -50,6 +52,14 @@ def long_way() -> list:
     texts = [new_markdown_cell("\n\n".join(f"Line {i}." for i in range(20))) for _ in range(60)]
     place = new_markdown_cell('<details><summary>More</summary>\n\n<a id="elsewhere"></a>Here.\n\n</details>')
     return [*texts[:30], place, *texts[30:]]
+
+
+def go_back(page) -> None:
+    """Show the notebook of all explorers again."""
+    page.evaluate(
+        """() => { const { shell } = window.jupyterapp;
+            shell.activateById([...shell.widgets("main")].find((widget) => widget.title.label === "all.ipynb").id); }"""
+    )
 
 
 def run_cell(page, index: int) -> None:
@@ -153,21 +163,17 @@ def test_a_link_leads_to_its_place_at_the_first_click_and_opens_what_is_folded(n
     at = "() => document.querySelector('[data-jupyter-id=elsewhere]')?.getBoundingClientRect().top"
     notebook.wait_for_function(f"() => (({at})() > 0 && ({at})() < 300)")
     assert place.evaluate("(place) => place.closest('details').open")
-    notebook.evaluate(
-        """() => { const { shell } = window.jupyterapp;
-            shell.activateById([...shell.widgets("main")].find((widget) => widget.title.label === "all.ipynb").id); }"""
-    )
+    go_back(notebook)
 
 
-def test_a_chapter_that_is_opened_asks_for_nothing_when_it_is_closed(tmp_path):
+def test_a_chapter_that_is_opened_asks_for_nothing_when_it_is_closed(notebook):
     """JupyterLab writes the kernel's language into a notebook that holds another: it would ask to save it."""
-    nb = nbformat.read(ROOT / "notebooks" / "04_applications.ipynb", nbformat.NO_CONVERT)
-    (tmp_path / "notebooks").mkdir()
-    editions.write({"a.ipynb": recording.serialised(editions.teacher(nb))}, tmp_path / "notebooks" / "class")
-    with lab.jupyterlab(tmp_path / "notebooks", tmp_path) as address, lab.browser(tmp_path) as page:
-        lab.open_notebook(page, address, "class/a.ipynb")
-        page.wait_for_timeout(1000)
-        assert not page.evaluate("() => window.jupyterapp.shell.currentWidget.context.model.dirty")
+    notebook.evaluate("() => window.jupyterapp.commands.execute('docmanager:open', { path: 'class.ipynb' })")
+    notebook.wait_for_function("() => window.jupyterapp.shell.currentWidget.title.label === 'class.ipynb'")
+    lab.wait_until_idle(notebook)
+    notebook.wait_for_timeout(1000)
+    assert not notebook.evaluate("() => window.jupyterapp.shell.currentWidget.context.model.dirty")
+    go_back(notebook)
 
 
 def test_after_the_kernel_is_gone_the_page_goes_on_computing(notebook):
