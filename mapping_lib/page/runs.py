@@ -65,7 +65,8 @@ class Runs(NamedTuple):
         if not self.begun:
             return {}
         _, outer, errors, theta = self.begun
-        return {"begun_outer": torch.tensor(outer), "begun_errors": torch.tensor(errors), "begun_theta": theta}
+        outer, errors = _floats(outer), _floats(errors)
+        return {"begun_outer": outer, "begun_errors": errors, "begun_theta": theta}
 
     def drawn(self, seed: int, step: int, tasks: int) -> dict[str, Tensor]:
         """The random numbers of one outer step, ``(task, number)`` by name."""
@@ -110,8 +111,8 @@ class Runs(NamedTuple):
 
     def _as_begun(self, state: Any) -> dict[str, Any]:
         begun, none = self.begun, torch.zeros(0, 0, dtype=torch.float32)
-        errors = torch.tensor(begun.errors)[:, getattr(state, self.judged) if self.judged else 0]
-        curves = {"outer": torch.tensor(begun.outer), "errors": errors}
+        errors = _floats(begun.errors)[:, getattr(state, self.judged) if self.judged else 0]
+        curves = {"outer": _floats(begun.outer), "errors": errors}
         curves |= {"earlier_outer": none, "earlier_errors": none, "earlier_names": []}
         last = float(self.outer_steps)
         numbers = {"done": last, "last": last, "begun": float(errors[0]), "began": 1.0}
@@ -120,5 +121,9 @@ class Runs(NamedTuple):
 
     def shown(self, explorer_inputs: Mapping[str, Tensor]) -> dict[str, Any]:
         """What a program that draws the run begun is given beside the state: its theta, and what it began with."""
-        began = {f"run_{name}": torch.tensor(float(v)) for name, v in self.begun.state.items()}
-        return {**explorer_inputs, **began, "theta": self.begun.theta, "now": torch.tensor(self.begun.errors[-1])}
+        began = {f"run_{name}": _floats(float(v)) for name, v in self.begun.state.items()}
+        return {**explorer_inputs, **began, "theta": self.begun.theta, "now": _floats(self.begun.errors[-1])}
+
+
+def _floats(values: Any) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32)

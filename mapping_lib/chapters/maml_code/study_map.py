@@ -66,7 +66,7 @@ def all_settings() -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def trained(alpha: Tensor, beta: Tensor, seed: int) -> list[Tensor]:
     """The theta, led by ``setting``, of the page's own outer step, taken `OUTER_STEPS` times with every setting."""
-    program, steps = RUNS.programs["maml"], torch.tensor(float(TRAINED))
+    program, steps = RUNS.programs["maml"], torch.tensor(float(TRAINED), dtype=torch.float32)
     carried = [[p.expand(len(alpha), *p.shape) for p in program.constants[name]] for name in NAMES]
 
     def outer_step(alpha: Tensor, beta: Tensor, carried: list, common: dict) -> list:
@@ -77,7 +77,11 @@ def trained(alpha: Tensor, beta: Tensor, seed: int) -> list[Tensor]:
 
     step = vmap(outer_step, in_dims=(0, 0, 0, None))
     for count in range(1, OUTER_STEPS + 1):
-        common = {"steps": steps, "count": torch.tensor(float(count)), **RUNS.drawn(seed, count, TASKS)}
+        common = {
+            "steps": steps,
+            "count": torch.tensor(float(count), dtype=torch.float32),
+            **RUNS.drawn(seed, count, TASKS),
+        }
         carried = step(alpha, beta, carried, common)
     return carried[0]
 
@@ -122,7 +126,9 @@ def begun() -> dict[str, np.ndarray]:
         if step % 20 == 0:
             outer.append(float(step))
             theta = [p[None] for p in environment["theta"]]
-            errors.append(errors_of(theta, torch.tensor([state.alpha]), spread_tasks())[0].tolist())
+            errors.append(
+                errors_of(theta, torch.tensor([state.alpha], dtype=torch.float32), spread_tasks())[0].tolist()
+            )
     theta = {f"theta.{i}": p.numpy() for i, p in enumerate(environment["theta"])}
     return {"outer": np.float32(outer), "errors": np.float32(errors)} | theta
 
