@@ -79,7 +79,7 @@ def overshooting_begins_at_one(cells: list[str]) -> Iterator[str]:
 
 
 def the_oracle_knows_the_task(cells: list[str]) -> Iterator[str]:
-    """The glossary's Chinese does not say what question 53 denies: an answer that is known, a bound that holds."""
+    """The glossary's Chinese does not say what question 68 denies: an answer that is known, a bound that holds."""
     row = next(line for cell in cells for line in cell.splitlines() if line.startswith("| oracle |"))
     yield from (f"the oracle is called {word}" for word in ("答案", "上限", "上界") if word in row.split("|")[2])
 
@@ -116,8 +116,8 @@ def test_an_answer_uses_the_words_that_its_question_asks_about(number: int):
     assert {word for word in words if word not in said} == set()
 
 
-def test_the_number_in_question_51_is_one_that_chance_may_explain():
-    title, below = answers()[51]
+def test_the_number_in_question_66_is_one_that_chance_may_explain():
+    title, below = answers()[66]
     mine, paper = (float(number) for number in re.findall(r"([\d.]+) %", title))
     half = (1.84**2 + 1.83**2) ** 0.5
     assert f"by {half:.1f} by the draw of test tasks" in below
@@ -241,7 +241,7 @@ def test_first_order_is_a_good_compass_for_most_of_the_way_down(seed: int):
 
 
 def test_without_a_step_a_zero_head_lets_no_gradient_through():
-    """Question 45."""
+    """Question 59."""
     network = mlp((8, 5, 3))
     torch.nn.init.zeros_(network[2].weight)
     x, y = torch.randn(6, 8, generator=seeded(0)), torch.arange(6) % 3
@@ -253,8 +253,8 @@ def test_without_a_step_a_zero_head_lets_no_gradient_through():
 # --- The guards bite: one fault at a time ---
 
 FAULTS = [
-    (FAQ, questions_are_listed, lambda text: text.replace('<a id="q7"></a>', '<a id="q70"></a>', 1)),
-    (FAQ, questions_are_listed, lambda text: text.replace("(#q90)", "(#q9)", 1)),
+    (FAQ, questions_are_listed, lambda text: text.replace('<a id="q21"></a>', '<a id="q12"></a>', 1)),
+    (FAQ, questions_are_listed, lambda text: text.replace("(#q60)", "(#q23)", 1)),
     (MATHS, the_limit_has_its_reserve, lambda text: text + "\n\nα < 2/λ_max keeps them stable."),
     (MATHS, the_limit_has_its_reserve, lambda text: text + "\n\n$\\alpha < 2/\\lambda_{\\max}$ keeps them stable."),
     (GLOSSARY, the_limit_has_its_reserve, lambda text: text.replace("| on a bowl α > 2/λ_max |", "| α > 2/λ_max |")),
