@@ -26,9 +26,6 @@ from nbformat import NotebookNode
 from mapping_lib.console import command
 from mapping_lib.tools import pictures
 
-ASKS = re.compile(r"(?m)^\w+ = predict\(\s*f?[\"']")
-"""What a cell of code is known by that asks for a prediction (`mapping_lib.page.prediction`)."""
-
 FEW, MANY = 5, 22
 """Lines of a slide after which a picture goes to the next, and that a text may fill: some 30 fit, code may follow."""
 
@@ -138,7 +135,8 @@ def slide_type(cell: NotebookNode, before: NotebookNode | None = None, filled: i
     >>> ask = nbformat.v4.new_markdown_cell("**Predict.** What will happen?")
     >>> slide_type(ask), slide_type(nbformat.v4.new_code_cell("answer()"), ask)
     ('subslide', 'fragment')
-    >>> ask = nbformat.v4.new_code_cell('guess = predict("How many?", between=(1, 9))\\nguess')
+    >>> shown = nbformat.v4.new_output("execute_result", {"text/plain": "[prediction: How many?]"})
+    >>> ask = nbformat.v4.new_code_cell("guess", outputs=[shown])
     >>> slide_type(ask), slide_type(nbformat.v4.new_code_cell("guess.against(3)"), ask)
     ('subslide', 'fragment')
     """
@@ -164,8 +162,8 @@ def slide_type(cell: NotebookNode, before: NotebookNode | None = None, filled: i
 
 
 def asks_by_hand(cell: NotebookNode) -> bool:
-    """Whether a cell is code that asks for a prediction."""
-    return cell.cell_type == "code" and bool(ASKS.search(cell.source))
+    """Whether a cell asks for a prediction: what it shows tells, whatever name it calls `predict` by."""
+    return any(map(pictures.is_question, cell.get("outputs", [])))
 
 
 def shows_picture(cell: NotebookNode) -> bool:

@@ -168,8 +168,9 @@ def test_a_slide_that_is_full_goes_on_below_and_a_reading_stays_with_its_picture
 
 
 def test_a_prediction_by_hand_stays_with_its_heading_and_what_comes_out_waits_for_a_key():
-    imported = "from mapping_lib.page.prediction import predict\n\n"
-    ask = new_code_cell(imported + 'guess = predict(\n    "Which?", ["this", "that"]\n)\nguess')
+    shown = new_output("execute_result", {"text/plain": "[prediction: Which?]"})
+    imported = "from mapping_lib.page import prediction\n\n"
+    ask = new_code_cell(imported + 'guess = prediction.predict("Which?", ["this", "that"])\nguess', outputs=[shown])
     answer, draw = new_code_cell('guess.against("this")'), new_code_cell("draw()", outputs=PICTURE)
     assert slides(new_markdown_cell("## One\n\nText."), ask, draw, answer) == ["slide", "-", "subslide", "-"]
     assert slides(new_markdown_cell("### One"), ask, answer) == ["subslide", "-", "fragment"]
