@@ -156,14 +156,13 @@ def test_forgetting(page, now: int, rehearsed: int):
     def step(vector: Tensor, tasks: Batch) -> dict[str, Tensor]:
         weights = shares(pick, torch.tensor(float(rehearsed)), 20).flatten(0, 1)
         x, y = (part[: now + 1].flatten(0, 1) for part in tasks)
-        begun = (vector, torch.zeros_like(vector), torch.zeros_like(vector), torch.zeros(()))
+        # not from moments of 0: the first step would be the sign of a gradient, which rounding can turn round
+        begun = (vector, torch.zeros_like(vector), torch.full_like(vector, 0.01), torch.ones(()))
         return {"vector": adam_step(begun, model.shapes, x, y, weights, 0.01)[0]}
 
     generator = torch.Generator().manual_seed(0)
     start = flat(model.init(generator=generator))
-    cases = [
-        {"vector": start, "tasks": Batch(torch.rand(5, 20, 1, generator=generator), torch.rand(5, 20, 1))} for _ in "ab"
-    ]
+    cases = [{"vector": start, "tasks": Batch(*torch.rand(2, 5, 20, 1, generator=generator))} for _ in "ab"]
     agree(page, Program((Stage(step),), ("vector",)), cases)
 
 
