@@ -82,7 +82,7 @@ def errors_on(learner: MetaLearner, theta: Params, tasks: Task, steps: int | Non
 
 def table_of(contestants: dict[str, Contestant], *, n: int = 600, **others) -> Table:
     """Their errors in all of `SETTINGS`: a row for each seed of each, called "name, seed 1" for another than 0."""
-    rows = {_row(name, seed): (one, seed) for name, one in contestants.items() for seed in one.seeds}
+    rows = {row_name(name, seed): (one, seed) for name, one in contestants.items() for seed in one.seeds}
 
     def score(method: str, setting: str, n: int, generator: Generator) -> Tensor:
         one, seed = rows[method]
@@ -94,5 +94,6 @@ def table_of(contestants: dict[str, Contestant], *, n: int = 600, **others) -> T
     return Table("mean squared error", tuple(rows), SETTINGS, score, **settings)
 
 
-def _row(name: str, seed: int) -> str:
+def row_name(name: str, seed: int) -> str:
+    """What the row of one training is called in the stored table."""
     return f"{name}, seed {seed}" if seed else name
