@@ -22,6 +22,9 @@ from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Params, Task
 
 N_QUERY = 50
+DIVERGED = 100.0
+"""An error above this, or none, counts as this: no wave of the family has a mean square above 12.5."""
+
 SETTINGS = {
     "K = 3": {"k_shot": 3, "away": 0.0},
     "K = 5": {"k_shot": 5, "away": 0.0},
@@ -88,7 +91,7 @@ def table_of(contestants: dict[str, Contestant], *, n: int = 600, **others) -> T
         one, seed = rows[method]
         family = waves(SETTINGS[setting]["away"])
         tasks = family.sample(n, SETTINGS[setting]["k_shot"], N_QUERY, generator=generator)
-        return errors_on(*one.ready(seed), tasks, one.steps)
+        return errors_on(*one.ready(seed), tasks, one.steps).nan_to_num(DIVERGED).clamp(max=DIVERGED)
 
     settings = {"fixed": {"n_query": N_QUERY}, "n": n, "tolerance": Tolerance(1e-3), **others}
     return Table("mean squared error", tuple(rows), SETTINGS, score, **settings)

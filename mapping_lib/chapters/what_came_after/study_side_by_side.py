@@ -1,5 +1,7 @@
 """The chapter's last table: every contestant's errors, from the stored tables, and what an answer costs it."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -33,6 +35,22 @@ def mean_error(scores: Tensor) -> tuple[float, float]:
     """
     by_task = scores.double().mean(0)
     return float(by_task.mean()), half_width(by_task)
+
+
+def typical_error(scores: Tensor) -> tuple[float, float, float]:
+    """The median over tasks of ``scores (seed, task)``, each task's mean over the trainings, with its 95 % interval.
+
+    The interval's ends are order statistics: the number of tasks below the true median is binomial, here by its
+    normal approximation (Conover 1999, section 3.2).
+
+    >>> typical_error(torch.arange(1.0, 102.0)[None])
+    (51.0, 41.0, 61.0)
+    """
+    ordered = scores.double().mean(0).sort().values
+    n = len(ordered)
+    reach = 0.98 * n**0.5  # 1.96 standard deviations of a binomial number with p = 1/2
+    low, high = max(math.floor((n + 1) / 2 - reach), 1), min(math.ceil((n + 1) / 2 + reach), n)
+    return float(ordered.quantile(0.5)), float(ordered[low - 1]), float(ordered[high - 1])
 
 
 def cost(contestant: Contestant, *, k_shot: int = 10) -> int:
