@@ -35,7 +35,7 @@ class Density(Protocol):
 
 
 class Normal:
-    """A normal distribution: raw numbers ``(..., 2)`` are its mean, and its deviation as least + softplus of the second.
+    """A normal distribution: raw numbers ``(..., 2)`` are its mean and, as least + softplus, its deviation.
 
     ``least``, above 0, keeps the density finite where a network can be sure (Garnelo et al. 2018 learn a mean and a
     variance in the same way). Raises ValueError for raw numbers or y of another shape.
@@ -83,7 +83,7 @@ class Bars:
     This is the Riemann distribution of Müller et al. 2022, with which a prior-data fitted network can say of y whatever
     it likes: two humps, for example. Within a bar the density is flat. In the first and in the last it is that of half
     a normal distribution, which falls away outwards and has half of its mass within the bar, so that no y is
-    impossible. At least three bars. Raises ValueError for edges that do not rise, and raw numbers or y of another shape.
+    impossible. At least three bars. Raises ValueError for edges that do not rise, and raw numbers or y of other shapes.
 
     >>> bars = Bars(torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0]))
     >>> raw = torch.tensor([[0.0, 0.0, 9.0, 0.0]])  # almost surely between 0 and 1
@@ -93,9 +93,10 @@ class Bars:
 
     def __init__(self, edges: Tensor) -> None:
         check_tensor("edges", edges, "(bar + 1,)")
-        if edges.ndim != 1 or len(edges) < 4 or not bool((edges.diff() > 0).all()):
-            given = f"edges has shape {tuple(edges.shape)}" if edges.ndim != 1 or len(edges) < 4 else "edges do not rise"
-            raise ValueError(f"{given}; allowed: at least 4 rising numbers, (bar + 1,)")
+        if edges.ndim != 1 or len(edges) < 4:
+            raise ValueError(f"edges has shape {tuple(edges.shape)}; allowed: (bar + 1,), at least 4 rising numbers")
+        if not bool((edges.diff() > 0).all()):
+            raise ValueError("edges do not rise; allowed: (bar + 1,), at least 4 rising numbers")
         self.edges, self.n_out = edges, len(edges) - 1
 
     @classmethod
