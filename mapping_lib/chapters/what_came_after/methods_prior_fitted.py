@@ -102,3 +102,25 @@ def coverage(said: Said, y: Tensor, share: float) -> Tensor:
     inside = (said.quantile(tail) <= y) & (y <= said.quantile(1 - tail))
     there = y.isfinite()
     return (inside & there).sum((1, 2)) / there.sum((1, 2))
+
+
+def exact_wave(x: float, y: float, asked: float, values: Tensor, *, n: int = 400_000) -> Tensor:
+    """The density of a wave's y at ``asked``, at rising ``values (row,)``, given one point (x, y) of it: Bayes' rule.
+
+    Of Finn et al.'s waves A sin(x - b), A on 0.1 to 5 and b on 0 to π, those through the point have A = y / sin(x - b).
+    Each b weighs |dA/dy| = 1 / |sin(x - b)| where A is in its range; y at ``asked`` is then counted in cells, of which
+    the outermost have no end.
+
+    >>> values = torch.linspace(-5, 5, 101, dtype=torch.float32)
+    >>> density = exact_wave(1.0, 2.0, 1.0 + torch.pi, values)  # half a turn on: the same, upside down
+    >>> round(values[density.argmax()].item(), 2)
+    -2.0
+    """
+    b = torch.linspace(0, torch.pi, n, dtype=torch.float64)
+    slope = torch.sin(x - b)
+    amplitude = y / slope
+    weight = torch.where((amplitude >= 0.1) & (amplitude <= 5), 1 / slope.abs(), 0.0)
+    at = torch.where(weight > 0, amplitude * torch.sin(asked - b), 0.0)
+    middle = (values[1:] + values[:-1]) / 2
+    counts = torch.bincount(torch.bucketize(at, middle.double()), weights=weight, minlength=len(values))
+    return (counts / counts.sum() / (values[1] - values[0])).to(values.dtype)
