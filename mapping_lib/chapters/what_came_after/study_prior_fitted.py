@@ -4,6 +4,7 @@ Budget, stated before: at most 90 s of one quiet core for each training. A prior
 is tuned on the curves that are forecast: every chick, country and thermometer of 4b's tables is one of those.
 """
 
+from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from mapping_lib.families.sinusoid import Sinusoids
+from mapping_lib.meta_training import Progress
 from mapping_lib.set_networks import ContextTransformer
 from mapping_lib.study import Recipe, Table, Tolerance, shipped_theta
 from mapping_lib.study.training import Training, last
@@ -24,22 +26,21 @@ from .methods_density import Bars, Density, Normal, Said
 from .methods_prior_fitted import PriorFitted, prior_fitted, said_of
 from .study_contestants import Contestant, table_of
 
-SHOTS = (1, 2, 3, 4, 5)
+SHOTS = (1, 3, 5)
 LINES = LinearFunctions()
 LINE_SHOTS = (1, 2, 3, 5, 10)
 N_LINE_QUERIES = 20
-WAVES_MOST, N_BARS = 20, 63
+WAVES_MOST, BARS = 20, Bars(torch.linspace(-5.25, 5.25, 64, dtype=torch.float32))
 
 
 class Prior(NamedTuple):
-    """What a network is fitted to: tasks of ``family``, answers of a ``kind``, K of 0 to ``most``; the size of both."""
+    """What a network of some ``size`` is fitted to: tasks of ``family``, with 0 to ``most`` examples and 15 queries."""
 
     family: TaskFamily
     kind: Density
     most: int
     size: dict[str, int]
     outer_steps: int
-    n_query: int = 15
 
     def make(self, *, most: int | None = None) -> PriorFitted:
         """The network; by default it says when K is beyond its own ``most``."""
@@ -48,26 +49,22 @@ class Prior(NamedTuple):
 
     def training(self) -> Training:
         """Meta-training on what is imagined; theta is kept in half precision."""
-        how = {"k_shot": self.most, "n_query": self.n_query, "tasks_per_step": 24, "beta": 0.002}
-        keep = lambda stream: {name: p.half() for name, p in last(stream).items()}  # noqa: E731
-        return Training(partial(_learner, self), VaryingShots(self.family), self.outer_steps, keep=keep, **how)
+        how = {"k_shot": self.most, "n_query": 15, "tasks_per_step": 24, "beta": 0.002}
+        return Training(lambda: self.make().learner, VaryingShots(self.family), self.outer_steps, keep=_halved, **how)
 
 
-def _learner(prior: Prior):
-    return prior.make().learner
+def _halved(stream: Iterator[Progress]) -> Params:
+    return {name: p.half() for name, p in last(stream).items()}
 
 
 SMALL = {"width": 48, "heads": 4, "layers": 3}
 _of_curves = partial(Prior, kind=Normal(0.02), most=held_out.MAX_SHOTS, size=SMALL, outer_steps=4000)
 PRIORS = {
     "curves": _of_curves(Imagined()),
-    "curves_without_noise": _of_curves(Imagined(noise=0.0)),
     "curves_straight": _of_curves(Imagined(bend=0.0, wiggle=0.0)),
     "chicks": _of_curves(ImaginedChicks()),
-    "lines": Prior(LINES, Normal(0.05), 10, {"width": 32, "heads": 4, "layers": 3}, 4500, n_query=20),
-    "waves": Prior(
-        Sinusoids(), Bars(torch.linspace(-5.25, 5.25, N_BARS + 1, dtype=torch.float32)), WAVES_MOST, SMALL, 4500, 20
-    ),
+    "lines": Prior(LINES, Normal(0.05), 10, {"width": 32, "heads": 4, "layers": 3}, outer_steps=3000),
+    "waves": Prior(Sinusoids(), BARS, WAVES_MOST, SMALL, outer_steps=3500),
 }
 """By the name of the theta file, which begins with ``after_prior_``. The bars of the waves are equally wide, 1/6, as
 the error is a squared one; in Müller et al. 2022 they are equally probable under the prior."""
@@ -95,11 +92,7 @@ RECIPES: dict[str, Recipe] = {f"after_prior_{name}": _recipe(prior) for name, pr
 
 # Real curves --------------------------------------------------------------------------------------------
 
-OF = {
-    "chicks": ("curves", "curves_without_noise", "curves_straight", "chicks"),
-    "countries": ("curves", "curves_without_noise", "curves_straight"),
-    "sensors": ("curves", "curves_without_noise", "curves_straight"),
-}
+OF = {"chicks": ("curves", "curves_straight", "chicks"), "countries": ("curves",), "sensors": ("curves",)}
 """Whose curves are forecast by which networks."""
 
 

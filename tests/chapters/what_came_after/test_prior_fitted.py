@@ -109,11 +109,10 @@ def test_a_third_of_the_supports_are_first_observations_and_queries_are_anywhere
     assert float(x.min()) >= -1
     assert float(x.max()) <= 1
     assert float(query.mean()) == pytest.approx(0, abs=0.02)
-    assert float((support.amax(1) < -0.5).float().mean()) == pytest.approx(0.123, abs=0.02)  # by simulation, below
     ends = np.sort(np.random.default_rng(0).random((200_000, 2)), 1)
-    low, high = np.array([[0.0], [0.0], [1.0]]) * ends[:, 0], np.stack([np.ones(200_000), ends[:, 1], ends[:, 1]])
-    early = ((np.clip(0.25 - low, 0, None) / (high - low)).clip(0, 1) ** 5).mean()
-    assert early == pytest.approx(0.123, abs=0.005)
+    lows, highs = (np.zeros(200_000), np.zeros(200_000), ends[:, 0]), (np.ones(200_000), ends[:, 1], ends[:, 1])
+    early = [(((0.25 - low) / (high - low)).clip(0, 1) ** 5).mean() for low, high in zip(lows, highs, strict=True)]
+    assert float((support.amax(1) < -0.5).float().mean()) == pytest.approx(np.mean(early), abs=0.01)
 
 
 def test_imagined_chicks_hatch_alike_and_grow():
@@ -131,7 +130,7 @@ def test_imagined_chicks_hatch_alike_and_grow():
 @pytest.mark.parametrize("data", study.OF)
 def test_the_tables_have_the_individuals_of_chapter_4b(data: str):
     ours, theirs = read_table(f"after_{data}"), read_table(data)
-    assert {setting for _, setting in ours} == {setting for _, setting in theirs}
+    assert {setting for _, setting in ours} <= {setting for _, setting in theirs}
     assert {row.n_units for row in ours.values()} == {row.n_units for row in theirs.values()}
 
 
