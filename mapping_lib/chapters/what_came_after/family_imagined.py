@@ -17,9 +17,6 @@ from mapping_lib.families.drawing import check_draw
 from mapping_lib.task import Batch, Task
 
 COSINES = 5
-DAYS, HATCHED, AFTER = 21.0, (41.0, 2.0), (200.0, 0.4)
-"""Chicks: days from x = -1 to 1; grams when they hatch, mean and deviation; after that, median and deviation of ln."""
-
 GRAMS = (120.0, 70.0)
 """The units in which a network reads chicks: what stands for 0, and for 1, of y."""
 
@@ -63,9 +60,10 @@ class Imagined:
 class ImaginedChicks:
     """Weights of imagined chicks, in `GRAMS`: they hatch alike and grow in proportion to their weight, less and less.
 
-    ln(weight) goes from its first to its last value along u + slowing u (1 - u), where u goes from 0 to 1, and slowing
-    is uniform on 0 to 0.8. Both ends are as in `HATCHED` and `AFTER`. Wiggles of ln(weight) have a deviation of up to
-    0.05, larger the older the chick, and a scale is right to a gram. Raises nothing of its own.
+    ln(weight) goes from its first to its last value along u + slowing u (1 - u), where u goes from 0 to 1 in 21 days, and
+    slowing is uniform on 0 to 0.8. ``hatched`` is the first weight, mean and deviation in grams; ``after`` the last, its
+    median, and the deviation of its ln. Wiggles of ln(weight) have a deviation of 0 to 0.05, larger the older the chick,
+    and a scale is right to a gram. Raises ValueError for a number that is not above 0.
 
     >>> task = ImaginedChicks().sample(5000, 3, 10, generator=torch.Generator().manual_seed(0))
     >>> grams = GRAMS[0] + GRAMS[1] * task.query.y[(task.query.x > 0.98)]
@@ -73,12 +71,20 @@ class ImaginedChicks:
     [120.0, 200.0, 320.0]
     """
 
+    hatched: tuple[float, float] = (41.0, 2.0)
+    after: tuple[float, float] = (200.0, 0.4)
+
+    def __post_init__(self) -> None:
+        for name in ("hatched", "after"):
+            for i in (0, 1):
+                check_number(f"{name}[{i}]", getattr(self, name)[i], above=0)
+
     def sample(self, n_tasks: int, k_shot: int, n_query: int, *, generator: Generator) -> Task:
         """Draw chicks, and days of each, as `places` has them; description is (first weight, last weight, slowing)."""
         x = places(n_tasks, k_shot, n_query, generator=generator)
         draws = torch.randn((n_tasks, 2), generator=generator, dtype=torch.float32)
-        first = HATCHED[0] + HATCHED[1] * draws[:, 0]
-        last = AFTER[0] * (AFTER[1] * draws[:, 1]).exp()
+        first = (self.hatched[0] + self.hatched[1] * draws[:, 0]).clamp(min=1.0)
+        last = self.after[0] * (self.after[1] * draws[:, 1]).exp()
         slowing = 0.8 * torch.rand(n_tasks, generator=generator, dtype=torch.float32)
         u = (x + 1) / 2
         path = u + slowing[:, None, None] * u * (1 - u)

@@ -59,14 +59,17 @@ def _halved(stream: Iterator[Progress]) -> Params:
 
 SMALL = {"width": 48, "heads": 4, "layers": 3}
 _of_curves = partial(Prior, kind=Normal(0.02), most=held_out.MAX_SHOTS, size=SMALL, outer_steps=4000)
+_brief = partial(_of_curves, size={"width": 24, "heads": 4, "layers": 2}, outer_steps=1500)
 PRIORS = {
     "curves": _of_curves(Imagined()),
-    "curves_straight": _of_curves(Imagined(bend=0.0, wiggle=0.0)),
     "chicks": _of_curves(ImaginedChicks()),
-    "lines": Prior(LINES, Normal(0.05), 10, {"width": 32, "heads": 4, "layers": 3}, outer_steps=3000),
+    "chicks_brief": _brief(ImaginedChicks()),
+    "chicks_brief_any_start": _brief(ImaginedChicks(hatched=(41.0, 20.0))),
+    "lines": Prior(LINES, Normal(0.05), 10, {"width": 32, "heads": 4, "layers": 3}, outer_steps=2500),
     "waves": Prior(Sinusoids(), BARS, WAVES_MOST, SMALL, outer_steps=3500),
 }
-"""By the name of the theta file, which begins with ``after_prior_``. The bars of the waves are equally wide, 1/6, as
+"""By the name of the theta file, which begins with ``after_prior_``. What is taken out of the prior of chicks, that they
+hatch alike, is taken out of a small network with a brief training, beside one alike that was told. The bars of the waves are equally wide, 1/6, as
 the error is a squared one; in Müller et al. 2022 they are equally probable under the prior."""
 
 
@@ -92,13 +95,17 @@ RECIPES: dict[str, Recipe] = {f"after_prior_{name}": _recipe(prior) for name, pr
 
 # Real curves --------------------------------------------------------------------------------------------
 
-OF = {"chicks": ("curves", "curves_straight", "chicks"), "countries": ("curves",), "sensors": ("curves",)}
+OF = {
+    "chicks": ("curves", "chicks", "chicks_brief", "chicks_brief_any_start"),
+    "countries": ("curves",),
+    "sensors": ("curves",),
+}
 """Whose curves are forecast by which networks."""
 
 
 def units(name: str, data: str, task: Task) -> tuple[Tensor, Tensor]:
     """What stands for 0 and 1 of y: `GRAMS` for imagined chicks, else those of the training individuals, as in 4b."""
-    if name == "chicks":
+    if name.startswith("chicks"):
         return torch.tensor(GRAMS, dtype=torch.float32).unbind()
     part = held_out.study(data).part[task.description[:, 0].long()]
     return tuple(t[part, None, None] for t in held_out.units(data))
