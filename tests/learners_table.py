@@ -21,6 +21,7 @@ from mapping_lib.chapters.personalisation.methods_prior import choice_prior, gau
 from mapping_lib.chapters.reinforcement_learning.methods import policy_maml, trials
 from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy
 from mapping_lib.chapters.reinforcement_learning.methods_trust_region import trust_region_maml
+from mapping_lib.chapters.what_came_after.methods_implicit import implicit_maml
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
 from mapping_lib.learners.baselines import from_scratch, joint, joint_adam, nearest_neighbour
@@ -168,6 +169,15 @@ LEARNERS |= {
     ),
 }  # fmt: skip
 
+# Chapter 4g, implicit MAML: exact where its problem is solved, and so with many steps
+LEARNERS |= {
+    f"implicit_maml, {path} path": Entry(
+        by_steps(implicit_maml, network, alpha=0.1, strength=3.0),
+        steps=(60,),
+    )
+    for path, network in {"general": TANH, "fast": RELU}.items()
+}
+
 # Who need not answer, and why ----------------------------------------------------------------------------
 
 POLICIES = ("policy_maml", "trust_region_maml")
@@ -232,6 +242,7 @@ EXEMPT: dict[str, dict[str, str]] = {
             ("prototypical", "prototypical, no network", "on_features, prototypical"),
             "phi holds which classes were seen, as bools, and the doctor subtracts phi from phi: it cannot yet",
         ),
+        "implicit_maml, fast path": "some task's minimum lies at a kink of ReLU, where no step arrives",
     },
 }  # fmt: skip
 """By question and learner: the reason for which it is not asked."""

@@ -2,7 +2,10 @@
 
 from mapping_lib.study import Recipe, Table
 
+from . import study_implicit
 from .study_contestants import SHARED, table_of
 
 RECIPES: dict[str, Recipe] = {}
+RECIPES |= study_implicit.RECIPES
 TABLES: dict[str, Table] = {"after_shared": table_of(SHARED)}
+TABLES |= study_implicit.TABLES
