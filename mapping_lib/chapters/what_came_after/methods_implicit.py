@@ -16,7 +16,7 @@ from mapping_lib.over_tasks import stacked
 from mapping_lib.params import as_params, flat
 from mapping_lib.task import Batch, Params, Task
 
-from .methods_implicit_fast import implicit_gradient
+from .methods_implicit_fast import descend_all, implicit_gradient
 
 
 def implicit_maml(
@@ -93,14 +93,18 @@ class _Problem(NamedTuple):
 def _learner(problem: _Problem) -> MetaLearner:
     model, loss = problem.model, problem.loss
     whole_x, shapes = model.reads_tokens, model.shapes
+    *_, out = shapes.values()
     inner = {"strength": problem.strength, "alpha": problem.alpha, "momentum": problem.momentum}
+
+    def in_order(theta: Params) -> Params:
+        return {name: theta[name] for name in shapes}
 
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
         steps = check_count("steps", problem.steps if steps is None else steps, at_least=0)
         check_batch("support", support, dtype=check_theta(theta, shapes), whole_x=whole_x)
         if steps == 0 or support.x.shape[0] == 0:  # no evidence: stay where you are
             return dict(theta)
-        return as_params(_Solved.apply(flat(theta), *support, problem, steps), shapes)
+        return as_params(_Solved.apply(flat(in_order(theta)), *support, problem, steps), shapes)
 
     def adapt_path(theta: Params, support: Batch, *, steps: int) -> Params:
         check_count("steps", steps, at_least=0)
@@ -108,19 +112,21 @@ def _learner(problem: _Problem) -> MetaLearner:
 
         def of_one(theta: Params, support: Batch) -> Params:
             still = support.x.shape[0] == 0
-            path = [flat(theta)] * (steps + 1) if still else problem.iterates(flat(theta), *support, steps)
+            start = flat(in_order(theta))
+            path = [start] * (steps + 1) if still else problem.iterates(start, *support, steps)
             return stacked([as_params(phi, shapes) for phi in path])
 
+        if problem.goes_fast() and support.y.shape == (*support.x.shape[:2], *out):
+            path = descend_all(in_order(theta), support, steps=steps, **inner)
+            return {name: torch.stack(iterates) for name, *iterates in zip(shapes, *path, strict=True)}
         return paths_of_all(of_one, theta, support)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         check_tasks(tasks, dtype=check_theta(theta, shapes), whole_x=whole_x)
-        if not problem.goes_fast() or tasks.query.y.shape != (*tasks.query.x.shape[:2], list(shapes.values())[-1][0]):
+        if not problem.goes_fast() or any(b.y.shape != (*b.x.shape[:2], *out) for b in (tasks.support, tasks.query)):
             return through_adaptation(adapt, model.predict, loss, theta, tasks)
-        steps = problem.steps if tasks.support.x.shape[1] else 0
-        return implicit_gradient(
-            theta, tasks, conjugate_gradients, steps=steps, cg_steps=problem.cg_steps, **inner
-        )
+        how = {"steps": problem.steps, "cg_steps": problem.cg_steps, **inner}
+        return implicit_gradient(in_order(theta), tasks, conjugate_gradients, **how)
 
     return MetaLearner(model.init, adapt, model.predict, meta_grad, "exact", adapt_path)
 

@@ -10,6 +10,7 @@ from mapping_lib import batched_mlp
 from mapping_lib.task import Batch, Params, Task
 
 
+@torch.no_grad()
 def descend_all(
     theta: Params, support: Batch, *, strength: float, alpha: float, momentum: float, steps: int
 ) -> list[list[Tensor]]:
@@ -25,6 +26,9 @@ def descend_all(
     start = [p.detach().expand(n_tasks, *p.shape) for p in theta.values()]
     before, phi, path = start, start, [start]
     for _ in range(steps):
+        if support.x.shape[1] == 0:  # no evidence: stay where you are
+            path.append(start)
+            continue
         gradient = batched_mlp.loss_gradient(phi, support)[0]
         moved = [
             torch.lerp(p, s, alpha * strength).sub_(g, alpha=alpha).add_(p - b, alpha=momentum)
@@ -48,7 +52,7 @@ def implicit_gradient(
     slope, hidden, _ = batched_mlp.loss_gradient(phi, tasks.query)
     loss = (hidden[-1] - tasks.query.y).square().mean()
     slopes = _flat(slope)
-    if inner["steps"] and cg_steps:
+    if inner["steps"] and tasks.support.x.shape[1]:
         _, hidden, deltas = batched_mlp.loss_gradient(phi, tasks.support)
 
         def product(v: Tensor) -> Tensor:
