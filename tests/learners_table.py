@@ -170,13 +170,7 @@ LEARNERS |= {
 }  # fmt: skip
 
 # Chapter 4g, implicit MAML: exact where its problem is solved, and so with many steps
-LEARNERS |= {
-    f"implicit_maml, {path} path": Entry(
-        by_steps(implicit_maml, network, alpha=0.1, strength=3.0),
-        steps=(60,),
-    )
-    for path, network in {"general": TANH, "fast": RELU}.items()
-}
+LEARNERS["implicit_maml"] = Entry(by_steps(implicit_maml, TANH, alpha=0.12, strength=5.0), steps=(30,))
 
 # Who need not answer, and why ----------------------------------------------------------------------------
 
@@ -242,7 +236,6 @@ EXEMPT: dict[str, dict[str, str]] = {
             ("prototypical", "prototypical, no network", "on_features, prototypical"),
             "phi holds which classes were seen, as bools, and the doctor subtracts phi from phi: it cannot yet",
         ),
-        "implicit_maml, fast path": "some task's minimum lies at a kink of ReLU, where no step arrives",
     },
 }  # fmt: skip
 """By question and learner: the reason for which it is not asked."""

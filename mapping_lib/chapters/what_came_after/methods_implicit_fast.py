@@ -1,4 +1,4 @@
-"""Implicit MAML for a ReLU network with mean squared error, all tasks at once, by `batched_mlp`: same numbers, sooner."""
+"""Implicit MAML for a ReLU network with mean squared error, all tasks at once, by `batched_mlp`: the same, sooner."""
 
 import math
 from collections.abc import Callable

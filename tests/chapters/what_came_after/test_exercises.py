@@ -115,6 +115,10 @@ test_leave_one_out = judged(
 )
 
 
+def below_counts(mean, deviation, y, share):
+    return (y - mean <= right_z(share) * deviation).double().mean()
+
+
 def within(z, root=1.0):
     def answer(mean, deviation, y, share):
         return ((y - mean).abs() <= z(share) * deviation**root).double().mean()
@@ -138,7 +142,9 @@ def by_erf(mean, deviation, y, share):
 
 def by_counting(mean, deviation, y, share):
     z = right_z(share)
-    held = [m - z * d <= one <= m + z * d for m, d, one in zip(*(t.tolist() for t in (mean, deviation, y)), strict=True)]
+    held = [
+        m - z * d <= one <= m + z * d for m, d, one in zip(*(t.tolist() for t in (mean, deviation, y)), strict=True)
+    ]
     return sum(held) / len(held)
 
 
@@ -150,7 +156,7 @@ test_coverage = judged(
         "the share itself is no number of deviations": within(lambda share: share),
         "that is one deviation": within(lambda share: 1.0),
         "which is right for a share of 0.95 alone": within(lambda share: 1.959964),
-        "counts what lies below": lambda mean, deviation, y, share: (y - mean <= right_z(share) * deviation).double().mean(),
+        "counts what lies below": below_counts,
         "that is a variance": within(right_z, root=2.0),
         "it is no variance": within(right_z, root=0.5),
         "that is what was promised": lambda mean, deviation, y, share: share,

@@ -19,7 +19,7 @@ from mapping_lib.doctor import diagnose
 from mapping_lib.learners.gradient import maml
 from mapping_lib.networks import mlp
 from mapping_lib.params import as_params, flat
-from mapping_lib.task import each
+from mapping_lib.task import Batch, each
 
 LINE, TANH, RELU = float64_mlp(2, 1), float64_mlp(1, 3, 1, activation=nn.Tanh), float64_mlp(1, 3, 1)
 
@@ -32,13 +32,13 @@ def ridge(theta, support, strength):
     return torch.linalg.solve(A, 2 / len(X) * X.T @ support.y[:, 0] + strength * theta), strength * torch.linalg.inv(A)
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.5])
+@pytest.mark.parametrize("momentum", [0.0, 0.3])
 def test_of_a_line_it_is_ridge_regression_towards_theta_whatever_the_solver(momentum: float):
-    learner = implicit_maml(LINE, mse_loss, strength=2.0, alpha=0.1, steps=130, momentum=momentum, cg_steps=3)
+    learner = implicit_maml(LINE, mse_loss, strength=4.0, alpha=0.1, steps=55, momentum=momentum, cg_steps=3)
     theta, tasks = random_theta(LINE), random_tasks(3, 6, 5, n_in=2)
     slopes = []
     for task in each(tasks):
-        phi, jacobian = ridge(flat(theta), task.support, 2.0)
+        phi, jacobian = ridge(flat(theta), task.support, 4.0)
         assert_close(flat(learner.adapt(theta, task.support)), phi, **FLOAT64)
         slope = torch.func.grad(lambda v, q=task.query: mse_loss(line(v, q.x), q.y))(phi)
         slopes.append(jacobian @ slope)
@@ -49,7 +49,7 @@ def line(vector, x):
     return x @ vector[:2, None] + vector[2]
 
 
-@pytest.mark.parametrize("steps", [1, 4, 100])
+@pytest.mark.parametrize("steps", [2, 80])
 def test_unsolved_the_direction_is_the_formula_at_where_it_stopped(steps: int):
     """By torch.linalg.solve of the whole Hessian; and it is not the slope of its meta-loss, when steps are few."""
     learner = implicit_maml(TANH, mse_loss, strength=0.5, alpha=0.1, steps=steps, cg_steps=10)
@@ -69,7 +69,7 @@ def test_unsolved_the_direction_is_the_formula_at_where_it_stopped(steps: int):
         return mse_loss(learner.predict(learner.adapt(theta, task.support), task.query.x), task.query.y)
 
     exact = flat(differences_at_once(after, theta))
-    assert ((found - exact).norm() > 0.05 * exact.norm()) == (steps < 100)
+    assert ((found - exact).norm() > 0.05 * exact.norm()) == (steps < 80)
 
 
 def test_the_fast_path_is_the_general_one():
@@ -138,6 +138,19 @@ def test_unsolved_is_one_at_theta_and_falls_to_zero():
     assert left[0] == pytest.approx(1.0)
     assert left[0] > left[1] > left[2]
     assert left[2] < 1e-9
+
+
+def test_a_minimum_may_lie_at_a_kink_of_relu_where_no_step_arrives():
+    """A short alpha, 4,000 steps: the gradient stays, and an example lies on the edge of a unit."""
+    start = mlp((1, 3, 1)).double()
+    learner = implicit_maml(start, mse_loss, strength=3.0, alpha=0.005)
+    theta = {name: p.double() for name, p in learner.init(generator=seeded(0)).items()}
+    support = next(each(random_tasks(4, 5, 4, seed=0))).support
+    path = learner.adapt_path(theta, Batch(support.x[None], support.y[None]), steps=4000)
+    phi = {name: p[-1, 0] for name, p in path.items()}
+    assert float(unsolved(learner, theta, phi, support, mse_loss, 3.0)) > 0.05
+    edge = (support.x @ phi["0.weight"].T + phi["0.bias"]).abs()
+    assert float(edge.min()) < 0.002
 
 
 NET = mlp((1, 2, 1))
