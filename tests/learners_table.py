@@ -23,6 +23,7 @@ from mapping_lib.chapters.reinforcement_learning.methods_policies import Gaussia
 from mapping_lib.chapters.reinforcement_learning.methods_trust_region import trust_region_maml
 from mapping_lib.chapters.what_came_after.methods_density import Bars, Normal
 from mapping_lib.chapters.what_came_after.methods_prior_fitted import prior_fitted
+from mapping_lib.chapters.what_came_after.methods_implicit import implicit_maml
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
 from mapping_lib.learners.baselines import from_scratch, joint, joint_adam, nearest_neighbour
@@ -184,6 +185,8 @@ LEARNERS |= {
     "prior_fitted, normal": prior_fitted_entry(Normal(0.1)),
     "prior_fitted, bars": prior_fitted_entry(Bars(torch.tensor([-2.0, -0.5, 0.5, 2.0], dtype=torch.float64))),
 }
+# Chapter 4g, implicit MAML: exact where its problem is solved, and so with many steps
+LEARNERS["implicit_maml"] = Entry(by_steps(implicit_maml, TANH, alpha=0.12, strength=5.0), steps=(30,))
 
 # Who need not answer, and why ----------------------------------------------------------------------------
 

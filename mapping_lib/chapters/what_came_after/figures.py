@@ -15,5 +15,6 @@ COLOUR_OF_METHODS = {
     "biases only": "#733B26",
     "head only": "#999933",
     "a policy that remembers": "#4B0092",
+    "implicit MAML": "#C000A0",
 }
 """One colour a method; those of the chapters before keep theirs."""

@@ -3,10 +3,13 @@
 from mapping_lib.study import Recipe, Table
 
 from . import study_prior_fitted
+from . import study_implicit
 from .study_contestants import SHARED, table_of
 
 RECIPES: dict[str, Recipe] = {}
+RECIPES |= study_implicit.RECIPES
 TABLES: dict[str, Table] = {"after_shared": table_of(SHARED)}
 
 RECIPES |= study_prior_fitted.RECIPES
 TABLES |= study_prior_fitted.TABLES
+TABLES |= study_implicit.TABLES
