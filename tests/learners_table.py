@@ -21,6 +21,13 @@ from mapping_lib.chapters.personalisation.methods_prior import choice_prior, gau
 from mapping_lib.chapters.reinforcement_learning.methods import policy_maml, trials
 from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy
 from mapping_lib.chapters.reinforcement_learning.methods_trust_region import trust_region_maml
+from mapping_lib.chapters.what_came_after.methods_fewer_numbers import (
+    context,
+    few_numbers,
+    low_rank,
+    only,
+    written_numbers,
+)
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
 from mapping_lib.learners.baselines import from_scratch, joint, joint_adam, nearest_neighbour
@@ -168,6 +175,17 @@ LEARNERS |= {
     ),
 }  # fmt: skip
 
+# Chapter 4g: fewer numbers to adapt
+FEW = {"context": context(2), "LoRA": low_rank(1), "biases and head": only("biases", "head")}
+LEARNERS |= {
+    f"few_numbers, {part}, {path} path": Entry(by_steps(few_numbers, network, part=FEW[part], alpha=ALPHA))
+    for part in FEW
+    for path, network in {"general": TANH, "fast": RELU}.items()
+}
+LEARNERS["written_numbers"] = Entry(
+    lambda steps: written_numbers(TANH, mse_loss, part=low_rank(1), writer=mlp((2, 4, 8), nn.Tanh).double())
+)
+
 # Who need not answer, and why ----------------------------------------------------------------------------
 
 POLICIES = ("policy_maml", "trust_region_maml")
@@ -203,6 +221,8 @@ EXEMPT: dict[str, dict[str, str]] = {
     "evidence": {
         **dict.fromkeys(LENT, "the clinic's code takes the mean over no examples"),
         **dict.fromkeys(POLICIES, "without a trajectory there is no step to take: refused"),
+        **{name: "phi has numbers that theta has not: they stay at 0, see chapters/what_came_after"
+           for name in LEARNERS if name.startswith("few_numbers")},
     },
     "mean over tasks": {"trust_region_maml": "one step for all tasks, of a length measured on all"},
     "init": NO_THETA | dict.fromkeys(
