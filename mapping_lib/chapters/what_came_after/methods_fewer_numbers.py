@@ -121,7 +121,8 @@ def together(*choices: Choice) -> Choice:
             each = [one.write(theta, {name: numbers[name] for name in one.shapes}) for one in parts]
             return {name: p for written in each for name, p in written.items()}
 
-        shapes, learned = ({n: s for one in parts for n, s in named(one).items()} for named in (lambda one: one.shapes, lambda one: one.learned))
+        shapes = {name: shape for one in parts for name, shape in one.shapes.items()}
+        learned = {name: shape for one in parts for name, shape in one.learned.items()}
         return Part(shapes, write, learned)
 
     return part

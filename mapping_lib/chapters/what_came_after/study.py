@@ -2,7 +2,12 @@
 
 from mapping_lib.study import Recipe, Table
 
+from . import study_fewer_letters, study_fewer_numbers
 from .study_contestants import SHARED, table_of
 
-RECIPES: dict[str, Recipe] = {}
-TABLES: dict[str, Table] = {"after_shared": table_of(SHARED)}
+RECIPES: dict[str, Recipe] = {**study_fewer_numbers.RECIPES}
+TABLES: dict[str, Table] = {
+    "after_shared": table_of(SHARED),
+    **study_fewer_numbers.TABLES,
+    **study_fewer_letters.TABLES,
+}

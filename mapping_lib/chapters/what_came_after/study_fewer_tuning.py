@@ -13,6 +13,7 @@ import torch
 from mapping_lib.evaluation import adaptation_path, query_errors
 from mapping_lib.learners import MetaLearner
 from mapping_lib.meta_training import MetaTrainingDiverged
+from mapping_lib.study.training import last
 from mapping_lib.task import Params
 
 from .study_contestants import N_QUERY, waves
@@ -39,7 +40,7 @@ def validate(learner: MetaLearner, theta: Params) -> dict[int, float]:
 def tried(part: str) -> Iterator[tuple[float, float, int, int]]:
     """For every choice the error, and the choice: (error, alpha, steps in training, steps afterwards)."""
     for alpha, steps in GRID:
-        trial = training(part, alpha, steps, OUTER_STEPS)
+        trial = training(part, alpha, steps, OUTER_STEPS)._replace(keep=last)
         try:
             errors = validate(trial.learner(), trial.theta(0))
         except MetaTrainingDiverged:

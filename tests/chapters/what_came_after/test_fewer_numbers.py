@@ -18,11 +18,20 @@ from mapping_lib.chapters.what_came_after.methods_fewer_numbers import (
     written_numbers,
 )
 from mapping_lib.chapters.what_came_after.study_contestants import errors_on, waves
-from mapping_lib.chapters.what_came_after.study_fewer_numbers import PARTS, RECIPES, SEEDS, TRAINING, count, ready
+from mapping_lib.chapters.what_came_after.study_fewer_letters import (
+    BODY_PARTS,
+    accuracies,
+    count_letters,
+    learner_of,
+    start_of,
+)
+from mapping_lib.chapters.what_came_after.study_fewer_numbers import PARTS, RECIPES, SEEDS_OF, TRAINING, count, ready
 from mapping_lib.learners.gradient import anil, maml
 from mapping_lib.learners.many_tasks import paths_of_all, stacked, through_adaptation
 from mapping_lib.networks import conv_net, functional, mlp
+from mapping_lib.study import shipped_theta, theta_path
 from mapping_lib.task import Batch
+from mapping_lib.worlds.letters import Glyphs
 
 ALPHA = 0.2
 CHOICES = {
@@ -214,12 +223,35 @@ test_bad_input_is_refused = refusals(
 
 
 def test_every_recipe_has_its_theta():
-    assert len(RECIPES) == len(TRAINING) * len(SEEDS)
+    assert len(RECIPES) == sum(map(len, SEEDS_OF.values()))
+    assert all(theta_path(name).stat().st_size < 30_000 for name in RECIPES)
 
 
 @pytest.mark.parametrize("name", TRAINING)
 def test_what_is_shipped_knows_the_waves(name: str):
     tasks = waves().sample(60, 10, 50, generator=seeded(8))
     still = float(tasks.query.y.square().mean())
-    errors = [float(errors_on(*ready(name, seed), tasks).mean()) for seed in SEEDS]
+    errors = [float(errors_on(*ready(name, seed), tasks).mean()) for seed in SEEDS_OF[name]]
     assert max(errors) < 0.5 * still
+
+
+# Letters ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", BODY_PARTS)
+def test_on_letters_all_begin_at_the_trained_body_and_move_what_they_say(part: str):
+    learner, theta = learner_of(part, 0.01, 2), start_of(part)
+    tasks = Glyphs("validation").sample(1, 1, 1, generator=seeded(9))
+    phi = learner.adapt(theta, Batch(tasks.support.x[0], tasks.support.y[0]))
+    assert len(new_numbers(phi)) == count_letters(part)
+    body = {name: p.float() for name, p in shipped_theta("glyphs_joint").items()}
+    assert all(torch.equal(phi[name], p) for name, p in body.items())
+    before = learner.adapt(theta, Batch(tasks.support.x[0], tasks.support.y[0]), steps=0)
+    assert not learner.predict(before, tasks.query.x[0]).any()
+
+
+def test_on_letters_one_step_of_all_weights_moves_the_head_alone():
+    """The head begins at 0, and so does every slope below it: the first step is the same for all."""
+    tasks = Glyphs("validation").sample(3, 1, 3, generator=seeded(10))
+    one, *others = (accuracies(part, tasks, 0.01, 1) for part in BODY_PARTS)
+    assert all(torch.equal(one, other) for other in others)
