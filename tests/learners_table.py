@@ -21,13 +21,8 @@ from mapping_lib.chapters.personalisation.methods_prior import choice_prior, gau
 from mapping_lib.chapters.reinforcement_learning.methods import policy_maml, trials
 from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy
 from mapping_lib.chapters.reinforcement_learning.methods_trust_region import trust_region_maml
-from mapping_lib.chapters.what_came_after.methods_fewer_numbers import (
-    context,
-    few_numbers,
-    low_rank,
-    only,
-    written_numbers,
-)
+from mapping_lib.chapters.what_came_after.methods_fewer_numbers import few_numbers, written_numbers
+from mapping_lib.chapters.what_came_after.methods_fewer_parts import context, low_rank, only
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
 from mapping_lib.learners.baselines import from_scratch, joint, joint_adam, nearest_neighbour

@@ -24,7 +24,8 @@ from mapping_lib.study import Table, Tolerance, shipped_theta
 from mapping_lib.task import Batch, Params, Task
 from mapping_lib.worlds.letters import Glyphs
 
-from .methods_fewer_numbers import Choice, few_numbers, low_rank, only, together
+from .methods_fewer_numbers import few_numbers
+from .methods_fewer_parts import Choice, low_rank, only, together
 
 N_WAY, FILTERS, N_QUERY = 5, (16, 32, 32), 3
 """The network is that of chapter 4a."""
@@ -119,6 +120,5 @@ TABLES = {
 }
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
     for line in tune():
         print(line, flush=True)

@@ -22,7 +22,8 @@ from mapping_lib.study.sinusoids import shipped
 from mapping_lib.study.training import Training, last
 from mapping_lib.task import Params, Task
 
-from .methods_fewer_numbers import LEARNED, Choice, context, few_numbers, low_rank, only, written_numbers
+from .methods_fewer_numbers import few_numbers, written_numbers
+from .methods_fewer_parts import LEARNED, Choice, context, low_rank, only
 from .study_contestants import Contestant, table_of, waves
 
 SIZES, SEEDS, OUTER_STEPS = (1, 40, 40, 1), (0, 1, 2), 2000

@@ -8,15 +8,12 @@ from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
 from mapping_lib.chapters.what_came_after.methods_fewer_numbers import (
-    context,
     few_numbers,
-    low_rank,
     new_numbers,
-    only,
-    together,
     weights_of,
     written_numbers,
 )
+from mapping_lib.chapters.what_came_after.methods_fewer_parts import context, low_rank, only, together
 from mapping_lib.chapters.what_came_after.study_contestants import errors_on, waves
 from mapping_lib.chapters.what_came_after.study_fewer_letters import (
     BODY_PARTS,
