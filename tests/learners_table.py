@@ -24,6 +24,8 @@ from mapping_lib.chapters.reinforcement_learning.methods_trust_region import tru
 from mapping_lib.chapters.what_came_after.methods_density import Bars, Normal
 from mapping_lib.chapters.what_came_after.methods_prior_fitted import prior_fitted
 from mapping_lib.chapters.what_came_after.methods_implicit import implicit_maml
+from mapping_lib.chapters.what_came_after.methods_fewer_numbers import few_numbers, written_numbers
+from mapping_lib.chapters.what_came_after.methods_fewer_parts import context, low_rank, only
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
 from mapping_lib.learners.baselines import from_scratch, joint, joint_adam, nearest_neighbour
@@ -187,6 +189,16 @@ LEARNERS |= {
 }
 # Chapter 4g, implicit MAML: exact where its problem is solved, and so with many steps
 LEARNERS["implicit_maml"] = Entry(by_steps(implicit_maml, TANH, alpha=0.12, strength=5.0), steps=(30,))
+# Chapter 4g: fewer numbers to adapt
+FEW = {"context": context(2), "LoRA": low_rank(1), "biases and head": only("biases", "head")}
+LEARNERS |= {
+    f"few_numbers, {part}, {path} path": Entry(by_steps(few_numbers, network, part=FEW[part], alpha=ALPHA))
+    for part in FEW
+    for path, network in {"general": TANH, "fast": RELU}.items()
+}
+LEARNERS["written_numbers"] = Entry(
+    lambda steps: written_numbers(TANH, mse_loss, part=low_rank(1), writer=mlp((2, 4, 8), nn.Tanh).double())
+)
 
 # Who need not answer, and why ----------------------------------------------------------------------------
 
@@ -223,6 +235,8 @@ EXEMPT: dict[str, dict[str, str]] = {
     "evidence": {
         **dict.fromkeys(LENT, "the clinic's code takes the mean over no examples"),
         **dict.fromkeys(POLICIES, "without a trajectory there is no step to take: refused"),
+        **{name: "phi has numbers that theta has not: they stay at 0, see chapters/what_came_after"
+           for name in LEARNERS if name.startswith("few_numbers")},
     },
     "mean over tasks": {"trust_region_maml": "one step for all tasks, of a length measured on all"},
     "init": NO_THETA | dict.fromkeys(

@@ -13,3 +13,12 @@ TABLES: dict[str, Table] = {"after_shared": table_of(SHARED)}
 RECIPES |= study_prior_fitted.RECIPES
 TABLES |= study_prior_fitted.TABLES
 TABLES |= study_implicit.TABLES
+from . import study_fewer_letters, study_fewer_numbers
+from .study_contestants import SHARED, table_of
+
+RECIPES: dict[str, Recipe] = {**study_fewer_numbers.RECIPES}
+TABLES: dict[str, Table] = {
+    "after_shared": table_of(SHARED),
+    **study_fewer_numbers.TABLES,
+    **study_fewer_letters.TABLES,
+}

@@ -1,0 +1,106 @@
+"""Pictures of fewer numbers to adapt: the error, or the accuracy, by how many numbers are new for a task."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from mapping_lib.page.plots import COLOUR_OF, log_scale
+from mapping_lib.study.rows import Row
+
+from .figures import COLOUR_OF_METHODS
+from .study_fewer_letters import BODY_PARTS, count_letters
+from .study_fewer_numbers import CONTESTANTS, PARTS, WRITES, count
+
+COLOURS = COLOUR_OF | COLOUR_OF_METHODS | {"all weights": COLOUR_OF["MAML"]}
+Measured = Mapping[tuple[str, str], Row]
+"""A stored table: its rows by (method, setting)."""
+
+
+class Point(NamedTuple):
+    """One method in the picture: its name, how many numbers are new for a task, and its rows, one a training."""
+
+    name: str
+    numbers: int
+    rows: Sequence[Row]
+
+    @property
+    def pooled(self) -> Row:
+        """The mean of the trainings, task by task: its interval is over tasks."""
+        first, several = self.rows[0], [row.scores for row in self.rows]
+        return Row.of(self.name, first.setting, sum(several) / len(several), first.units)
+
+
+def points_of(measured: Measured, setting: str) -> list[Point]:
+    """The methods on the waves, each with the rows of all its trainings."""
+    numbers = {part: count(part) for part in PARTS}
+    numbers |= {WRITES: count("LoRA, rank 1"), "hypernetwork": count("all weights")}
+    rows = {
+        name: [measured[f"{name}, seed {s}" if s else name, setting] for s in CONTESTANTS[name].seeds]
+        for name in CONTESTANTS
+    }
+    return [Point(name, numbers[name], rows[name]) for name in rows]
+
+
+def best_of(measured: Measured, setting: str) -> str:
+    """Which of the parts that adapt by steps has the smallest error."""
+    return min((p for p in points_of(measured, setting) if p.name in PARTS), key=lambda point: point.pooled.mean).name
+
+
+def plot_by_numbers(ax: Axes, points: Sequence[Point], places: Mapping[str, tuple[float, float]]) -> Axes:
+    """One dot a method with its interval over tasks; every single training as a tick.
+
+    Squares are told what the task is. ``places`` say where a name stands, in points beside its dot.
+    """
+    for point in points:
+        row, colour = point.pooled, COLOURS[point.name.removesuffix(" and head").removesuffix(",")]
+        ax.plot([point.numbers] * 2, [row.low, row.high], color=colour, lw=3, solid_capstyle="butt")
+        ax.plot([point.numbers], [row.mean], "s" if "hypernetwork" in point.name else "o", ms=8, color=colour)
+        if len(point.rows) > 1:
+            ax.plot([point.numbers] * len(point.rows), [one.mean for one in point.rows], "_", ms=15, color=colour)
+        beside = {"xytext": places[point.name], "textcoords": "offset points", "ha": "center", "va": "center"}
+        ax.annotate(point.name, (point.numbers, row.mean), color=colour, fontsize=10, **beside)
+    ax.set(xscale="log", xlabel="numbers that are new for a task")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.margins(x=0.2, y=0.15)
+    return ax
+
+
+PLACES = {
+    "context parameters": (30, -18),
+    "head only": (0, 20),
+    "biases only": (-10, -20),
+    "LoRA, rank 1": (-8, 20),
+    "LoRA, rank 2": (24, -20),
+    "all weights": (0, 20),
+    WRITES: (0, -18),
+    "hypernetwork": (0, -18),
+}
+"""Where the names stand in the picture of the waves."""
+
+
+def plot_waves(ax: Axes, measured: Measured, setting: str) -> Axes:
+    """The error on the waves by how many numbers are new for one, on two log axes."""
+    plot_by_numbers(ax, points_of(measured, setting), PLACES)
+    ax.set(ylabel="mean squared error", title=setting)
+    return log_scale(ax)
+
+
+LETTER_PLACES = {
+    "head only": (-6, 24),
+    "biases and head": (-22, -24),
+    "LoRA, rank 1, and head": (22, 42),
+    "LoRA, rank 2, and head": (48, -42),
+    "all weights": (0, 22),
+}
+"""Where the names stand in the picture of the letters."""
+
+
+def plot_letters(ax: Axes, measured: Measured, setting: str) -> Axes:
+    """The accuracy on letters by how many numbers are new for a task."""
+    points = [Point(part, count_letters(part), [measured[part, setting]]) for part in BODY_PARTS]
+    plot_by_numbers(ax, points, LETTER_PLACES)
+    ax.set(ylabel="accuracy", title=setting)
+    return ax
