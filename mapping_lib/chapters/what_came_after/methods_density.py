@@ -1,7 +1,7 @@
 """What a network's numbers say of y: a normal distribution, or one of bars."""
 
 import math
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -32,6 +32,40 @@ class Density(Protocol):
 
     def quantile(self, raw: Tensor, p: float | Tensor) -> Tensor:
         """The value that is not exceeded with probability ``p``, between 0 and 1."""
+
+
+class Said(NamedTuple):
+    """What was said of some y: a kind of distribution and its raw numbers ``(..., n_out)``.
+
+    >>> said = Said(Normal(), torch.tensor([[3.0, 0.0]]))
+    >>> said.mean, said.quantile(0.5)
+    (tensor([[3.]]), tensor([[3.]]))
+    """
+
+    kind: Density
+    raw: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of y ``(..., 1)``."""
+        return self.kind.mean(self.raw)
+
+    @property
+    def deviation(self) -> Tensor:
+        """The standard deviation of y ``(..., 1)``."""
+        return self.kind.deviation(self.raw)
+
+    def log_density(self, y: Tensor) -> Tensor:
+        """The logarithm of the density at ``y (..., 1)``."""
+        return self.kind.log_density(self.raw, y)
+
+    def cdf(self, y: Tensor) -> Tensor:
+        """The probability of a value not above ``y (..., 1)``."""
+        return self.kind.cdf(self.raw, y)
+
+    def quantile(self, p: float | Tensor) -> Tensor:
+        """The value that is not exceeded with probability ``p``, between 0 and 1."""
+        return self.kind.quantile(self.raw, p)
 
 
 class Normal:
