@@ -58,15 +58,15 @@ class Reading(NamedTuple):
         return Training(partial(learner_of, self.make), self.family, self.outer_steps, **settings)
 
 
-THREE = (0, 1, 2)
+
 READINGS = {
-    "mean": Reading(partial(by_mean), seeds=THREE),
+    "mean": Reading(partial(by_mean)),
     "mean, wide": Reading(partial(by_mean, 96)),
     "mean, longer": Reading(partial(by_mean), 12_000),
-    "attention": Reading(partial(by_reader, 32, False, "attention"), seeds=THREE),
-    "together, mean": Reading(partial(by_reader, 32, True, "mean"), seeds=THREE),
-    "together, attention": Reading(partial(by_reader, 28, True, "attention"), seeds=THREE),
-    "transformer": Reading(partial(by_transformer), seeds=THREE),
+    "attention": Reading(partial(by_reader, 32, False, "attention")),
+    "together, mean": Reading(partial(by_reader, 32, True, "mean")),
+    "together, attention": Reading(partial(by_reader, 28, True, "attention")),
+    "transformer": Reading(partial(by_transformer)),
     "mean, on lines": Reading(partial(by_mean), family=VaryingShots(LinearFunctions())),
 }
 """On the waves, but for the last one; K is drawn from 0 to 10 for every outer step."""
