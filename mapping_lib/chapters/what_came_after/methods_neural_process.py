@@ -31,12 +31,12 @@ class NeuralProcess(NamedTuple):
 
 
 def neural_process(each: nn.Module, together: nn.Module, kind: Density) -> NeuralProcess:
-    """Read a set into r, the mean of e(x_i, y_i), and tell p(y) from (r, x) (Garnelo et al. 2018, section 2.2).
+    """Read a set into r, the mean of e(x_i, y_i), and tell p(y) from (r, x) (Garnelo et al. 2018).
 
     ``each`` is e: from x and y side by side ``(..., n_x + n_y)`` to a vector ``(..., width)``. ``together`` maps r and x
     side by side ``(..., width + n_x)`` to the ``kind.n_out`` raw numbers of a distribution. The mean of no example is
     0, and there are no inner steps (``steps`` may be None or 0). The meta-loss is the mean of -log p(y | x, S), as in
-    their section 2.3, and the direction its exact gradient. Raises ValueError for unfit modules, more than 0 steps
+    their training, and the direction its exact gradient. Raises ValueError for unfit modules, more than 0 steps
     and tasks that do not fit.
 
     >>> from .methods_density import Normal
@@ -92,7 +92,7 @@ class SetReader(nn.Module):
     """(S, x) -> raw numbers: examples read alone or ``together``, pooled by their "mean" or by x's "attention".
 
     Alone and with the mean it is the network of `neural_process`. With attention x chooses which examples count, by
-    where they lie (the cross-attention of Kim et al. 2019, section 3.1, the deterministic path alone); ``together`` the
+    where they lie (the cross-attention of Kim et al. 2019, without their latent path); ``together`` the
     examples first look at each other (their self-attention). ``width``, a multiple of 4, is that of all layers.
     Raises ValueError for another pooling or width.
 
