@@ -19,18 +19,21 @@ class ContextTransformer(nn.Module):
     place: the order of examples plays no part, unlike in Garg et al. 2022 (What can transformers learn
     in-context?), where a prompt is read from left to right.
 
-    ``n_x`` and ``n_y`` are the features of x and y. ``width``, a multiple of the number of ``heads``, is the
-    length of a token. Layers are pre-norm (Xiong et al. 2020), with GELU. Raises ValueError for a count below
-    1, a width that the heads do not divide, and inputs of other shapes.
+    ``n_x`` and ``n_y`` are the features of x and y, ``n_out`` those of an answer (default: n_y). ``width``, a
+    multiple of the number of ``heads``, is the length of a token. Layers are pre-norm (Xiong et al. 2020), with
+    GELU. Raises ValueError for a count below 1, a width that the heads do not divide, and inputs of other shapes.
 
     >>> transformer = ContextTransformer(width=8, heads=2, layers=1)
     >>> transformer(torch.zeros(25, 5, 1), torch.zeros(25, 5, 1), torch.zeros(25, 15, 1)).shape
     torch.Size([25, 15, 1])
     """
 
-    def __init__(self, n_x: int = 1, n_y: int = 1, *, width: int = 64, heads: int = 4, layers: int = 3) -> None:
+    def __init__(
+        self, n_x: int = 1, n_y: int = 1, *, n_out: int | None = None, width: int = 64, heads: int = 4, layers: int = 3
+    ) -> None:
         super().__init__()
-        for name, value in (("n_x", n_x), ("n_y", n_y), ("width", width), ("heads", heads), ("layers", layers)):
+        counts = {"n_x": n_x, "n_y": n_y, "n_out": n_y if n_out is None else n_out}
+        for name, value in (counts | {"width": width, "heads": heads, "layers": layers}).items():
             check_count(name, value, at_least=1)
         if width % heads:
             raise ValueError(f"width is {width}; allowed: a multiple of heads, which is {heads}")
@@ -39,7 +42,7 @@ class ContextTransformer(nn.Module):
         self.embed_example = _two_layers(n_x + n_y, width)
         self.embed_query = _two_layers(n_x, width)
         self.layers = nn.ModuleList(_Layer(width, heads) for _ in range(layers))
-        self.read_out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, n_y))
+        self.read_out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, counts["n_out"]))
         self.float().reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -49,7 +52,7 @@ class ContextTransformer(nn.Module):
     def forward(self, support_x: Tensor, support_y: Tensor, x: Tensor) -> Tensor:
         """Answer queries x ``(..., query, n_x)`` from a support: ``(..., example, n_x)``, ``(..., example, n_y)``.
 
-        Returns y_hat ``(..., query, n_y)``. Leading dimensions, such as that of tasks, are the same in all three.
+        Returns y_hat ``(..., query, n_out)``. Leading dimensions, such as that of tasks, are the same in all three.
         """
         self._check(support_x, support_y, x)
         examples = self.embed_example(torch.cat([support_x, support_y], -1))

@@ -21,9 +21,8 @@ from mapping_lib.chapters.personalisation.methods_prior import choice_prior, gau
 from mapping_lib.chapters.reinforcement_learning.methods import policy_maml, trials
 from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy
 from mapping_lib.chapters.reinforcement_learning.methods_trust_region import trust_region_maml
-from mapping_lib.chapters.what_came_after.methods_density import Normal
-from mapping_lib.chapters.what_came_after.methods_neural_process import neural_process
-from mapping_lib.chapters.what_came_after.methods_test_time import test_time
+from mapping_lib.chapters.what_came_after.methods_density import Bars, Normal
+from mapping_lib.chapters.what_came_after.methods_prior_fitted import prior_fitted
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
 from mapping_lib.learners.baselines import from_scratch, joint, joint_adam, nearest_neighbour
@@ -171,26 +170,19 @@ LEARNERS |= {
     ),
 }  # fmt: skip
 
-# Chapter 4g: test-time training and neural processes -----------------------------------------------------
+# Chapter 4g: prior-data fitted networks, judged by what they say of y, of which `predict` is the mean --------
 
 
-def telling(process) -> MetaLearner:
-    """The learner of a neural process, whose `predict` gives what its loss reads: the raw numbers."""
-    return process.learner._replace(predict=lambda phi, x: process.density(phi, x).raw)
-
-
-def minus_log_density(raw: Tensor, y: Tensor) -> Tensor:
-    """What a neural process descends."""
-    return -Normal().log_density(raw, y).mean()
+def prior_fitted_entry(kind) -> Entry:
+    """Its raw numbers as the answer, and minus their log density as the loss."""
+    pfn = prior_fitted(ContextTransformer(n_out=kind.n_out, width=4, heads=2, layers=1).double(), kind)
+    learner = pfn.learner._replace(predict=lambda phi, x: pfn.density(phi, x).raw)
+    return Entry(lambda steps: learner, loss=lambda raw, y: -kind.log_density(raw, y).mean())
 
 
 LEARNERS |= {
-    "test_time": Entry(by_steps(test_time, TRANSFORMER, alpha=ALPHA), steps=(2, 1)),
-    "test_time, with itself": Entry(by_steps(test_time, TRANSFORMER, alpha=ALPHA, leave_one_out=False)),
-    "neural_process": Entry(
-        lambda steps: telling(neural_process(float64_mlp(2, 3, activation=nn.Tanh), float64_mlp(4, 3, 2), Normal())),
-        loss=minus_log_density,
-    ),
+    "prior_fitted, normal": prior_fitted_entry(Normal(0.1)),
+    "prior_fitted, bars": prior_fitted_entry(Bars(torch.tensor([-2.0, -0.5, 0.5, 2.0], dtype=torch.float64))),
 }
 
 # Who need not answer, and why ----------------------------------------------------------------------------

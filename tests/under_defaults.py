@@ -53,14 +53,13 @@ def families() -> Iterator[tuple[str, Any]]:
     from mapping_lib.chapters.few_shot_images.methods import GLYPHS
     from mapping_lib.chapters.language import family as languages
     from mapping_lib.chapters.multitask_and_continual import family as sequence
-    from mapping_lib.chapters.personalisation import family_sensors as sensors
-    from mapping_lib.chapters.personalisation.family_growth import Growth
-    from mapping_lib.chapters.personalisation.methods_curves import study
     from mapping_lib.chapters.personalisation.methods_customers import everyone
     from mapping_lib.families import episodes
     from mapping_lib.families.sinusoid import Sinusoids
-    from mapping_lib.worlds import derived, digits, linear
+    from mapping_lib.worlds import derived, digits, linear, sensors
     from mapping_lib.worlds import goals as navigation
+    from mapping_lib.worlds.curves import Growth
+    from mapping_lib.worlds.held_out import study
 
     waves, chicks = Sinusoids(), study("chicks")
     x = torch.arange(60, dtype=torch.float32)[:, None]

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from mapping_lib.checks import check_count, check_number, check_range, check_tensor
 from mapping_lib.families.drawing import check_description, check_draw, check_floating, noisy, split, uniform
-from mapping_lib.task import Task
+from mapping_lib.task import Batch, Task
 
 
 @dataclass(frozen=True)
@@ -78,3 +78,30 @@ class LinearFunctions:
         """
         check_tensor("description", description)
         return check_tensor("x", x) @ description[..., :-1, None] + description[..., None, -1:]
+
+    def predictive(self, support: Batch, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What Bayes' rule says of y at ``x (..., query, n_features)`` from a support: mean and standard deviation.
+
+        With X the inputs and a last column of ones, L = diag(weight², ..., weight², intercept²), y at x̃ is normal with
+
+            mean X̃ L X' (X L X' + noise² I)^-1 y  and  variance noise² + x̃' (L - L X' (X L X' + noise² I)^-1 X L) x̃
+
+        (Bishop 2006, eqs. 3.58 and 3.59; Rasmussen & Williams 2006, eq. 2.12): the posterior predictive distribution;
+        no learner can say more. Both are ``(..., query, 1)``; computed in float64, given in the dtype of x. The support
+        may be empty. Raises ValueError without noise.
+
+        >>> nothing, one = (Batch(torch.zeros(k, 1), torch.full((k, 1), 2.5)) for k in (0, 1))
+        >>> LinearFunctions().predictive(nothing, torch.zeros(1, 1))  # 0, sqrt(1 + 0.25)
+        (tensor([[0.]]), tensor([[1.1180]]))
+        >>> LinearFunctions().predictive(one, torch.zeros(1, 1))[0]  # 1 / 1.25 of the way to 2.5
+        tensor([[2.]])
+        """
+        check_number("noise", self.noise, above=0)
+        spread = torch.tensor([self.weight] * self.n_features + [self.intercept], dtype=torch.float64)
+        seen, asked = (torch.cat([a, torch.ones_like(a[..., :1])], -1).double() * spread for a in (support.x, x))
+        K = seen @ seen.mT + self.noise**2 * torch.eye(seen.shape[-2], dtype=torch.float64)
+        factor, across = torch.linalg.cholesky(K), asked @ seen.mT
+        mean = across @ torch.cholesky_solve(support.y.double(), factor)
+        known = torch.linalg.solve_triangular(factor, across.mT, upper=False).square().sum(-2)
+        variance = self.noise**2 + asked.square().sum(-1) - known
+        return mean.to(x.dtype), variance.sqrt()[..., None].to(x.dtype)

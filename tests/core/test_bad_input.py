@@ -12,8 +12,6 @@ from torch.nn.functional import mse_loss
 
 from mapping_lib.chapters.other_mappings.methods import bayes_ridge, flow_to_tolerance
 from mapping_lib.chapters.personalisation import family_choices as choices
-from mapping_lib.chapters.personalisation import family_growth as growth
-from mapping_lib.chapters.personalisation import family_individuals as individuals
 from mapping_lib.doctor import diagnose
 from mapping_lib.evaluation import evaluate_by_shots, evaluate_by_step
 from mapping_lib.families.sinusoid import Sinusoids
@@ -27,7 +25,8 @@ from mapping_lib.networks import functional, mlp
 from mapping_lib.params import as_params, flat
 from mapping_lib.set_networks import ContextTransformer, DeepSet
 from mapping_lib.task import Batch, Task, each
-from mapping_lib.worlds import pictures
+from mapping_lib.worlds import curves as growth
+from mapping_lib.worlds import individuals, pictures
 from mapping_lib.worlds.derived import Mixed, NoisyDescriptions
 from mapping_lib.worlds.goals import Navigation
 

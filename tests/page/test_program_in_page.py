@@ -13,7 +13,7 @@ from torch.func import grad
 from mapping_lib import batched_mlp
 from mapping_lib.chapters.few_shot_images.methods import ready
 from mapping_lib.chapters.multitask_and_continual.methods_fast import adam_step, shares
-from mapping_lib.chapters.personalisation.methods_curves import INNER_STEPS, METHODS, PRIOR, forecast, judged, theta_of
+from mapping_lib.chapters.personalisation.methods_curves import INNER_STEPS, METHODS, PRIOR, forecast, theta_of
 from mapping_lib.curvature import hessian_vector_product, largest_eigenvalue
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.networks import functional, mlp
@@ -21,6 +21,7 @@ from mapping_lib.page.program import Program, Stage, run
 from mapping_lib.params import flat
 from mapping_lib.study.sinusoids import noisy_points, shipped
 from mapping_lib.task import Batch, Task
+from mapping_lib.worlds.held_out import judged
 from mapping_lib.worlds.landscapes import Landscape, bowls, direction, meta_loss, sines
 from mapping_lib.worlds.letters import Glyphs
 

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from oracles import refusals, seeded, tensors
@@ -123,6 +124,31 @@ def test_examples_are_of_the_tasks_described_and_new_each_time():
         for x, y in (task.support, task.query):
             assert_close(y, torch.stack([x[0], 3 - 2 * x[1]]))
     assert not (first.support.x == second.support.x).any()
+
+
+@pytest.mark.parametrize("k_shot", [0, 1, 4])
+def test_the_predictive_distribution_is_bishop_s_by_the_posterior_of_the_coefficients(k_shot: int):
+    """Eqs. 3.50, 3.51, 3.58 and 3.59 as they stand: the library has the same with a matrix for each example."""
+    family = LinearFunctions(2, weight=0.7, intercept=3.0, noise=0.4, dtype=torch.float64)
+    task = family.sample(3, k_shot, 5, generator=seeded(0))
+    mean, deviation = family.predictive(task.support, task.query.x)
+    prior, beta = np.diag([1 / 0.49, 1 / 0.49, 1 / 9]), 1 / 0.16
+    for i in range(3):
+        X, asked = (np.hstack([x[i].numpy(), np.ones((len(x[i]), 1))]) for x in (task.support.x, task.query.x))
+        S = np.linalg.inv(prior + beta * X.T @ X)
+        m = S @ (beta * X.T @ task.support.y[i, :, 0].numpy())
+        assert mean[i, :, 0].numpy() == pytest.approx(asked @ m)
+        assert deviation[i, :, 0].numpy() ** 2 == pytest.approx(0.16 + ((asked @ S) * asked).sum(1))
+
+
+def test_the_predictive_distribution_holds_where_the_prior_is_sure():
+    family = LinearFunctions(1, weight=0.0, intercept=0.0, noise=0.5)
+    task = family.sample(2, 3, 4, generator=seeded(0))
+    mean, deviation = family.predictive(task.support, task.query.x)
+    assert_close(mean, torch.zeros(2, 4, 1))
+    assert_close(deviation, torch.full((2, 4, 1), 0.5))
+    with pytest.raises(ValueError, match=r"noise is 0\.0; allowed: a finite number above 0"):
+        LinearFunctions(noise=0.0).predictive(task.support, task.query.x)
 
 
 def lines(*shape: int, dtype=torch.float32, k_shot=1, generator=None):

@@ -14,8 +14,7 @@ from torch import Generator, Tensor
 from mapping_lib.checks import check_choice, check_count, check_tensor
 from mapping_lib.families.drawing import check_draw
 from mapping_lib.task import Batch, Task
-
-from .family_individuals import ORDERS, deal, draw
+from mapping_lib.worlds.individuals import ORDERS, deal, draw
 
 FILE = Path(__file__).with_name("data") / "electricity.npz"
 FEATURES = ("price", "contract", "local", "well known", "time of day", "seasonal")

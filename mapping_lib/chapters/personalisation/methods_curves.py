@@ -1,7 +1,6 @@
 """Curves of new individuals: chicks, countries, thermometers. Who is held out, what each method forecasts."""
 
 from functools import cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,21 +12,15 @@ from mapping_lib.learners.gradient import ALPHA_PREFIX, meta_sgd
 from mapping_lib.networks import mlp
 from mapping_lib.study import shipped_theta
 from mapping_lib.task import Batch, Params, Task
+from mapping_lib.worlds.curves import Growth
+from mapping_lib.worlds.held_out import MAX_SHOTS, SENSORS, errors_of, study, units
+from mapping_lib.worlds.individuals import ORDERS
 
-from .family_growth import Curves, Growth, load
-from .family_individuals import ORDERS, folds
-from .family_sensors import ON_THE_DESK, Sensors
 from .methods_prior import gaussian_prior, legendre
 
 DEGREE = 3
 """Of the polynomials in every method that fits one: a level, a slope, a bend and a twist."""
 
-MAX_SHOTS = 6
-FOLDS = {"chicks": 10, "countries": 5}
-REPEAT = {"chicks": 10, "countries": 5, "sensors": 1}
-"""How many supports are drawn by lot for each individual; the first observations are drawn once."""
-
-N_TRAINING, N_JUDGED, SENSORS = 100, 600, Sensors()
 METHODS = ("population", "own fit", "MAML", "learned prior", "mixed effects")
 INNER_STEPS = 5
 NETWORK = mlp((1, 40, 40, 1))
@@ -39,53 +32,6 @@ ADAPTED = meta_sgd(NETWORK, mean_squared_error, steps=INNER_STEPS)
 UNITS = ("center", "scale")
 PENALTIES = (1e-4, 0.01, 0.03, 0.1, 0.3, 1.0)
 """The ridges that an own fit is tuned over, in squared units of the standardised curves."""
-
-
-class Study(NamedTuple):
-    """Individuals, the part that each is held out in (-1: never, it only trains), and who is judged."""
-
-    curves: Curves
-    part: Tensor
-    judged: Tensor
-    allowed: Tensor | None
-
-    @property
-    def n_parts(self) -> int:
-        """How many times everything is learned anew."""
-        return int(self.part.max()) + 1
-
-
-@cache
-def study(data: str) -> Study:
-    """The individuals of "chicks", "countries" or "sensors".
-
-    One chick died after two observations; whoever has no observation left after `MAX_SHOTS` is not judged.
-
-    >>> [(data, int(study(data).judged.sum()), study(data).n_parts) for data in ("chicks", "countries", "sensors")]
-    [('chicks', 49, 10), ('countries', 188, 5), ('sensors', 600, 1)]
-    """
-    if check_choice("data", data, REPEAT) == "sensors":
-        curves = SENSORS.measured(N_TRAINING + N_JUDGED, generator=torch.Generator().manual_seed(0))
-        part = (torch.arange(N_TRAINING + N_JUDGED) >= N_TRAINING).long() - 1
-        return Study(curves, part, part >= 0, ON_THE_DESK)
-    curves = load(data)
-    return Study(curves, folds(len(curves.names), FOLDS[data]), curves.values.isfinite().sum(-1) > MAX_SHOTS, None)
-
-
-def training(data: str, part: int, order: str) -> Growth:
-    """The individuals on whom everything that judges ``part`` is learned, standardised by themselves."""
-    group = study(data)
-    curves = group.curves.of(group.part != part)
-    return Growth(curves, order, allowed=group.allowed).scaled_by(curves)
-
-
-def judged(data: str, order: str, k_shot: int, *, generator: torch.Generator) -> Task:
-    """All judged individuals, in the units of the data, repeated as `REPEAT` says; description is their number."""
-    group = study(data)
-    numbers = group.judged.nonzero()[:, 0]
-    family = Growth(group.curves.of(numbers), order, allowed=group.allowed)
-    task = family.everyone(k_shot, repeat=REPEAT[data] if order == "spread" else 1, generator=generator)
-    return task._replace(description=numbers[task.description.long()].float())
 
 
 @cache
@@ -135,8 +81,7 @@ def forecast(method: str, data: str, order: str, task: Task) -> Tensor:
 def errors(method: str, data: str, order: str, task: Task) -> Tensor:
     """The mean squared error of every individual, over its later observations and its supports: ``(individual,)``."""
     answer = best_possible(task) if method == "Bayes" else forecast(method, data, order, task)
-    missed = (answer - task.query.y).square()[..., 0].nanmean(-1)
-    return missed.view(-1, int(study(data).judged.sum())).mean(0)
+    return errors_of(answer, task, data)
 
 
 def best_possible(task: Task) -> Tensor:
@@ -154,14 +99,6 @@ def population(data: str) -> Tensor:
     """The mean curve of each part's training individuals, ``(part, time)``: day by day, of those observed then."""
     group = study(data)
     return torch.stack([group.curves.values[group.part != f].nanmean(0) for f in range(group.n_parts)])
-
-
-@cache
-def units(data: str) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each part's training values, ``(part,)`` each."""
-    families = [training(data, f, "spread") for f in range(study(data).n_parts)]
-    both = [(f.center, f.scale) for f in families]
-    return torch.tensor(both, dtype=torch.float32).unbind(-1)
 
 
 def own_fit(support: Batch, penalty: Tensor, x: Tensor) -> Tensor:

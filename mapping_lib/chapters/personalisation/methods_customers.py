@@ -11,9 +11,9 @@ from mapping_lib.checks import check_choice
 from mapping_lib.learners.gradient import ALPHA_PREFIX, meta_sgd
 from mapping_lib.study import shipped_theta
 from mapping_lib.task import Batch, Params, Task
+from mapping_lib.worlds.individuals import folds
 
 from .family_choices import FEATURES, Choices, load
-from .family_individuals import folds
 from .methods_prior import Utility, choice_prior
 
 N_FEATURES, N_CUSTOMERS, FOLDS, REPEAT, MAX_SHOTS = len(FEATURES), 361, 5, 5, 6

@@ -9,14 +9,14 @@ from torch import Tensor
 from torch.func import vmap
 
 from mapping_lib.task import Batch, Params
+from mapping_lib.worlds.curves import Growth
+from mapping_lib.worlds.held_out import MAX_SHOTS
 
 from . import methods_curves as curves
 from . import methods_customers as customers
-from .family_growth import Growth
 from .methods_curves import of_part
 from .methods_prior import choice_slopes, covariance, highest_point
 
-MAX_SHOTS = curves.MAX_SHOTS
 NAMES = ("population", "own fit", "MAML", "mixed effects")
 
 

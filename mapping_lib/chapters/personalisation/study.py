@@ -9,6 +9,7 @@ tuned on training individuals only. A score is one individual's mean squared err
 from torch import Generator, Tensor
 
 from mapping_lib.study import Recipe, Table, Tolerance
+from mapping_lib.worlds.held_out import REPEAT, judged, study
 
 from . import methods_curves as curves
 from . import methods_customers as customers
@@ -20,7 +21,7 @@ CHOICE_SHOTS = (1, 2, 3, 4, 5, 6)
 
 def _curve_recipes() -> dict[str, Recipe]:
     recipes = {}
-    for data in curves.REPEAT:
+    for data in REPEAT:
         for method, train in study_curves.TRAINERS.items():
             orders = ("all",) if method == "mixed effects" else ("spread", "first")
             for order in orders if data != "sensors" else orders[:1]:
@@ -35,14 +36,14 @@ def _curve_recipes() -> dict[str, Recipe]:
 def _curve_table(data: str) -> Table:
     def score(method: str, setting: str, n: int, generator: Generator) -> Tensor:
         order, k_shot = settings[setting]["order"], settings[setting]["k_shot"]
-        return curves.errors(method, data, order, curves.judged(data, order, k_shot, generator=generator))[:n]
+        return curves.errors(method, data, order, judged(data, order, k_shot, generator=generator))[:n]
 
     orders = ("spread",) if data == "sensors" else ("spread", "first")
     settings = {f"{order}, {k}": {"order": order, "k_shot": k} for order in orders for k in SHOTS}
-    n = int(curves.study(data).judged.sum())
+    n = int(study(data).judged.sum())
     methods = curves.METHODS + (("Bayes",) if data == "sensors" else ())
     measure = f"mean squared error of one of the {data} on its other observations, in squared units of the data"
-    fixed = {"repeat": curves.REPEAT[data], "parts": curves.study(data).n_parts, "degree": curves.DEGREE}
+    fixed = {"repeat": REPEAT[data], "parts": study(data).n_parts, "degree": curves.DEGREE}
     return Table(measure, methods, settings, score, fixed, n=n, at_once=n, tolerance=TOLERANCE[data])
 
 
@@ -65,4 +66,4 @@ TOLERANCE = {
     "customers": Tolerance(1e-3),  # 1.8e-4: one forecast of one customer
 }
 RECIPES: dict[str, Recipe] = _curve_recipes() | study_customers.RECIPES
-TABLES: dict[str, Table] = {data: _curve_table(data) for data in curves.REPEAT} | {"customers": _choice_table()}
+TABLES: dict[str, Table] = {data: _curve_table(data) for data in REPEAT} | {"customers": _choice_table()}

@@ -12,11 +12,12 @@ from mapping_lib.learners.gradient import maml
 from mapping_lib.meta_training import MetaTrainingDiverged, meta_train
 from mapping_lib.over_tasks import stacked
 from mapping_lib.task import Params, TaskFamily
+from mapping_lib.worlds.curves import Growth
 from mapping_lib.worlds.derived import VaryingShots
+from mapping_lib.worlds.held_out import study, training, units
+from mapping_lib.worlds.individuals import folds
 
-from .family_growth import Growth
-from .family_individuals import folds
-from .methods_curves import FEATURES, INNER_STEPS, NETWORK, PRIOR, study, training, units
+from .methods_curves import FEATURES, INNER_STEPS, NETWORK, PRIOR
 from .methods_variance import fit_curves
 
 SETTINGS = {

@@ -10,9 +10,9 @@ from mapping_lib.learners.gradient import maml, meta_sgd
 from mapping_lib.over_tasks import stacked
 from mapping_lib.study import Recipe
 from mapping_lib.task import Batch, Params
+from mapping_lib.worlds.individuals import folds
 
 from .family_choices import Choices
-from .family_individuals import folds
 from .methods_customers import FOLDS, INNER_STEPS, N_FEATURES, file_of, training
 from .methods_prior import Utility, choice_prior, highest_point
 from .methods_variance import fit_choices

@@ -2,7 +2,11 @@
 
 from mapping_lib.study import Recipe, Table
 
+from . import study_prior_fitted
 from .study_contestants import SHARED, table_of
 
 RECIPES: dict[str, Recipe] = {}
 TABLES: dict[str, Table] = {"after_shared": table_of(SHARED)}
+
+RECIPES |= study_prior_fitted.RECIPES
+TABLES |= study_prior_fitted.TABLES

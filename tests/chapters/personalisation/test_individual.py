@@ -7,12 +7,13 @@ from oracles import seeded
 
 from mapping_lib.chapters.personalisation import methods_curves as curves
 from mapping_lib.chapters.personalisation import methods_customers as customers
-from mapping_lib.chapters.personalisation.family_growth import Growth
 from mapping_lib.chapters.personalisation.methods_individual import NAMES, individual, weights_by_answers
 from mapping_lib.task import Batch, Task
+from mapping_lib.worlds.curves import Growth
+from mapping_lib.worlds.held_out import REPEAT
 
 
-@pytest.mark.parametrize("data", curves.REPEAT)
+@pytest.mark.parametrize("data", REPEAT)
 @pytest.mark.parametrize("draw", [0, 4])
 @pytest.mark.parametrize("k_shot", [0, 1, 3, 6])
 def test_forecasts_and_errors_are_those_of_the_learners(data: str, draw: int, k_shot: int):

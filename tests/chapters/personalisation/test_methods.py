@@ -5,7 +5,6 @@ import pytest
 import torch
 from oracles import seeded
 
-from mapping_lib.chapters.personalisation.family_individuals import folds
 from mapping_lib.chapters.personalisation.methods_prior import (
     Utility,
     choice_logits,
@@ -15,6 +14,7 @@ from mapping_lib.chapters.personalisation.methods_prior import (
 )
 from mapping_lib.chapters.personalisation.methods_variance import fit_choices, fit_curves
 from mapping_lib.task import Batch
+from mapping_lib.worlds.individuals import folds
 
 
 def random_prior(n: int, seed: int = 0) -> dict:

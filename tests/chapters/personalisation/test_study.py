@@ -12,6 +12,7 @@ from mapping_lib.chapters.personalisation.methods_prior import legendre
 from mapping_lib.study import read_table, shipped_theta
 from mapping_lib.study.gains import paired
 from mapping_lib.task import Batch
+from mapping_lib.worlds import held_out
 
 
 def numpy_features(x: np.ndarray) -> np.ndarray:
@@ -41,9 +42,9 @@ def own_fit(x: np.ndarray, y: np.ndarray, penalty: list) -> np.ndarray:
     return curves.own_fit(support, torch.tensor([penalty]), torch.linspace(-1, 1, 5).view(1, 5, 1))[0, :, 0].numpy()
 
 
-@pytest.mark.parametrize("data", curves.REPEAT)
+@pytest.mark.parametrize("data", held_out.REPEAT)
 def test_mixed_effects_forecasts_by_the_theta_that_has_not_met_the_individual(data: str):
-    task, group = curves.judged(data, "spread", 2, generator=seeded(3)), curves.study(data)
+    task, group = held_out.judged(data, "spread", 2, generator=seeded(3)), held_out.study(data)
     forecast, theta = (
         curves.forecast("mixed effects", data, "spread", task),
         curves.theta_of("mixed effects", data, "spread"),
@@ -62,23 +63,23 @@ def test_mixed_effects_forecasts_by_the_theta_that_has_not_met_the_individual(da
 
 
 def test_errors_are_means_over_observed_days_and_supports():
-    task = curves.judged("chicks", "first", 2, generator=seeded(0))
+    task = held_out.judged("chicks", "first", 2, generator=seeded(0))
     got = curves.errors("population", "chicks", "first", task)
-    group = curves.study("chicks")
+    group = held_out.study("chicks")
     numbers = group.judged.nonzero()[:, 0].tolist()
     for place in (3, 14, 48):
         i = numbers[place]
         mean = np.nanmean(group.curves.values[group.part != group.part[i]].numpy(), 0)
         missed = (group.curves.values[i].numpy() - mean)[2:] ** 2
         assert float(got[place]) == pytest.approx(np.nanmean(missed), rel=1e-4)
-    repeated = curves.judged("chicks", "spread", 2, generator=seeded(0))
+    repeated = held_out.judged("chicks", "spread", 2, generator=seeded(0))
     assert len(repeated.support.x) == 10 * 49
     assert curves.errors("population", "chicks", "spread", repeated).shape == (49,)
 
 
-@pytest.mark.parametrize("data", curves.REPEAT)
+@pytest.mark.parametrize("data", held_out.REPEAT)
 def test_shipped_variance_components_are_those_of_their_recipe(data: str):
-    shipped, part = curves.theta_of("mixed effects", data, "spread"), curves.study(data).n_parts - 1
+    shipped, part = curves.theta_of("mixed effects", data, "spread"), held_out.study(data).n_parts - 1
     again = study_curves.mixed_effects(data, "all", part)
     for name, p in again.items():
         assert torch.allclose(shipped[name][part], p, rtol=1e-3, atol=1e-4)
@@ -120,7 +121,7 @@ def test_rights_count_the_answers_that_there_are():
 
 def test_what_the_chapter_says_of_countries_without_any_theta():
     """Most of the gain is that other countries' later years are known: the last value alone has next to nothing."""
-    births, k = curves.study("countries"), 3
+    births, k = held_out.study("countries"), 3
     values = births.curves.values.numpy()
     missed = {"stays": [], "falls": []}
     for i, mine in enumerate(values):
@@ -192,7 +193,7 @@ def test_what_the_chapter_says_of_its_tables():
         (lambda: curves.forecast("magic", "chicks", "first", None), "method is 'magic'; allowed: 'population'"),
         (lambda: customers.forecast("magic", None), "method is 'magic'; allowed: 'population'"),
         (lambda: curves.theta_of("MAML", "chicks", "last"), "order is 'last'; allowed: 'spread', 'first'"),
-        (lambda: curves.judged("chicks", "first", 8, generator=seeded(0)), "k_shot is 8; allowed: at most 7"),
+        (lambda: held_out.judged("chicks", "first", 8, generator=seeded(0)), "k_shot is 8; allowed: at most 7"),
         (lambda: customers.judged("first", 9, generator=seeded(0)), "k_shot is 9; allowed: at most 8"),
     ],
 )

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from mapping_lib.checks import check_count, check_generator, check_number
 
-from .family_growth import Curves
+from .curves import Curves
 
 KELVIN, T0, B = 273.15, 298.15, 3950.0
 SHOWN = torch.arange(-20.0, 101.0, 5.0, dtype=torch.float32)

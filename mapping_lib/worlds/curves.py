@@ -16,7 +16,7 @@ from mapping_lib.checks import check_choice, check_count, check_tensor
 from mapping_lib.families.drawing import check_draw
 from mapping_lib.task import Batch, Task
 
-from .family_individuals import ORDERS, deal, draw
+from .individuals import ORDERS, deal, draw
 
 FOLDER = Path(__file__).with_name("data")
 
