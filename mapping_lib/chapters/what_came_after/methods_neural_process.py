@@ -28,6 +28,7 @@ class NeuralProcess(NamedTuple):
 
     learner: MetaLearner
     density: Callable[[Params, Tensor], Said]
+    kind: Density
 
 
 def neural_process(each: nn.Module, together: nn.Module, kind: Density) -> NeuralProcess:
@@ -81,7 +82,7 @@ def neural_process(each: nn.Module, together: nn.Module, kind: Density) -> Neura
         return value, direction
 
     learner = MetaLearner(init, adapt, lambda phi, x: density(phi, x).mean, meta_grad, "exact")
-    return NeuralProcess(learner, density)
+    return NeuralProcess(learner, density, kind)
 
 
 def _part(theta: Params, prefix: str, shapes) -> Params:

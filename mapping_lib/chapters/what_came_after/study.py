@@ -2,7 +2,7 @@
 
 from mapping_lib.study import Recipe, Table
 
-from . import study_prior_fitted
+from . import study_neural_process, study_prior_fitted, study_test_time
 from .study_contestants import SHARED, table_of
 
 RECIPES: dict[str, Recipe] = {}
@@ -10,3 +10,6 @@ TABLES: dict[str, Table] = {"after_shared": table_of(SHARED)}
 
 RECIPES |= study_prior_fitted.RECIPES
 TABLES |= study_prior_fitted.TABLES
+
+RECIPES |= study_neural_process.RECIPES
+TABLES |= study_test_time.TABLES | study_neural_process.TABLES
