@@ -29,7 +29,7 @@ def plot_answers(ax: Axes, support: Batch, x: Tensor, truth: Tensor, answers: Ma
         ax.plot(x.flatten(), y_hat.flatten(), color=colour_of(label), lw=2.5, label=label)
     plot_batch(ax, support, "support")
     ax.set(xlabel="x", ylabel="y")
-    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.2), ncol=2)
+    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), ncol=2)
     return ax
 
 
@@ -42,5 +42,5 @@ def plot_outside(ax: Axes, away: Sequence[float], rows: Mapping[str, Sequence[Ro
         ax.fill_between(away, low, [row.high for row in line], color=colour, alpha=0.15, lw=0)
     ax.set(xlabel="how far outside, in half turns of the phase", ylabel="mean squared error")
     ax.set_xticks(list(away))
-    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.2), ncol=2)
+    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), ncol=2)
     return log_scale(ax)
