@@ -22,10 +22,12 @@ from mapping_lib.chapters.reinforcement_learning.methods import policy_maml, tri
 from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy
 from mapping_lib.chapters.reinforcement_learning.methods_trust_region import trust_region_maml
 from mapping_lib.chapters.what_came_after.methods_density import Bars, Normal
+from mapping_lib.chapters.what_came_after.methods_neural_process import neural_process
 from mapping_lib.chapters.what_came_after.methods_prior_fitted import prior_fitted
 from mapping_lib.chapters.what_came_after.methods_implicit import implicit_maml
 from mapping_lib.chapters.what_came_after.methods_fewer_numbers import few_numbers, written_numbers
 from mapping_lib.chapters.what_came_after.methods_fewer_parts import context, low_rank, only
+from mapping_lib.chapters.what_came_after.methods_test_time import test_time
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
 from mapping_lib.learners.baselines import from_scratch, joint, joint_adam, nearest_neighbour
@@ -199,6 +201,22 @@ LEARNERS |= {
 LEARNERS["written_numbers"] = Entry(
     lambda steps: written_numbers(TANH, mse_loss, part=low_rank(1), writer=mlp((2, 4, 8), nn.Tanh).double())
 )
+
+# Chapter 4g: test-time training, and a neural process, judged by its raw numbers as prior-fitted networks are --
+
+
+def neural_process_entry(kind) -> Entry:
+    """Its raw numbers as the answer, and minus their log density as the loss."""
+    process = neural_process(float64_mlp(2, 3, activation=nn.Tanh), float64_mlp(4, 3, kind.n_out), kind)
+    learner = process.learner._replace(predict=lambda phi, x: process.density(phi, x).raw)
+    return Entry(lambda steps: learner, loss=lambda raw, y: -kind.log_density(raw, y).mean())
+
+
+LEARNERS |= {
+    "test_time": Entry(by_steps(test_time, TRANSFORMER, alpha=ALPHA), steps=(2, 1)),
+    "test_time, with itself": Entry(by_steps(test_time, TRANSFORMER, alpha=ALPHA, leave_one_out=False)),
+    "neural_process": neural_process_entry(Normal(0.1)),
+}
 
 # Who need not answer, and why ----------------------------------------------------------------------------
 

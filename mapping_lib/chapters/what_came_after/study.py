@@ -4,6 +4,7 @@ from mapping_lib.study import Recipe, Table
 
 from . import study_prior_fitted
 from . import study_implicit
+from . import study_neural_process, study_prior_fitted, study_test_time
 from .study_contestants import SHARED, table_of
 
 RECIPES: dict[str, Recipe] = {}
@@ -22,3 +23,6 @@ TABLES: dict[str, Table] = {
     **study_fewer_numbers.TABLES,
     **study_fewer_letters.TABLES,
 }
+
+RECIPES |= study_neural_process.RECIPES
+TABLES |= study_test_time.TABLES | study_neural_process.TABLES

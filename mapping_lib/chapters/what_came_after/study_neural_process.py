@@ -1,0 +1,106 @@
+"""How the neural processes are trained: readers of a set that differ in how they pool, on the same tasks and steps.
+
+Budget, stated first: 3,000 outer steps of 32 waves, 20 to 60 s on one core by reader. All have about 10,000 numbers
+(8,642 to 11,186), "mean, wide" four times as many. Widths were set by that count, and the outer step size, 0.002, is
+chapter 3b's; nothing was tuned. One seed each.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+from mapping_lib.learners import MetaLearner
+from mapping_lib.meta_training import Progress
+from mapping_lib.networks import mlp
+from mapping_lib.set_networks import ContextTransformer
+from mapping_lib.study import Recipe, Table, shipped_theta
+from mapping_lib.study.sinusoids import ANY_SHOTS
+from mapping_lib.study.training import Training, last
+from mapping_lib.task import Params
+from mapping_lib.worlds.derived import VaryingShots
+from mapping_lib.worlds.linear import LinearFunctions
+
+from .methods_density import Normal
+from .methods_neural_process import NeuralProcess, SetReader, neural_process
+from .methods_prior_fitted import PriorFitted, prior_fitted
+from .study_contestants import Contestant, table_of
+
+
+def by_mean(width: int = 48) -> NeuralProcess:
+    """The conditional neural process, with layers of one width."""
+    return neural_process(mlp((2, width, width, width)), mlp((width + 1, width, width, 2)), Normal())
+
+
+def by_reader(width: int, together: bool, pool: str) -> PriorFitted:
+    """A `SetReader` that tells a mean and a deviation."""
+    return prior_fitted(SetReader(width, together=together, pool=pool), Normal())
+
+
+def by_transformer() -> PriorFitted:
+    """Chapter 3b's transformer, small, that tells a mean and a deviation."""
+    return prior_fitted(ContextTransformer(n_out=2, width=24, heads=4, layers=2), Normal())
+
+
+OUTER_STEPS = 3000
+
+
+class Reading(NamedTuple):
+    """One way of reading a set: what makes it, and on which tasks it is trained."""
+
+    make: partial
+    family: VaryingShots = ANY_SHOTS
+
+    def training(self) -> Training:
+        """Its meta-training, as a recipe has it."""
+        settings = {"beta": 0.002, "n_query": 16, "tasks_per_step": 32, "keep": in_half}
+        return Training(partial(learner_of, self.make), self.family, OUTER_STEPS, **settings)
+
+
+READINGS = {
+    "mean": Reading(partial(by_mean)),
+    "mean, wide": Reading(partial(by_mean, 96)),
+    "attention": Reading(partial(by_reader, 32, False, "attention")),
+    "together, mean": Reading(partial(by_reader, 32, True, "mean")),
+    "transformer": Reading(partial(by_transformer)),
+    "mean, on lines": Reading(partial(by_mean), family=VaryingShots(LinearFunctions())),
+}
+"""On the waves, but for the last one; K is drawn from 0 to 10 for every outer step."""
+
+
+def learner_of(make: partial) -> MetaLearner:
+    """The learner of what tells a distribution."""
+    return make().learner
+
+
+def in_half(stream: Iterator[Progress]) -> Params:
+    """The last theta in half precision, which halves the files."""
+    return {name: p.half() for name, p in last(stream).items()}
+
+
+def file_of(name: str) -> str:
+    """The name of the file with the theta of one of `READINGS`.
+
+    >>> file_of("mean, on lines")
+    'after_process_mean_on_lines_0'
+    """
+    return f"after_process_{name.replace(', ', '_').replace(' ', '_')}_0"
+
+
+def ready(name: str) -> tuple[NeuralProcess | PriorFitted, Params]:
+    """One of `READINGS` with its shipped theta, in single precision."""
+    theta = shipped_theta(file_of(name))
+    return READINGS[name].make(), {part: p.float() for part, p in theta.items()}
+
+
+def _recipe(name: str) -> Recipe:
+    training = READINGS[name].training()
+    settings = training.settings("beta", "outer_steps", "k_shot", "n_query", "tasks_per_step")
+    about = {"reader": name, "family": repr(training.family), "seed": 0, "kept": "half precision"}
+    return Recipe(lambda: training.theta(), {**settings, **about})
+
+
+CONTESTANTS = {
+    "neural process": Contestant(lambda seed: (by_mean().learner, ready("mean")[1]), "S ↦ φ", "48", "tasks"),
+}
+RECIPES: dict[str, Recipe] = {file_of(name): _recipe(name) for name in READINGS}
+TABLES: dict[str, Table] = {"after_neural_process": table_of(CONTESTANTS)}
