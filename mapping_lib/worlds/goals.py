@@ -142,6 +142,16 @@ class Navigation:
         return -away.square().sum(-1) if self.squared else -away.norm(dim=-1)
 
 
+def on_the_rim(goals: Tensor, half: float) -> Tensor:
+    """Move ``goals (task, 2)`` outwards or inwards, each along its own direction, to the rim of the square of ``half``.
+
+    >>> on_the_rim(torch.tensor([[0.1, -0.2]]), 0.5)
+    tensor([[ 0.2500, -0.5000]])
+    """
+    _check_goals(goals)
+    return goals * check_number("half", half, above=0) / goals.abs().amax(-1, keepdim=True)
+
+
 def _check_goals(goals: Tensor) -> None:
     if not isinstance(goals, Tensor) or goals.ndim != 2 or goals.shape[-1] != 2 or not goals.is_floating_point():
         given = f"shape {tuple(goals.shape)}" if isinstance(goals, Tensor) else f"type {type(goals).__name__}"
