@@ -2,7 +2,8 @@
 
 from mapping_lib.study import Recipe, Table
 
+from . import study_recurrent
 from .study_contestants import SHARED, table_of
 
-RECIPES: dict[str, Recipe] = {}
-TABLES: dict[str, Table] = {"after_shared": table_of(SHARED)}
+RECIPES: dict[str, Recipe] = {**study_recurrent.RECIPES}
+TABLES: dict[str, Table] = {"after_shared": table_of(SHARED), **study_recurrent.TABLES}
