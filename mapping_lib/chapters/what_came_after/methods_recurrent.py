@@ -57,7 +57,7 @@ class _Head(nn.Linear):
         super().reset_parameters()
         with torch.no_grad():
             self.weight.mul_(0.3)
-            self.bias.copy_(self.bias.new_tensor([0.0, 0.0, 2.0, 2.0, 0.0]))
+            self.bias.mul_(0.3).add_(self.bias.new_tensor([0.0, 0.0, 2.0, 2.0, 0.0]))
 
 
 # Training ---------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def recurrent_policy(policy: nn.Module, family: Navigation, *, costs: Costs = Co
 
     ``adapt(theta, support)`` takes a *function* for a support, as MAML for policies does: it is called with phi, and
     what comes back is read, ``steps`` times (default 1) on end. ``predict(phi, x)`` gives mean and log std of the action
-    at positions ``x (example, 2)`` where an episode goes on with this memory. ``meta_grad`` takes the luck that
+    at positions ``x (..., 2)`` where an episode goes on with this memory. ``meta_grad`` takes the luck that
     `Navigation.sample` draws: support and query are the episodes of one trial, and all of their rewards count. The
     meta-loss is minus the mean return of an episode; the direction is an actor-critic's estimate (`Costs`).
 
@@ -167,9 +167,9 @@ def recurrent_policy(policy: nn.Module, family: Navigation, *, costs: Costs = Co
         return phi
 
     def predict(phi: Params, x: Tensor) -> Tensor:
-        n = len(x)
-        told = torch.cat([x, phi["last"].expand(n, LAST)], -1)
-        return model.predict(_weights(phi), told, phi["hidden"].expand(n, -1))[0][:, :4]
+        told = torch.cat([x, phi["last"].expand(*x.shape[:-1], LAST)], -1)
+        hidden = phi["hidden"].expand(*x.shape[:-1], -1).flatten(0, -2)
+        return model.predict(_weights(phi), told.flatten(0, -2), hidden)[0][:, :4].unflatten(0, x.shape[:-1])
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         check_theta(theta, model.shapes)
@@ -216,6 +216,8 @@ def lives(policy: nn.Module, family: Navigation, luck: Batch) -> Support:
     model = functional(policy)
 
     def support(phi: Params) -> Batch:
+        if len(luck.x) == 0:
+            return Batch(luck.x.new_zeros(0, TOLD), luck.x.new_zeros(0, LAST))
         with torch.no_grad():
             memory = Memory(phi["hidden"][None], phi["last"][None])
             lived = live(model, family, _weights(phi), Batch(luck.x[None], luck.y[None]), memory)

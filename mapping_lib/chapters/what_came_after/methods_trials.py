@@ -65,6 +65,8 @@ def trial(act: Remembering, family: Navigation, luck: Batch, memory: Memory) -> 
     check_luck(*luck, family.horizon)
     if family.show_goal:
         raise ValueError("family.show_goal is True; allowed: False, as the goal is to be found")
+    if luck.x.shape[1] == 0:
+        raise ValueError(f"luck.x has shape {tuple(luck.x.shape)}; allowed: an episode or more")
     episodes = []
     for noise, goal in zip(luck.x.unbind(1), luck.y.unbind(1), strict=True):
         episode, memory = _episode(act, family, noise, goal, memory)

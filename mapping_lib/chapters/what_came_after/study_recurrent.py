@@ -142,14 +142,11 @@ METHODS: dict[str, Callable[[Batch], Tensor]] = {
 }
 """By name: the returns ``(trial, episode)`` with this luck ``(trial, episode, horizon, 2)``."""
 
-FAR = {"": None, "1.5 times as far, ": 0.75, "twice as far, ": 1.0}
-"""Where goals are: in the square, or on the rim of one that is wider."""
+TWICE = 1.0
+"""Goals outside: on the rim of a square twice as wide as the one that goals are drawn from in training."""
 
-SETTINGS = {
-    f"{where}episode {k}": {"half": half, "episode": k}
-    for where, half in FAR.items()
-    for k in (range(1, EPISODES + 1) if half is None else (1, EPISODES))
-}
+SETTINGS = {f"episode {k}": {"half": None, "episode": k} for k in range(1, EPISODES + 1)}
+SETTINGS |= {f"twice as far, episode {k}": {"half": TWICE, "episode": k} for k in (1, EPISODES)}
 
 
 def judged(n: int, half: float | None, generator: Generator) -> Batch:
