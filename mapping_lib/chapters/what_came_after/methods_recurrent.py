@@ -64,7 +64,7 @@ class _Head(nn.Linear):
 
 
 def advantages(rewards: Tensor, values: Tensor, alive: Tensor, *, discount: float, trace: float) -> Tensor:
-    """How much better than its ``values`` each action did: generalised advantages (Schulman et al. 2016, eq. 16).
+    """How much better than its ``values`` each action did: generalised advantages (Schulman et al. 2016).
 
     All tensors are ``(task, step)``, the steps of all episodes in one row: what an episode teaches is worth something
     in the next. Steps that are not ``alive`` are skipped, and 0. ``discount`` and ``trace`` are from 0 to 1.
@@ -93,7 +93,7 @@ def log_probability(said: Tensor, actions: Tensor) -> Tensor:
 
 
 def surrogate(said: Tensor, actions: Tensor, weights: Tensor, alive: Tensor) -> Tensor:
-    """A loss whose gradient is minus the policy gradient (Williams 1992): the mean of -log π * weight over a task's steps.
+    """A loss whose gradient is minus the policy gradient (Williams 1992): the mean of -log π * weight.
 
     ``said (task, step, 4 or more)``, ``actions (task, step, 2)``, ``weights`` and ``alive (task, step)`` -> one number.
 
@@ -126,6 +126,10 @@ class Costs(NamedTuple):
         return surrogate(said, actions, _standardised(better, alive), alive) + (others * alive).sum() / alive.sum()
 
 
+COSTS = Costs()
+"""What training begins with, where nothing else is asked for."""
+
+
 def _standardised(values: Tensor, alive: Tensor) -> Tensor:
     """Mean 0 and standard deviation 1 over all steps that count, of all tasks."""
     n = alive.sum()
@@ -140,12 +144,12 @@ Support = Callable[[Params], Batch]
 follows ``(row, 4)``, the rows of all episodes one after the other."""
 
 
-def recurrent_policy(policy: nn.Module, family: Navigation, *, costs: Costs = Costs()) -> MetaLearner:
+def recurrent_policy(policy: nn.Module, family: Navigation, *, costs: Costs = COSTS) -> MetaLearner:
     """RL² (Duan et al. 2016): phi is theta and a memory; ``adapt`` reads trajectories, and changes no weight.
 
     ``adapt(theta, support)`` takes a *function* for a support, as MAML for policies does: it is called with phi, and
-    what comes back is read, ``steps`` times (default 1) on end. ``predict(phi, x)`` gives mean and log std of the action
-    at positions ``x (..., 2)`` where an episode goes on with this memory. ``meta_grad`` takes the luck that
+    what comes back is read, ``steps`` times (default 1) on end. ``predict(phi, x)`` gives mean and log std of the
+    action at positions ``x (..., 2)`` where an episode goes on with this memory. ``meta_grad`` takes the luck that
     `Navigation.sample` draws: support and query are the episodes of one trial, and all of their rewards count. The
     meta-loss is minus the mean return of an episode; the direction is an actor-critic's estimate (`Costs`).
 

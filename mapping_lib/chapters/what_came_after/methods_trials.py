@@ -12,8 +12,8 @@ from mapping_lib.worlds.goals import Navigation, Rollouts, check_luck
 Remembering = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """A policy with a memory: what it is told ``(task, 6)`` and remembers ``(task, n)`` -> what it says, and remembers then.
 
-It is told its position, and what followed its last action: that action, its reward, and whether an episode ended with
-it. It says mean and log std of the next action ``(task, 4)``; further columns are its own affair.
+It is told its position, and what followed its last action: that action, its reward, and whether an episode ended
+there. It says mean and log std of the next action ``(task, 4)``; further columns are its own affair.
 """
 
 TOLD, LAST = 6, 4
@@ -23,7 +23,7 @@ TOLD, LAST = 6, 4
 class Memory(NamedTuple):
     """What is kept from one episode to the next: ``hidden (task, n)``, and what followed the last action.
 
-    ``last (task, 4)``, not yet read: the action, as far as it was carried out, its reward, and 1 where an episode ended.
+    ``last (task, 4)``, not yet read: the action as it was carried out, its reward, and 1 where an episode ended.
     """
 
     hidden: Tensor
@@ -50,7 +50,7 @@ class Trial(NamedTuple):
 
 
 def trial(act: Remembering, family: Navigation, luck: Batch, memory: Memory) -> Trial:
-    """Let a policy with a memory act in one episode after the other (Duan et al. 2016, section 2.2).
+    """Let a policy with a memory act in one episode after the other: what Duan et al. 2016 call a trial.
 
     ``luck`` is a support or a query of `Navigation.sample`, its trajectories in the order of the episodes. An episode
     ends as there; the memory stays as it then is, and the next begins at the origin. Gradients pass through memory and

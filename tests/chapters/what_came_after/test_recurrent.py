@@ -131,7 +131,8 @@ def test_to_read_a_trajectory_is_to_remember_it():
         phi = learner.adapt(theta, lives(POLICY, FAMILY, Batch(luck.x[i], luck.y[i])))
         assert_close((phi["hidden"], phi["last"]), (memory.hidden[i], memory.last[i]), **FLOAT64)
         assert all(phi[name] is theta[name] for name in theta)
-        said, _ = functional(POLICY).predict(theta, torch.cat([torch.zeros(1, 2), phi["last"][None]], -1), memory[0][[i]])
+        told = torch.cat([torch.zeros(1, 2), phi["last"][None]], -1)
+        said, _ = functional(POLICY).predict(theta, told, phi["hidden"][None])
         assert_close(learner.predict(phi, torch.zeros(1, 2, dtype=torch.float64)), said[:, :4], **FLOAT64)
 
 
@@ -148,7 +149,7 @@ def test_a_trial_that_goes_on_is_one_trial():
 
 
 def test_advantages_are_sums_of_surprises():
-    """Schulman et al. 2016, eq. 16, as a double sum over the steps that count."""
+    """Schulman et al. 2016, as a double sum over the steps that count."""
     g = seeded(2)
     rewards, values = torch.randn(2, 3, 7, generator=g, dtype=torch.float64)
     alive = (torch.rand(3, 7, generator=g) > 0.3).double()
@@ -183,9 +184,7 @@ def test_the_direction_is_the_slope_of_its_costs_with_all_that_happened_held_fix
     lived = live(POLICY, FAMILY, theta, luck)
     told, actions, alive = (part.flatten(1, 2) for part in (lived.told, lived.rollouts.actions, lived.rollouts.alive))
     values, n = lived.said.flatten(1, 2)[..., 4], alive.sum()
-    better = advantages(
-        lived.rollouts.rewards.flatten(1, 2), values, alive, discount=costs.discount, trace=costs.trace
-    )
+    better = advantages(lived.rollouts.rewards.flatten(1, 2), values, alive, discount=costs.discount, trace=costs.trace)
     mean = better.sum() / n
     weights = (better - mean) / ((((better - mean) ** 2) * alive).sum() / n).sqrt() * alive
 
@@ -205,8 +204,9 @@ def test_the_direction_is_the_slope_of_its_costs_with_all_that_happened_held_fix
 def test_the_score_function_averages_to_the_slope_of_the_mean_return():
     """All luck of two moves is enumerated, by Gauss and Hermite's nodes: 5 for each of 4 numbers."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(5)
-    grid = torch.tensor(np.stack(np.meshgrid(*[nodes] * 4, indexing="ij"), -1).reshape(-1, 1, 2, 2))
-    chance = torch.tensor(np.stack(np.meshgrid(*[weights / weights.sum()] * 4, indexing="ij"), -1).reshape(-1, 4)).prod(1)
+    nodes, weights = torch.tensor(nodes), torch.tensor(weights / weights.sum())
+    grid = torch.cartesian_prod(*[nodes] * 4).reshape(-1, 1, 2, 2)
+    chance = torch.cartesian_prod(*[weights] * 4).prod(1)
     family = Navigation(horizon=2, squared=True, near=1e-6)
     luck = Batch(grid, torch.tensor([[[0.3, -0.2]]]).double().expand(len(grid), 1, 2))
     theta = some_theta() | {"head.bias": torch.tensor([0.1, -0.1, -1.5, -1.5, 0.0]).double()}
@@ -260,7 +260,7 @@ def test_the_search_arrives_and_then_walks_straight(half: float):
 def test_goals_are_those_of_chapter_4d():
     about = read_about("navigation")["fixed"]
     assert (about["family"], about["seed"], about["at_once"]) == (repr(study.FAMILY), study.SEED, 20)
-    assert study.DRAWN == {"k_shot": 3 * about["trajectories"], "n_query": about["trajectories"]}
+    assert tuple(study.DRAWN.values()) == (3 * about["trajectories"], about["trajectories"])
     luck = study.judged(20, None, seeded(study.SEED))
     tasks = study.FAMILY.sample(20, 60, 20, generator=seeded(study.SEED))
     assert torch.equal(luck.y.unflatten(0, (20, 5))[:, 0, 0], tasks.description)
