@@ -13,7 +13,7 @@ from mapping_lib.networks import FunctionalNetwork, functional
 from mapping_lib.task import Batch, Params, Task, join
 from mapping_lib.worlds.goals import Navigation
 
-from .methods_trials import LAST, TOLD, Memory, Trial, trial
+from .methods_trials import LAST, TOLD, Memory, Trial, advantages, trial
 
 SCALES = (4.0, 4.0, 1.0, 1.0, 4.0, 1.0)
 """By what the cell's inputs are multiplied: positions and rewards are below 1, and a move changes them by 0.1."""
@@ -61,25 +61,6 @@ class _Head(nn.Linear):
 
 
 # Training ---------------------------------------------------------------------------------------------
-
-
-def advantages(rewards: Tensor, values: Tensor, alive: Tensor, *, discount: float, trace: float) -> Tensor:
-    """How much better than its ``values`` each action did: generalised advantages (Schulman et al. 2016).
-
-    All tensors are ``(task, step)``, the steps of all episodes in one row: what an episode teaches is worth something
-    in the next. Steps that are not ``alive`` are skipped, and 0. ``discount`` and ``trace`` are from 0 to 1.
-
-    >>> one = torch.ones(1, 3)
-    >>> advantages(torch.tensor([[1.0, 2.0, 4.0]]), 0 * one, one, discount=0.5, trace=1.0)
-    tensor([[3., 4., 4.]])
-    """
-    better, ahead, value_ahead = [], torch.zeros_like(rewards[:, 0]), torch.zeros_like(rewards[:, 0])
-    for reward, value, here in zip(*(part.unbind(1)[::-1] for part in (rewards, values, alive)), strict=True):
-        surprise = reward + discount * value_ahead - value
-        ahead = torch.where(here > 0, surprise + discount * trace * ahead, ahead)
-        value_ahead = torch.where(here > 0, value, value_ahead)
-        better.append(here * ahead)
-    return torch.stack(better[::-1], 1)
 
 
 def log_probability(said: Tensor, actions: Tensor) -> Tensor:
@@ -198,7 +179,12 @@ def begin(theta: Params) -> Params:
 
 
 def read(policy: nn.Module | FunctionalNetwork, phi: Params, lived: Batch) -> Params:
-    """Read what one task's policy lived through, row by row: another phi, of which the memory alone is new."""
+    """Read what one task's policy lived through, row by row: another phi, of which the memory alone is new.
+
+    >>> phi = begin(functional(RecurrentPolicy(4)).init(generator=torch.Generator().manual_seed(0)))
+    >>> read(RecurrentPolicy(4), phi, Batch(torch.ones(3, 6), torch.ones(3, 4)))["last"]
+    tensor([1., 1., 1., 1.])
+    """
     model, weights, hidden, last = functional(policy), _weights(phi), phi["hidden"], phi["last"]
     for told, followed in zip(*lived, strict=True):
         _, new = model.predict(weights, told[None], hidden[None])
@@ -209,14 +195,26 @@ def read(policy: nn.Module | FunctionalNetwork, phi: Params, lived: Batch) -> Pa
 def live(
     policy: nn.Module | FunctionalNetwork, family: Navigation, theta: Params, luck: Batch, memory: Memory | None = None
 ) -> Trial:
-    """A `trial` of one theta in many tasks, that begins with an empty memory or goes on with this one."""
+    """A `trial` of one theta in many tasks, that begins with an empty memory or goes on with this one.
+
+    >>> theta = functional(RecurrentPolicy(4)).init(generator=torch.Generator().manual_seed(0))
+    >>> luck = Navigation().sample(5, 2, 0, generator=torch.Generator().manual_seed(1)).support
+    >>> live(RecurrentPolicy(4), Navigation(), theta, luck).memory.hidden.shape
+    torch.Size([5, 4])
+    """
     model = functional(policy)
     memory = memory or Memory.empty(len(luck.x), theta["head.weight"].shape[1], like=luck.x)
     return trial(lambda told, hidden: model.predict(theta, told, hidden), family, luck, memory)
 
 
 def lives(policy: nn.Module, family: Navigation, luck: Batch) -> Support:
-    """One task's support as a function: go on with phi's memory and this ``luck (episode, horizon, 2)``."""
+    """One task's support as a function: go on with phi's memory and this ``luck (episode, horizon, 2)``.
+
+    >>> luck = Navigation(horizon=5).toward(torch.ones(1, 2), 2, 0, generator=torch.Generator().manual_seed(1)).support
+    >>> phi = begin(functional(RecurrentPolicy(4)).init(generator=torch.Generator().manual_seed(0)))
+    >>> lives(RecurrentPolicy(4), Navigation(horizon=5), Batch(luck.x[0], luck.y[0]))(phi).x.shape  # 2 times 5 moves
+    torch.Size([10, 6])
+    """
     model = functional(policy)
 
     def support(phi: Params) -> Batch:

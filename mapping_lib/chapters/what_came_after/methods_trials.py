@@ -6,11 +6,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from mapping_lib.checks import check_number
 from mapping_lib.task import Batch
 from mapping_lib.worlds.goals import Navigation, Rollouts, check_luck
 
 Remembering = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""A policy with a memory: what it is told ``(task, 6)`` and remembers ``(task, n)`` -> what it says, and remembers then.
+"""A policy with a memory: what it is told ``(task, 6)`` and remembers ``(task, n)`` -> what it says and then remembers.
 
 It is told its position, and what followed its last action: that action, its reward, and whether an episode ended
 there. It says mean and log std of the next action ``(task, 4)``; further columns are its own affair.
@@ -111,3 +112,26 @@ def _filled(steps: list[list[Tensor]], horizon: int) -> list[Tensor]:
     told, said, last, action, reward, alive = (nn.functional.pad(part, (0, 0, 0, missing)) for part in parts)
     path = torch.cat([path, path[:, -1:].expand(-1, missing, -1)], 1)
     return [told, said, last, action, reward[..., 0], alive[..., 0], path]
+
+
+def advantages(rewards: Tensor, values: Tensor, alive: Tensor, *, discount: float, trace: float) -> Tensor:
+    """How much better than its ``values`` each action did: generalised advantages (Schulman et al. 2016).
+
+    All tensors are ``(task, step)``, the steps of all episodes in one row: what an episode teaches is worth something
+    in the next. Steps that are not ``alive`` are skipped, and 0. ``discount`` and ``trace`` are from 0 to 1,
+    or a ValueError says so.
+
+    >>> one = torch.ones(1, 3)
+    >>> advantages(torch.tensor([[1.0, 2.0, 4.0]]), 0 * one, one, discount=0.5, trace=1.0)
+    tensor([[3., 4., 4.]])
+    """
+    for name, share in (("discount", discount), ("trace", trace)):
+        if check_number(name, share, at_least=0) > 1:
+            raise ValueError(f"{name} is {share}; allowed: a number from 0 to 1")
+    better, ahead, value_ahead = [], torch.zeros_like(rewards[:, 0]), torch.zeros_like(rewards[:, 0])
+    for reward, value, here in zip(*(part.unbind(1)[::-1] for part in (rewards, values, alive)), strict=True):
+        surprise = reward + discount * value_ahead - value
+        ahead = torch.where(here > 0, surprise + discount * trace * ahead, ahead)
+        value_ahead = torch.where(here > 0, value, value_ahead)
+        better.append(here * ahead)
+    return torch.stack(better[::-1], 1)

@@ -14,7 +14,6 @@ from mapping_lib.chapters.what_came_after.methods_recurrent import (
     STD,
     Costs,
     RecurrentPolicy,
-    advantages,
     begin,
     live,
     lives,
@@ -23,7 +22,7 @@ from mapping_lib.chapters.what_came_after.methods_recurrent import (
     surrogate,
 )
 from mapping_lib.chapters.what_came_after.methods_search import empty, searcher, trilaterated
-from mapping_lib.chapters.what_came_after.methods_trials import Memory, trial
+from mapping_lib.chapters.what_came_after.methods_trials import Memory, advantages, trial
 from mapping_lib.networks import functional
 from mapping_lib.study import read_about
 from mapping_lib.task import Batch, Params, Task
@@ -288,7 +287,7 @@ def test_training_goes_through_its_stages():
     theta, first = study.trained(0, stages), study.trained(0, stages[:1])
     assert theta.keys() == first.keys()
     assert not torch.equal(theta["head.weight"], first["head.weight"])
-    assert study.RECIPES["after_recurrent_2"].settings["seed"] == 2
+    assert [recipe.settings["seed"] for recipe in study.RECIPES.values()] == list(study.SEEDS)
 
 
 test_what_is_refused = refusals(
@@ -296,6 +295,7 @@ test_what_is_refused = refusals(
         (lambda: RecurrentPolicy(0), "width is 0"),
         (lambda: trial(None, Navigation(show_goal=True, horizon=6), drawn(), None), "family.show_goal is True"),
         (lambda: live(POLICY, Navigation(horizon=5), some_theta(), drawn()), "luck.x has shape (4, 3, 6, 2)"),
+        (lambda: advantages(*torch.zeros(3, 1, 2), discount=2.0, trace=0.9), "discount is 2.0"),
         (lambda: on_the_rim(torch.zeros(2), 0.5), "goals has shape (2,)"),
         (lambda: on_the_rim(torch.ones(1, 2), 0.0), "half is 0.0"),
     ]
