@@ -34,8 +34,9 @@ def plot_episode(ax: Axes, path: Tensor, goal: Tensor, *, half: float = 0.5, rea
     ax.plot(*path.T, color=REMEMBERS, lw=1.6, alpha=0.75)
     ax.plot(*path[1:].T, "o", ms=4, color=REMEMBERS, mec="white", mew=0.4)
     ax.plot(0, 0, "s", ms=6, color="black", zorder=4)
-    ax.plot(*goal, "X", ms=12, color=COLOURS["query"], mec="white", zorder=3)
+    ax.plot(*goal, "X", ms=11, color=COLOURS["query"], mec="white", zorder=3)
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
+    ax.spines[:].set_visible(False)  # the grey square is frame enough
     return ax
 
 
