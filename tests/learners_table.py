@@ -28,6 +28,7 @@ from mapping_lib.chapters.what_came_after.methods_implicit import implicit_maml
 from mapping_lib.chapters.what_came_after.methods_fewer_numbers import few_numbers, written_numbers
 from mapping_lib.chapters.what_came_after.methods_fewer_parts import context, low_rank, only
 from mapping_lib.chapters.what_came_after.methods_test_time import test_time
+from mapping_lib.chapters.what_came_after.methods_recurrent import RecurrentPolicy, lives, recurrent_policy
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
 from mapping_lib.learners.baselines import from_scratch, joint, joint_adam, nearest_neighbour
@@ -287,6 +288,30 @@ EXEMPT: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 """By question and learner: the reason for which it is not asked."""
+
+
+# Chapter 4g2: a policy that remembers -------------------------------------------------------------------
+
+REMEMBERS = RecurrentPolicy(3).double()
+NETWORKS.append(REMEMBERS)
+LEARNERS["recurrent_policy"] = Entry(
+    lambda steps: recurrent_policy(REMEMBERS, PLANE), "no gradient", goals, steps=(1,),
+    evidence=partial(lives, REMEMBERS, PLANE),
+)  # fmt: skip
+for question, reason in {
+    "meta-loss": "reports minus the mean return",
+    "slope": "claims to be no gradient: its oracles are in chapters/what_came_after",
+    "no slope": ACTS["policy_maml"],
+    "gradient": "claims to be no gradient: its oracles are in chapters/what_came_after",
+    "vmap": ACTS["policy_maml"],
+    "path": "has no path: what it remembers is its own, and no step from theta",
+    "mean over tasks": "advantages are scaled over all tasks of an outer step",
+    "order of examples": "the episodes of a trial come one after the other: in another order they are another trial",
+    "query": ACTS["policy_maml"],
+    "arrays": ACTS["policy_maml"],
+    "doctor": ACTS["policy_maml"],
+}.items():
+    EXEMPT.setdefault(question, {})["recurrent_policy"] = reason
 
 
 def asked(question: str) -> pytest.MarkDecorator:

@@ -111,7 +111,7 @@ class Navigation:
         tensor([[-50.]])
         """
         noise, goal = luck
-        _check_luck(noise, goal, self.horizon)
+        check_luck(noise, goal, self.horizon)
         position, actions, path = torch.zeros_like(goal), [], []
         for t in range(self.horizon):
             mean, log_std = act(torch.cat([position, goal], -1) if self.show_goal else position).split(2, dim=-1)
@@ -126,15 +126,30 @@ class Navigation:
         alive = torch.cat([torch.ones_like(near[..., :1]), ~near[..., :-1]], -1).to(path.dtype)
         last = (alive.cumsum(-1) - 1).long()[..., None].expand_as(path)  # the step that is, or was the last one
         path = path.gather(2, last)
-        rewards = alive * self._reward(path - goal[:, :, None])
+        rewards = alive * self.reward(path - goal[:, :, None])
         positions = torch.cat([torch.zeros_like(path[:, :, :1]), path], 2)
         seen = positions[:, :, :-1]
         if self.show_goal:
             seen = torch.cat([seen, goal[:, :, None].expand_as(seen)], -1)
         return Rollouts(seen, actions, rewards, alive, positions, near[..., -1])
 
-    def _reward(self, away: Tensor) -> Tensor:
+    def reward(self, away: Tensor) -> Tensor:
+        """Minus the distance, or its square, where ``away (..., 2)`` is the way to the goal.
+
+        >>> Navigation().reward(torch.tensor([0.3, 0.4]))
+        tensor(-0.5000)
+        """
         return -away.square().sum(-1) if self.squared else -away.norm(dim=-1)
+
+
+def on_the_rim(goals: Tensor, half: float) -> Tensor:
+    """Move ``goals (task, 2)`` outwards or inwards, each along its own direction, to the rim of the square of ``half``.
+
+    >>> on_the_rim(torch.tensor([[0.1, -0.2]]), 0.5)
+    tensor([[ 0.2500, -0.5000]])
+    """
+    _check_goals(goals)
+    return goals * check_number("half", half, above=0) / goals.abs().amax(-1, keepdim=True)
 
 
 def _check_goals(goals: Tensor) -> None:
@@ -143,7 +158,8 @@ def _check_goals(goals: Tensor) -> None:
         raise ValueError(f"goals has {given}; allowed: a tensor of real numbers, (task, 2)")
 
 
-def _check_luck(noise: Tensor, goal: Tensor, horizon: int) -> None:
+def check_luck(noise: Tensor, goal: Tensor, horizon: int) -> None:
+    """Raise unless ``noise (task, trajectory, horizon, 2)`` and ``goal (task, trajectory, 2)`` are one luck."""
     check_tensor("luck.x", noise)
     check_tensor("luck.y", goal)
     if noise.ndim != 4 or noise.shape[2:] != (horizon, 2):

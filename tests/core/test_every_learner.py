@@ -232,7 +232,7 @@ def test_tasks_of_any_size_count_the_same(name: str):
         assert_close(uneven(learner).meta_grad(theta, groups), learner.meta_grad(theta, equal), **FLOAT64)
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@asked("order of examples")
 def test_the_order_of_the_examples_plays_no_part(name: str):
     entry, learner, theta, tasks = given(name)
     task = next(each(tasks))

@@ -26,3 +26,8 @@ TABLES: dict[str, Table] = {
 
 RECIPES |= study_neural_process.RECIPES
 TABLES |= study_test_time.TABLES | study_neural_process.TABLES
+from . import study_recurrent
+from .study_contestants import SHARED, table_of
+
+RECIPES: dict[str, Recipe] = {**study_recurrent.RECIPES}
+TABLES: dict[str, Table] = {"after_shared": table_of(SHARED), **study_recurrent.TABLES}

@@ -1,0 +1,62 @@
+"""Pictures of a policy that remembers: its paths by episode, and returns beside those of updates."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from mapping_lib.page.plots import COLOURS
+from mapping_lib.study import Row
+from mapping_lib.worlds.goals import Rollouts
+
+from .figures import COLOUR_OF_METHODS
+
+REMEMBERS = COLOUR_OF_METHODS["a policy that remembers"]
+STYLES = {
+    "a policy that remembers": {"color": REMEMBERS, "marker": "o"},
+    "memory wiped": {"color": REMEMBERS, "ls": "--", "marker": "s", "mfc": "white"},
+    "memory swapped": {"color": REMEMBERS, "ls": ":", "marker": "^", "mfc": "white"},
+    "a search by hand": {"color": COLOURS["truth"], "marker": "D"},
+    "MAML": {"color": COLOUR_OF_METHODS["MAML"], "marker": "o"},
+    "pretrained": {"color": COLOUR_OF_METHODS["joint training"], "marker": "o"},
+}
+"""How the line of each method looks; what is done to one policy's memory keeps its colour."""
+
+
+def plot_episode(ax: Axes, path: Tensor, goal: Tensor, *, half: float = 0.5, reach: float = 0.62) -> Axes:
+    """One episode's ``path (step, 2)``, a dot a move, from the black square at the origin to the green cross.
+
+    The grey square, from -half to half, is where goals are drawn; axes go from -reach to reach.
+    """
+    ax.add_patch(Rectangle((-half, -half), 2 * half, 2 * half, fc="#F4F4F4", ec="#CCCCCC", zorder=0))
+    ax.plot(*path.T, color=REMEMBERS, lw=1.6, alpha=0.75)
+    ax.plot(*path[1:].T, "o", ms=4, color=REMEMBERS, mec="white", mew=0.4)
+    ax.plot(0, 0, "s", ms=6, color="black", zorder=4)
+    ax.plot(*goal, "X", ms=11, color=COLOURS["query"], mec="white", zorder=3)
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
+    ax.spines[:].set_visible(False)  # the grey square is frame enough
+    return ax
+
+
+def plot_trials(axes: np.ndarray, rollouts: Rollouts, goals: Tensor, *, reach: float = 0.62) -> None:
+    """One row of ``axes`` a goal, one column an episode, each with the number of its moves and its return."""
+    for i, row in enumerate(axes):
+        for k, ax in enumerate(row):
+            moves, result = int(rollouts.alive[i, k].sum()), float(rollouts.returns[i, k])
+            plot_episode(ax, rollouts.positions[i, k, : moves + 1], goals[i], reach=reach)
+            ax.set_xlabel(f"{moves} moves, return {result:.1f}".replace("-", "−"), fontsize=10)
+            if i == 0:
+                ax.set_title(f"episode {k + 1}", fontsize=12)
+
+
+def plot_lines(ax: Axes, rows: Mapping[str, Sequence[Row]], ticks: Sequence[str], xlabel: str) -> Axes:
+    """The mean return of each method, one point a tick, with its 95 % interval over goals."""
+    for i, (method, cells) in enumerate(rows.items()):
+        x = np.arange(len(cells)) + 0.05 * (i - (len(rows) - 1) / 2)
+        half = [cell.half for cell in cells]
+        ax.errorbar(x, [cell.mean for cell in cells], half, ms=6, capsize=3, label=method, **STYLES[method])
+    ax.set(xlabel=xlabel, ylabel="return", xticks=range(len(ticks)), xticklabels=ticks)
+    ax.legend(fontsize=10)
+    return ax
