@@ -1,33 +1,42 @@
-"""How the theta and the tables of chapter 4g are made; the parts say it for their own method."""
+"""How the theta and the tables of chapter 4g are made; each part says it for its own method."""
 
 from mapping_lib.study import Recipe, Table
 
-from . import study_prior_fitted
-from . import study_implicit
-from . import study_neural_process, study_prior_fitted, study_test_time
-from .study_contestants import SHARED, table_of
+from . import (
+    study_fewer_letters,
+    study_fewer_numbers,
+    study_implicit,
+    study_neural_process,
+    study_prior_fitted,
+    study_recurrent,
+    study_test_time,
+)
+from .study_contestants import SHARED, Contestant, table_of
 
-RECIPES: dict[str, Recipe] = {}
-RECIPES |= study_implicit.RECIPES
-TABLES: dict[str, Table] = {"after_shared": table_of(SHARED)}
-
-RECIPES |= study_prior_fitted.RECIPES
-TABLES |= study_prior_fitted.TABLES
-TABLES |= study_implicit.TABLES
-from . import study_fewer_letters, study_fewer_numbers
-from .study_contestants import SHARED, table_of
-
-RECIPES: dict[str, Recipe] = {**study_fewer_numbers.RECIPES}
-TABLES: dict[str, Table] = {
-    "after_shared": table_of(SHARED),
-    **study_fewer_numbers.TABLES,
-    **study_fewer_letters.TABLES,
+PARTS = (
+    study_prior_fitted,
+    study_recurrent,
+    study_fewer_numbers,
+    study_fewer_letters,
+    study_test_time,
+    study_neural_process,
+    study_implicit,
+)
+RECIPES: dict[str, Recipe] = {name: recipe for part in PARTS for name, recipe in part.RECIPES.items()}
+TABLES: dict[str, Table] = {"after_shared": table_of(SHARED)} | {
+    name: table for part in PARTS for name, table in part.TABLES.items()
 }
 
-RECIPES |= study_neural_process.RECIPES
-TABLES |= study_test_time.TABLES | study_neural_process.TABLES
-from . import study_recurrent
-from .study_contestants import SHARED, table_of
-
-RECIPES: dict[str, Recipe] = {**study_recurrent.RECIPES}
-TABLES: dict[str, Table] = {"after_shared": table_of(SHARED), **study_recurrent.TABLES}
+SIDE_BY_SIDE: dict[str, tuple[str, Contestant]] = {
+    name: (table, one)
+    for table, contestants in {
+        "after_shared": SHARED,
+        "after_prior_fitted": study_prior_fitted.CONTESTANTS,
+        "after_fewer_numbers": study_fewer_numbers.CONTESTANTS,
+        "after_test_time": study_test_time.CONTESTANTS,
+        "after_neural_process": study_neural_process.CONTESTANTS,
+        "after_implicit": study_implicit.CONTESTANTS,
+    }.items()
+    for name, one in contestants.items()
+}
+"""Who stands in the chapter's last table: the name of the table with the errors, and the contestant."""
