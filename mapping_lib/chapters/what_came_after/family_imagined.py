@@ -60,10 +60,10 @@ class Imagined:
 class ImaginedChicks:
     """Weights of imagined chicks, in `GRAMS`: they hatch alike and grow in proportion to their weight, less and less.
 
-    ln(weight) goes from its first to its last value along u + slowing u (1 - u), where u goes from 0 to 1 in 21 days, and
-    slowing is uniform on 0 to 0.8. ``hatched`` is the first weight, mean and deviation in grams; ``after`` the last, its
-    median, and the deviation of its ln. Wiggles of ln(weight) have a deviation of 0 to 0.05, larger the older the chick,
-    and a scale is right to a gram. Raises ValueError for a number that is not above 0.
+    ln(weight) goes from its first to its last value along u + slowing u (1 - u), where u goes from 0 to 1 in 21 days,
+    and slowing is uniform on 0 to 0.8. ``hatched`` is the first weight, mean and deviation in grams, 10 at least;
+    ``after`` the last, its median, and the deviation of its ln. Wiggles of ln(weight) have a deviation of 0 to 0.05,
+    larger the older the chick; a scale is right to a gram. Raises ValueError for a number that is not above 0.
 
     >>> task = ImaginedChicks().sample(5000, 3, 10, generator=torch.Generator().manual_seed(0))
     >>> grams = GRAMS[0] + GRAMS[1] * task.query.y[(task.query.x > 0.98)]
@@ -83,7 +83,7 @@ class ImaginedChicks:
         """Draw chicks, and days of each, as `places` has them; description is (first weight, last weight, slowing)."""
         x = places(n_tasks, k_shot, n_query, generator=generator)
         draws = torch.randn((n_tasks, 2), generator=generator, dtype=torch.float32)
-        first = (self.hatched[0] + self.hatched[1] * draws[:, 0]).clamp(min=1.0)
+        first = (self.hatched[0] + self.hatched[1] * draws[:, 0]).clamp(min=10.0)
         last = self.after[0] * (self.after[1] * draws[:, 1]).exp()
         slowing = 0.8 * torch.rand(n_tasks, generator=generator, dtype=torch.float32)
         u = (x + 1) / 2

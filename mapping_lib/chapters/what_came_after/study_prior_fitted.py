@@ -68,9 +68,9 @@ PRIORS = {
     "lines": Prior(LINES, Normal(0.05), 10, {"width": 32, "heads": 4, "layers": 3}, outer_steps=2500),
     "waves": Prior(Sinusoids(), BARS, WAVES_MOST, SMALL, outer_steps=3500),
 }
-"""By the name of the theta file, which begins with ``after_prior_``. What is taken out of the prior of chicks, that they
-hatch alike, is taken out of a small network with a brief training, beside one alike that was told. The bars of the waves are equally wide, 1/6, as
-the error is a squared one; in Müller et al. 2022 they are equally probable under the prior."""
+"""By the name of the theta file, which begins with ``after_prior_``. That chicks hatch alike is taken out for a small
+network with a brief training, beside one that was told. The bars of the waves are equally wide, 1/6, as the error is a
+squared one; in Müller et al. 2022 they are equally probable under the prior."""
 
 
 def shipped(name: str, *, most: int | None = None) -> tuple[PriorFitted, Params]:

@@ -11,7 +11,7 @@ from torch.func import vmap
 from mapping_lib.chapters.what_came_after import study_prior_fitted as study
 from mapping_lib.chapters.what_came_after.family_imagined import GRAMS, Imagined, ImaginedChicks, places, wiggles
 from mapping_lib.chapters.what_came_after.methods_density import Bars, Normal, Said
-from mapping_lib.chapters.what_came_after.methods_prior_fitted import coverage, prior_fitted, said_of
+from mapping_lib.chapters.what_came_after.methods_prior_fitted import coverage, exact_wave, prior_fitted, said_of
 from mapping_lib.set_networks import ContextTransformer
 from mapping_lib.study import read_table
 from mapping_lib.task import Batch
@@ -76,6 +76,19 @@ def test_an_answer_of_another_length_is_refused():
         pfn.learner.predict(pfn.learner.adapt(theta, Batch(*torch.zeros(2, 4, 1))), torch.zeros(3, 1))
     with pytest.raises(ValueError, match="most is -1; allowed"):
         prior_fitted(ContextTransformer(n_out=2, **SMALL), NORMAL, most=-1)
+
+
+def test_the_exact_density_of_a_wave_is_that_of_waves_that_pass_near_the_point():
+    """Of two million waves of the prior those are kept that come within 0.02 of the point."""
+    g, n = seeded(0), 2_000_000
+    amplitude = 0.1 + 4.9 * torch.rand(n, generator=g, dtype=torch.float64)
+    phase = torch.pi * torch.rand(n, generator=g, dtype=torch.float64)
+    kept = (amplitude * torch.sin(-2.0 - phase) + 1.55).abs() < 0.02
+    at = (amplitude * torch.sin(0.3 - phase))[kept]
+    values = torch.linspace(-6, 6, 481, dtype=torch.float64)
+    cdf = exact_wave(-2.0, -1.55, 0.3, values).cumsum(0) * (values[1] - values[0])
+    for p in (0.2, 0.5, 0.8):
+        assert float(values[(cdf < p).sum()]) == pytest.approx(float(at.quantile(p)), abs=0.06)
 
 
 def test_bayes_covers_as_much_as_it_says():
