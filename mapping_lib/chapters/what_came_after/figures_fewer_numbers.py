@@ -71,9 +71,9 @@ def plot_by_numbers(ax: Axes, points: Sequence[Point], places: Mapping[str, tupl
 PLACES = {
     "context parameters": (30, -18),
     "head only": (0, 20),
-    "biases only": (-10, -20),
-    "LoRA, rank 1": (-8, 20),
-    "LoRA, rank 2": (24, -20),
+    "biases only": (46, 4),
+    "LoRA, rank 1": (-50, -6),
+    "LoRA, rank 2": (48, -4),
     "all weights": (0, 20),
     WRITES: (0, -18),
     "hypernetwork": (0, -18),
