@@ -12,7 +12,7 @@ import torch
 from torch import Generator
 
 from mapping_lib.chapters.what_came_after.study_contestants import waves
-from mapping_lib.chapters.what_came_after.study_test_time import ALPHA, M, MAML_ALPHA, by_steps, maml_by_steps
+from mapping_lib.chapters.what_came_after.study_test_time import ALPHA, MAML_ALPHA, M, by_steps, maml_by_steps
 from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import each
 

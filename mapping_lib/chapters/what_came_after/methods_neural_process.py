@@ -34,11 +34,11 @@ class NeuralProcess(NamedTuple):
 def neural_process(each: nn.Module, together: nn.Module, kind: Density) -> NeuralProcess:
     """Read a set into r, the mean of e(x_i, y_i), and tell p(y) from (r, x) (Garnelo et al. 2018).
 
-    ``each`` is e: from x and y side by side ``(..., n_x + n_y)`` to a vector ``(..., width)``. ``together`` maps r and x
-    side by side ``(..., width + n_x)`` to the ``kind.n_out`` raw numbers of a distribution. The mean of no example is
-    0, and there are no inner steps (``steps`` may be None or 0). The meta-loss is the mean of -log p(y | x, S), as in
-    their training, and the direction its exact gradient. Raises ValueError for unfit modules, more than 0 steps
-    and tasks that do not fit.
+    ``each`` is e: from x and y side by side ``(..., n_x + n_y)`` to a vector ``(..., width)``. ``together`` maps r
+    and x side by side ``(..., width + n_x)`` to the ``kind.n_out`` raw numbers of a distribution. The mean of no
+    example is 0, and there are no inner steps (``steps`` may be None or 0). The meta-loss is the mean of
+    -log p(y | x, S), as in their training, and the direction its exact gradient. Raises ValueError for unfit modules,
+    more than 0 steps and tasks that do not fit.
 
     >>> from .methods_density import Normal
     >>> process = neural_process(mlp((2, 8, 8)), mlp((9, 8, 2)), Normal())

@@ -21,7 +21,12 @@ from mapping_lib.twice import plain_steps
 
 
 def test_time(
-    transformer: nn.Module, loss: Loss, *, alpha: float = 0.01, steps: int = 10, leave_one_out: bool = True
+    transformer: nn.Module,
+    loss: Loss,
+    *,
+    alpha: float = 0.01,  # noqa: PT028 (a learner, not a test, whatever its name begins with)
+    steps: int = 5,  # noqa: PT028
+    leave_one_out: bool = True,  # noqa: PT028
 ) -> MetaLearner:
     """Take inner steps on the support's own leave-one-out questions, then answer in context (Akyürek et al. 2024).
 
