@@ -60,3 +60,10 @@ def plot_lines(ax: Axes, rows: Mapping[str, Sequence[Row]], ticks: Sequence[str]
     ax.set(xlabel=xlabel, ylabel="return", xticks=range(len(ticks)), xticklabels=ticks)
     ax.legend(fontsize=10)
     return ax
+
+
+def by_ratios(ax: Axes, ticks: Sequence[float] = (-0.5, -1, -2, -5, -10, -20, -40)) -> Axes:
+    """Show returns, which are below 0, by their ratios, the best on top."""
+    ax.set_yscale("function", functions=(lambda y: -np.log(np.maximum(-y, 1e-9)), lambda z: -np.exp(-z)))
+    ax.set(ylim=(1.3 * ticks[-1], 0.75 * ticks[0]), yticks=ticks, yticklabels=[f"−{-tick:g}" for tick in ticks])
+    return ax

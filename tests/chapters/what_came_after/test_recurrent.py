@@ -24,7 +24,8 @@ from mapping_lib.chapters.what_came_after.methods_recurrent import (
 from mapping_lib.chapters.what_came_after.methods_search import empty, searcher, trilaterated
 from mapping_lib.chapters.what_came_after.methods_trials import Memory, advantages, trial
 from mapping_lib.networks import functional
-from mapping_lib.study import read_about
+from mapping_lib.study import read_about, theta_path
+from mapping_lib.study.theta import load_settings
 from mapping_lib.task import Batch, Params, Task
 from mapping_lib.worlds.goals import Navigation, on_the_rim
 
@@ -288,6 +289,12 @@ def test_training_goes_through_its_stages():
     assert theta.keys() == first.keys()
     assert not torch.equal(theta["head.weight"], first["head.weight"])
     assert [recipe.settings["seed"] for recipe in study.RECIPES.values()] == list(study.SEEDS)
+
+
+def test_how_many_episodes_training_saw_as_the_page_says():
+    assert sum(stage.outer_steps * stage.trials * stage.episodes for stage in study.STAGES) == 680_000
+    maml = load_settings(theta_path("navigation_maml"))
+    assert maml["outer_steps"] * maml["tasks_per_step"] * (maml["k_shot"] + maml["n_query"]) == 240_000
 
 
 test_what_is_refused = refusals(
