@@ -2,6 +2,7 @@
 
 import gc
 import os
+import random
 import shutil
 import tempfile
 from collections import Counter
@@ -68,8 +69,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=place)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test marked `browser` where there is no browser, but fail it where one was promised."""
+    """Begin every test at the same random state, whichever tests this worker ran before.
+
+    Skip a test marked `browser` where there is no browser, but fail it where one was promised."""
+    torch.default_generator.manual_seed(0)
+    random.seed(0)
     if item.get_closest_marker("browser") and not lab.CHROMIUM:
         if os.environ.get("REQUIRE_BROWSER"):
             pytest.fail("REQUIRE_BROWSER is set, and there is no chromium on the PATH", pytrace=False)
