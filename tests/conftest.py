@@ -74,8 +74,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Begin every test at the same random state, whichever tests this worker ran before.
 
     Skip a test marked `browser` where there is no browser, but fail it where one was promised."""
-    torch.default_generator.manual_seed(0)
-    random.seed(0)
+    torch.default_generator.manual_seed(1)  # with 0, the one weight of nn.Linear(1, 1) is nearly 0
+    random.seed(1)
     if item.get_closest_marker("browser") and not lab.CHROMIUM:
         if os.environ.get("REQUIRE_BROWSER"):
             pytest.fail("REQUIRE_BROWSER is set, and there is no chromium on the PATH", pytrace=False)
