@@ -20,8 +20,8 @@ from mapping_lib.tools import editions, recording
 pytestmark = pytest.mark.browser
 
 ALL = {explorer.name: explorer for explorer in explorers()}
-MOVED = {name for name, explorer in ALL.items() if explorer.kernel or explorer.runs} | {"adaptation", "landscape"}
-"""What is moved wholly in JupyterLab, too: what needs a kernel or a long run, and of the others every kind of hand."""
+MOVED = {name for name, explorer in ALL.items() if explorer.kernel} | {"adaptation", "landscape", "meta-training"}
+"""What is moved wholly in JupyterLab, too: what needs a kernel, one long run, and of the others every kind of hand."""
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
 
