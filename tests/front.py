@@ -168,6 +168,17 @@ def everything_moves(page: Any, name: str) -> None:
     settle(page, name)
 
 
+def something_moves(page: Any, name: str) -> None:
+    """Move the first control: it changes what is seen."""
+    root = page.locator(f"[data-explorer={name}]")
+    root.scroll_into_view_if_needed()
+    control = root.locator("[data-name]").first
+    moves(page, name, lambda: _move(control), control.get_attribute("data-name"))
+    assert root.locator(".said.wrong").count() == 0
+    root.locator("button[data-label=reset]").click()
+    settle(page, name)
+
+
 def moves(page: Any, name: str, act: Any, what: str) -> None:
     """Something that is done changes the picture or its words."""
     before, settled = seen(page, name), ""

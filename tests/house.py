@@ -1,6 +1,8 @@
 """The library as a house: its modules, the floors and rooms that they stand in, what each imports."""
 
 import ast
+from collections.abc import Set
+from functools import cache
 from pathlib import Path
 
 import mapping_lib
@@ -70,13 +72,14 @@ def imports(source: str, module: str, *, is_package: bool = False) -> set[str]:
     return names
 
 
-def imports_of(module: str) -> set[str]:
-    """The dotted names that a module of the library imports."""
+@cache
+def imports_of(module: str) -> frozenset[str]:
+    """The dotted names that a module of the library imports; read once, though many tests ask."""
     path = MODULES[module]
-    return imports(path.read_text(encoding="utf-8"), module, is_package=path.name == "__init__.py")
+    return frozenset(imports(path.read_text(encoding="utf-8"), module, is_package=path.name == "__init__.py"))
 
 
-def inside(names: set[str]) -> set[str]:
+def inside(names: Set[str]) -> set[str]:
     """The modules of mapping_lib among dotted names, of which the last part may be a function or class."""
     return {n if n in MODULES else n.rpartition(".")[0] for n in names if n.split(".")[0] == "mapping_lib"}
 

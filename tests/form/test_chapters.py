@@ -1,4 +1,4 @@
-"""Chapters in a real JupyterLab in a real Chromium, from their first cell to their last, as students get them."""
+"""A chapter in a real JupyterLab in a real Chromium, from its first cell to its last, as students get it."""
 
 import lab
 import nbformat
@@ -9,8 +9,9 @@ from mapping_lib.tools import editions
 
 pytestmark = pytest.mark.browser
 
-WHOLE = ("01_mapping_view.ipynb", "03_maml_code.ipynb")
-"""All cells of the others run in nbval and in the tests of recording."""
+WHOLE = ("01_mapping_view.ipynb",)
+"""All cells of the others run in nbval, which a student's copy shares with them (`test_editions`); each explorer is
+opened in JupyterLab by `test_browser`."""
 
 
 @pytest.mark.parametrize("name", WHOLE)

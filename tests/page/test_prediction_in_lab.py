@@ -31,7 +31,10 @@ def test_in_jupyterlab_a_guess_is_made_and_shift_enter_goes_on(tmp_path):
         page.keyboard.press("ArrowRight")
         page.keyboard.press("Space")
         expect(page.locator("[data-role=ask] .said")).to_have_text("You said that. You may still change it.")
-        page.wait_for_timeout(500)  # a second change is sent when the kernel has taken the first
+        for _ in range(100):  # a second change is sent when the kernel has taken the first
+            if lab.asked(page, "print(guess.said)") == "that":
+                break
+            page.wait_for_timeout(100)
         for _ in range(2):
             page.keyboard.press("Shift+Enter")
         lab.wait_until_idle(page)

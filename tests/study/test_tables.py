@@ -1,6 +1,7 @@
 """The stored tables: made by the settings that the code has now, whole, and the same again on a sample."""
 
 import json
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +17,9 @@ TABLES = study.tables()
 CELLS = [(name, m, s) for name, table in TABLES.items() for s in table.settings for m in table.methods]
 RECIPES = study.recipes()
 
+rows_of = cache(read_table)
+"""The rows of a stored table, read once for all its cells."""
+
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_was_made_by_the_settings_that_the_code_has(name: str):
@@ -24,7 +28,7 @@ def test_a_table_was_made_by_the_settings_that_the_code_has(name: str):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_is_whole(name: str):
-    table, rows = TABLES[name], read_table(name)
+    table, rows = TABLES[name], rows_of(name)
     assert list(rows) == [(m, s) for s in table.settings for m in table.methods]
     assert all(len(row.scores) == table.n for row in rows.values())
     assert table.n >= 600 or table.n == table.at_once  # fewer only where they are all there are
@@ -32,18 +36,22 @@ def test_a_table_is_whole(name: str):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_units_are_stored_where_scores_share_them(name: str):
-    """They are those of the episodes that were scored: of the first at once, and of the last."""
-    table, rows = TABLES[name], read_table(name)
+    """They are those of the episodes that were scored: of the first at once, and of the last.
+
+    All methods meet the same episodes, so that the units of a setting are drawn once.
+    """
+    table, rows = TABLES[name], rows_of(name)
     assert (table.units is None) == all(row.units is None for row in rows.values())
+    drawn = {setting: study.units_of(table, setting, table.n) for setting in table.settings}
     for row in rows.values() if table.units else ():
-        assert torch.equal(row.units, study.units_of(table, row.setting, table.n))
+        assert torch.equal(row.units, drawn[row.setting])
         assert read_about(name)["unit"] == table.unit != study.OWN
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_the_means_that_one_can_read_are_those_of_the_scores(name: str):
     lines = json.loads(study.stored("tables")[name].with_suffix(".json").read_text(encoding="utf-8"))
-    rows = read_table(name).values()
+    rows = rows_of(name).values()
     for row, told in zip(rows, lines["method, setting, mean, low, high"], strict=True):
         assert told == [row.method, row.setting, *(pytest.approx(v, rel=1e-4) for v in (row.mean, row.low, row.high))]
 
@@ -51,7 +59,7 @@ def test_the_means_that_one_can_read_are_those_of_the_scores(name: str):
 @pytest.mark.parametrize(("name", "method", "setting"), CELLS)
 def test_the_first_scores_come_out_again(name: str, method: str, setting: str):
     again, tolerance = TABLES[name].again(method, setting)
-    stored = read_table(name)[method, setting].scores[: len(again.scores)]
+    stored = rows_of(name)[method, setting].scores[: len(again.scores)]
     assert tolerance.moved(again.scores, stored) <= tolerance.within
 
 

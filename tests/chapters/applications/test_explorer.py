@@ -1,6 +1,7 @@
 """The explorer of the map: its gains are those of the stored tables, computed here another way."""
 
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ PER_CENT = {"continual_pairs": 100, "continual_relabelled": 100, "automl_digits"
 INDIVIDUALS = {"chicks": 49, "countries": 188, "customers": 361, "sensors": 600}
 
 
+@cache
 def errors(application: str, k: int) -> dict[str, np.ndarray]:
     """Each method's error, episode by episode, from the table's files alone; in the application's own unit."""
     table, setting, _ = TABLE[application]

@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -176,6 +177,12 @@ SMALL = sines()._replace(trial=700, total=6_000, n_valid=10, n_judged=10, tasks_
 SMALL_DIGITS = digits()._replace(trial=300, total=2500, n_valid=4, n_judged=3, tasks_per_step=5)
 
 
+@cache
+def searched(method: str, seed: int) -> search.Found:
+    """What a small search finds: each is made once, and several tests look at it."""
+    return find(SMALL, method, seed)
+
+
 class Counter:
     """A problem's learners, with every call of their ``meta_grad`` counted at its price."""
 
@@ -209,7 +216,7 @@ def test_a_search_keeps_to_its_budget_and_says_what_it_spent(method: str, monkey
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_same_seed_finds_the_same(method: str):
-    first, again, other = (find(SMALL, method, seed) for seed in (1, 1, 2))
+    first, again, other = searched(method, 1), find(SMALL, method, 1), searched(method, 2)
     assert first.trials == again.trials
     assert_close(first.theta, again.theta, rtol=0, atol=0)
     assert any(not torch.equal(p, first.theta[n]) for n, p in other.theta.items() if n in first.theta) or (
@@ -219,7 +226,7 @@ def test_the_same_seed_finds_the_same(method: str):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_winner_is_the_trial_with_the_lowest_validation_error(method: str):
-    result = find(SMALL, method, 3)
+    result = searched(method, 2)
     if not result.trials:
         assert result.setting == SMALL.default._replace(learns_alpha=method == "Meta-SGD")
         return
@@ -229,7 +236,7 @@ def test_the_winner_is_the_trial_with_the_lowest_validation_error(method: str):
 
 
 def test_meta_sgd_gets_the_same_four_trials_as_maml():
-    ours, theirs = (find(SMALL, method, 0) for method in ("Meta-SGD, four trials", "four trials"))
+    ours, theirs = (searched(method, 1) for method in ("Meta-SGD, four trials", "four trials"))
     asked = [[trial.setting for trial in result.trials] for result in (ours, theirs)]
     assert asked[0] == [setting._replace(learns_alpha=True) for setting in asked[1]]
     assert [(s.alpha, s.beta) for s in asked[1]] == [
@@ -246,7 +253,7 @@ def test_what_was_stopped_early_cannot_win_and_what_never_ended_is_last():
 
 
 def test_successive_halving_stops_some_and_tries_more():
-    plain, halved = (find(SMALL, method, 0).trials for method in ("random search", "successive halving"))
+    plain, halved = (searched(method, 1).trials for method in ("random search", "successive halving"))
     stopped = [trial for trial in halved if trial.stopped]
     assert len(halved) > len(plain)
     assert stopped
