@@ -1,4 +1,4 @@
-"""Pictures of fewer numbers to adapt: the error, or the accuracy, by how many numbers are new for a task."""
+"""The picture of fewer numbers to adapt: the error by how many numbers are new for a task."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -10,7 +10,6 @@ from mapping_lib.page.plots import COLOUR_OF, log_scale
 from mapping_lib.study.rows import Row
 
 from .figures import COLOUR_OF_METHODS
-from .study_fewer_letters import BODY_PARTS, count_letters
 from .study_fewer_numbers import CONTESTANTS, PARTS, WRITES, count
 
 COLOURS = COLOUR_OF | COLOUR_OF_METHODS | {"all weights": COLOUR_OF["MAML"]}
@@ -43,18 +42,13 @@ def points_of(measured: Measured, setting: str) -> list[Point]:
     return [Point(name, numbers[name], rows[name]) for name in rows]
 
 
-def best_of(measured: Measured, setting: str) -> str:
-    """Which of the parts that adapt by steps has the smallest error."""
-    return min((p for p in points_of(measured, setting) if p.name in PARTS), key=lambda point: point.pooled.mean).name
-
-
 def plot_by_numbers(ax: Axes, points: Sequence[Point], places: Mapping[str, tuple[float, float]]) -> Axes:
     """One dot a method with its interval over tasks; every single training as a tick.
 
     Squares are told what the task is. ``places`` say where a name stands, in points beside its dot.
     """
     for point in points:
-        row, colour = point.pooled, COLOURS[point.name.removesuffix(" and head").removesuffix(",")]
+        row, colour = point.pooled, COLOURS[point.name]
         ax.plot([point.numbers] * 2, [row.low, row.high], color=colour, lw=3, solid_capstyle="butt")
         ax.plot([point.numbers], [row.mean], "s" if "hypernetwork" in point.name else "o", ms=8, color=colour)
         if len(point.rows) > 1:
@@ -86,21 +80,3 @@ def plot_waves(ax: Axes, measured: Measured, setting: str) -> Axes:
     plot_by_numbers(ax, points_of(measured, setting), PLACES)
     ax.set(ylabel="mean squared error", title=setting)
     return log_scale(ax)
-
-
-LETTER_PLACES = {
-    "head only": (-6, 24),
-    "biases and head": (-22, -24),
-    "LoRA, rank 1, and head": (22, 42),
-    "LoRA, rank 2, and head": (48, -42),
-    "all weights": (0, 22),
-}
-"""Where the names stand in the picture of the letters."""
-
-
-def plot_letters(ax: Axes, measured: Measured, setting: str) -> Axes:
-    """The accuracy on letters by how many numbers are new for a task."""
-    points = [Point(part, count_letters(part), [measured[part, setting]]) for part in BODY_PARTS]
-    plot_by_numbers(ax, points, LETTER_PLACES)
-    ax.set(ylabel="accuracy", title=setting)
-    return ax
