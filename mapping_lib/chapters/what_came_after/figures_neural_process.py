@@ -40,7 +40,7 @@ def plot_by_k(ax: Axes, shots: Sequence[int], values: Mapping[str, Sequence[tupl
     for label, line in values.items():
         mean, half = np.array(line).T
         colour = COLOUR_OF_READERS[label.partition(",")[0]]
-        style = "--" if "," in label else "-"
+        style = "--" if label.endswith("wide") else "-"
         ax.plot(range(len(shots)), mean, style, marker="o", ms=5, color=colour, label=label)
         ax.fill_between(range(len(shots)), mean - half, mean + half, color=colour, alpha=0.18, lw=0)
     ax.set_xticks(range(len(shots)), [str(k) for k in shots])
