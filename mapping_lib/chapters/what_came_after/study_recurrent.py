@@ -3,7 +3,7 @@
 Time for training: at most 12 minutes on one quiet core were allowed for each theta; the recipe takes little more than
 two. It has two stages: short episodes with much noise, in which to find out what a reward says about the goal; then
 longer and more of them with little, in which to use it. Both were chosen by the returns in training and on other goals
-than the table's.
+than the table's, with seed 0; seed 1 had no part in it. A third seed is one number in `SEEDS`, and two minutes.
 
 How fair is it? The family, the goals and the luck of the trajectories that judge are those of chapter 4d, where a
 method has 20 trajectories for each update, and here it has one for each episode.
@@ -77,7 +77,7 @@ def _recipe(seed: int) -> Recipe:
     return Recipe(partial(trained, seed), {"width": WIDTH, "seed": seed, "stages": stages})
 
 
-SEEDS = (0,)
+SEEDS = (0, 1)
 RECIPES = {f"after_recurrent_{seed}": _recipe(seed) for seed in SEEDS}
 CONTESTANTS: dict = {}
 """None: there are returns here, no errors on the waves."""

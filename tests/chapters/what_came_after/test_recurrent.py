@@ -283,6 +283,17 @@ def test_who_forgets_lives_through_first_episodes_only():
     assert (remembers[:, 1] - forgets[:, 1]).mean() > 1
 
 
+def test_with_the_memory_of_another_task_it_walks_to_the_goal_of_that_task():
+    luck = study.judged(20, None, seeded(1))
+    with torch.no_grad():
+        second = study.by_episodes(study.theta_of(), Batch(luck.x[:, :2], luck.y[:, :2]), study.swapped)[1].rollouts
+    own = luck.y[:, 0]
+    away, other = (
+        (second.positions[:, 0, 1:8] - goal[:, None]).norm(dim=-1).amin(-1) for goal in (own, own.roll(50, 0))
+    )
+    assert other.mean() < 0.1 < 0.25 < away.mean()
+
+
 def test_training_goes_through_its_stages():
     stages = tuple(stage._replace(outer_steps=2, trials=3, horizon=3) for stage in study.STAGES)
     theta, first = study.trained(0, stages), study.trained(0, stages[:1])
