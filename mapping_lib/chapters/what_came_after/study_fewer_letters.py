@@ -39,7 +39,7 @@ BODY_PARTS: dict[str, Choice] = {
 }
 """What a task may change."""
 
-SETTINGS = {f"{N_WAY}-way {k}-shot": {"k_shot": k} for k in (1, 5)}
+SETTINGS = {f"{N_WAY}-way 1-shot": {"k_shot": 1}}
 GRID = tuple(product((0.001, 0.003, 0.01, 0.03), (10, 30)))
 TUNED: dict[tuple[str, int], tuple[float, int]] = {
     (part, k): best for part in BODY_PARTS for k, best in ((1, (0.003, 10)), (5, (0.01, 30)))
@@ -113,8 +113,8 @@ TABLES = {
         SETTINGS,
         _score,
         {"n_way": N_WAY, "n_query": N_QUERY, "tuned": {f"{p}, K = {k}": [*t] for (p, k), t in TUNED.items()}},
-        n=100,
-        at_once=5,
+        n=600,
+        at_once=10,
         tolerance=Tolerance(0.02),
         unit="letter",
         units=lambda setting, n, generator: _tasks(setting, n, generator).description.long(),

@@ -166,5 +166,5 @@ def at_most(table: Table) -> Table:
     return table._replace(score=score, fixed={**table.fixed, "at most": MOST})
 
 
-_ROWS = table_of(CONTESTANTS, n=300)
+_ROWS = table_of(CONTESTANTS)
 TABLES = {"after_fewer_numbers": at_most(_ROWS._replace(rough=dict.fromkeys(_ROWS.methods, WHERE_STEPS_DIVERGE)))}
