@@ -118,12 +118,12 @@ def outside_score(method: str, setting: str, n: int, generator: Generator) -> Te
 
 RECIPES: dict[str, Recipe] = {}
 TABLES = {
-    "after_test_time": table_of(CONTESTANTS, n=200),
+    "after_test_time": table_of(CONTESTANTS),
     "after_how_far": Table(
         "mean squared error",
         tuple(OUTSIDE),
         HOW_FAR,
         outside_score,
-        **{"fixed": {"n_query": N_QUERY}, "n": 200, "tolerance": Tolerance(1e-3)},
+        **{"fixed": {"n_query": N_QUERY}, "tolerance": Tolerance(1e-3)},
     ),
 }

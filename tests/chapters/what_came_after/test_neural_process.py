@@ -11,7 +11,10 @@ from torch.testing import assert_close
 
 from mapping_lib.chapters.what_came_after.methods_density import Normal
 from mapping_lib.chapters.what_came_after.methods_neural_process import SetReader, neural_process
+from mapping_lib.chapters.what_came_after.methods_prior_fitted import said_of
+from mapping_lib.chapters.what_came_after.study_neural_process import READINGS, ready
 from mapping_lib.task import Batch, each
+from mapping_lib.worlds.linear import LinearFunctions
 
 EACH, TOGETHER = float64_mlp(2, 6, 5, activation=nn.Tanh), float64_mlp(6, 7, 2, activation=nn.Tanh)
 PROCESS = neural_process(EACH, TOGETHER, Normal(least=0.05))
@@ -102,6 +105,23 @@ def test_readers_pool_as_they_say(pool: str, together: bool):
     assert reader(*nothing, QUERY.x).isfinite().all()
     many = reader(*TASKS.support, TASKS.query.x)
     assert_close(many[0], expected, **FLOAT64)
+
+
+def test_the_shipped_process_comes_near_bayes_on_lines_and_does_not_beat_it():
+    tasks = LinearFunctions().sample(200, 10, 20, generator=seeded(3))
+    said = said_of(*ready("mean, on lines"), tasks.support, tasks.query.x)
+    best = Reference(*LinearFunctions().predictive(tasks.support, tasks.query.x))
+    lost = (best.log_prob(tasks.query.y) - said.log_density(tasks.query.y)).mean()
+    assert 0 < lost < 0.15
+    assert (said.mean - best.mean).square().mean() < 0.1
+
+
+@pytest.mark.parametrize("name", READINGS)
+def test_every_shipped_reader_fits_its_module_and_has_about_ten_thousand_numbers(name: str):
+    process, theta = ready(name)
+    fresh = process.learner.init(generator=seeded(0))
+    assert {n: p.shape for n, p in theta.items()} == {n: p.shape for n, p in fresh.items()}
+    assert 8_000 < sum(p.numel() for p in theta.values()) / (4 if name == "mean, wide" else 1) < 12_000
 
 
 test_bad_input_is_refused = refusals(

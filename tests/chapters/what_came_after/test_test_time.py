@@ -2,12 +2,14 @@
 
 import pytest
 import torch
-from oracles import FLOAT64, random_tasks, refusals
+from oracles import FLOAT64, random_tasks, refusals, seeded
 from torch.func import functional_call
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
 from mapping_lib.chapters.what_came_after import methods_test_time as at_test_time
+from mapping_lib.chapters.what_came_after.study_contestants import errors_on, waves
+from mapping_lib.chapters.what_came_after.study_test_time import by_steps, errors_by_steps
 from mapping_lib.learners.in_context import in_context
 from mapping_lib.set_networks import ContextTransformer
 from mapping_lib.task import Batch, each
@@ -85,6 +87,13 @@ def test_gradients_pass_through_the_steps_and_both_kinds_differ():
     tasks = random_tasks(2, 4, 3)
     directions = [learner(leave_one_out=kind).meta_grad(THETA, tasks)[1] for kind in (True, False)]
     assert any(not torch.allclose(a, b) for a, b in zip(*(d.values() for d in directions), strict=True))
+
+
+def test_steps_mend_upside_down_waves_and_the_tuning_takes_the_same_steps():
+    tasks = waves(1.0).sample(20, 5, 20, generator=seeded(8))
+    none, five = (errors_on(*by_steps(0.003, m), tasks) for m in (0, 5))
+    assert five.mean() < 0.6 * none.mean()
+    assert_close(errors_by_steps("test-time steps", 0.003, tasks, (2, 5))[1], five, rtol=1e-3, atol=1e-4)
 
 
 test_bad_input_is_refused = refusals(
