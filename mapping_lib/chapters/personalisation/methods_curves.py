@@ -59,6 +59,7 @@ def forecast(method: str, data: str, order: str, task: Task) -> Tensor:
 
     ``task`` is as from `judged`; its query's y is not read.
 
+    >>> from mapping_lib.worlds.held_out import judged
     >>> task = judged("chicks", "first", 3, generator=torch.Generator().manual_seed(0))
     >>> forecast("population", "chicks", "first", task).shape
     torch.Size([49, 9, 1])

@@ -64,6 +64,7 @@ def plot_cut(ax: Axes, y: Tensor, said: Said, exact: Tensor) -> Axes:
 def roots(rows: Mapping[str, Row]) -> dict[str, tuple[float, float, float]]:
     """Roots of mean squared errors and of the ends of their intervals: in the unit of the data, by method.
 
+    >>> import torch
     >>> roots({"own fit": Row.of("own fit", "K = 3", torch.tensor([4.0, 4.0]))})
     {'own fit': (2.0, 2.0, 2.0)}
     """

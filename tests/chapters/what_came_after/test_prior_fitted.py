@@ -14,6 +14,7 @@ from mapping_lib.chapters.what_came_after.methods_density import Bars, Normal, S
 from mapping_lib.chapters.what_came_after.methods_prior_fitted import coverage, exact_wave, prior_fitted, said_of
 from mapping_lib.set_networks import ContextTransformer
 from mapping_lib.study import read_table
+from mapping_lib.study.gains import paired
 from mapping_lib.task import Batch
 from mapping_lib.worlds import held_out
 
@@ -145,6 +146,18 @@ def test_the_tables_have_the_individuals_of_chapter_4b(data: str):
     ours, theirs = read_table(f"after_{data}"), read_table(data)
     assert {setting for _, setting in ours} <= {setting for _, setting in theirs}
     assert {row.n_units for row in ours.values()} == {row.n_units for row in theirs.values()}
+
+
+def test_what_is_said_of_the_chicks_prior_is_so():
+    """Taking all of it out costs at K = 1, 3 and 5; taking out that they hatch alike costs at 1, and gains at 5."""
+    rows = read_table("after_chicks")
+
+    def changed(by: str, than: str) -> list:
+        return [paired(rows[by, f"spread, {k}"], rows[than, f"spread, {k}"]) for k in study.SHOTS]
+
+    assert all(loss.low > 0 for loss in changed("curves", "chicks"))
+    told = changed("chicks_brief_any_start", "chicks_brief")
+    assert told[0].low > 0 > told[2].high
 
 
 def test_a_forecast_does_not_read_what_it_forecasts_and_is_in_the_units_of_the_data():
