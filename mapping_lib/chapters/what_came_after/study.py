@@ -22,7 +22,9 @@ PARTS = (
     study_neural_process,
     study_implicit,
 )
-RECIPES: dict[str, Recipe] = {name: recipe for part in PARTS for name, recipe in part.RECIPES.items()}
+RECIPES: dict[str, Recipe] = {
+    name: recipe for part in PARTS if part is not study_fewer_letters for name, recipe in part.RECIPES.items()
+}
 TABLES: dict[str, Table] = {"after_shared": table_of(SHARED)} | {
     name: table for part in PARTS for name, table in part.TABLES.items()
 }
