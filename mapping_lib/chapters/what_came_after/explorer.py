@@ -49,15 +49,16 @@ BAND = {"x": "grid", "fade": 0.16}
 TYPICAL = {"x": "tried", "dots": "all"}
 ONE, TWO, STEPS = "[{first}|{first}]", "[{second}|{second}]", "[test-time steps|test-time steps]"
 WHO = f"On {{waves}} such waves with K = {{tried_k}}: {ONE} {{first_here:.2g}}, {TWO} {{second_here:.2g}} (medians)"
+CAPITAL = "[Test-time steps|test-time steps]"
 FROM = "with {steps:step} the median goes from {unstepped:.2g} to **{stepped:.2g}**."
 TIMES = "errs **{times:.2g} times less**."
 EXPLORER = Explorer(
     "what-came-after",
     State,
-    "A wave that training never saw. Who still follows its points?",
-    "Drag the orange points or the dark one, which is the wave; click to add a point. Then move it out of the family.",
+    "Inside the family or out of it: who still follows the points?",
+    "Drag the orange points or the dark one, which is the wave; click to add a point. Then lead it out of the family.",
     axes=(
-        axes("wave", (-5, 5), (-7.2, 7.2), "one wave, two answers, each with its error", share=1.45),
+        axes("wave", (-5, 5), (-6.6, 6.6), "one wave, two answers, each with its error", share=1.45),
         axes(
             "chart",
             (0, MAX_SHOTS + 0.6),
@@ -129,31 +130,31 @@ EXPLORER = Explorer(
         ),
         (
             ("not mends", ""),
-            ("not steps", f"{STEPS}: none is taken yet."),
+            ("not steps", f"{CAPITAL}: none is taken yet."),
             (
                 "mended_all",
                 f"Each of {{steps}} {STEPS} asks for every point from the others, and moves all weights: {FROM}",
             ),
-            ("spoiled_all", f"{STEPS} **spoil** here: {FROM}"),
-            ("", f"{STEPS} change little here: {FROM}"),
+            ("spoiled_all", f"{CAPITAL} **spoil** here: {FROM}"),
+            ("", f"{CAPITAL} change little here: {FROM}"),
         ),
         *(
             ((f"asks_{key}", f"[{name}|{name}]: {count(name)} numbers are a task's own, the network's 1,761 stay."),)
             for key, name in FEW.items()
         ),
-        (("beyond", "**K = {k} is beyond training**, which never showed more than 10 points."),),
+        (("beyond", "**K = {k} is beyond training**: 3b's transformer and the neural process saw 10 points at most."),),
     ),
     presets={
         "inside": {"away": 0.0},
         "half outside": {"away": 0.5, "phase": 1.4},
-        "upside down, K = 20": {"x": tuple(DRAWN_X.tolist()), "lift": (0.0,) * MAX_SHOTS},
+        "upside down, K = 15": {"x": tuple(DRAWN_X[:15].tolist()), "lift": (0.0,) * 15},
         "against MAML": {"first": "MAML"},
     },
     program=PROGRAM,
     later=LATER,
     actions=(("new points", "x_length", "scatter"),),
     more="more: amplitude and phase",
-    height=0.32,
+    height=0.3,
     colours=COLOUR_OF_METHODS,
 )
 

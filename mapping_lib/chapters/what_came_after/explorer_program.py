@@ -136,30 +136,11 @@ CONSTANTS = {
 DYNAMIC = {"x": ("K",), "lift": ("K",)}
 SHOWN = ("y", "truth", "low_x", "low_y", "about", "first_answer", "second_answer", "first_line", "second_line")
 SHOWN += ("first_inside", "second_inside")
-SAID = ("k", "first_error", "second_error", "first_here", "second_here", "first_now", "second_now", "tried_k", "waves")
-SAID += (
-    "asks_few",
-    "asks_lora",
-    "unstepped",
-    "stepped",
-    "mended_all",
-    "spoiled_all",
-    "first_gone",
-    "second_gone",
-    "same",
-    "mends",
-    "beyond",
-    "outside",
-    "alike",
-    "ahead",
-    "times",
-    "stays",
-    "prior_stays",
-    "asks_in_context",
-    "asks_prior",
-    "out_of_it",
-    "trained",
-)
+SAID = """
+k first_error second_error first_here second_here first_now second_now tried_k waves asks_few asks_lora
+unstepped stepped mended_all spoiled_all first_gone second_gone same mends beyond to_ten outside alike ahead
+times stays prior_stays asks_in_context asks_prior out_of_it trained
+""".split()
 PROGRAM = Program(
     (
         Stage(begin),
