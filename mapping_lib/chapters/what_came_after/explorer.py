@@ -1,7 +1,8 @@
 """Explorer: two methods of chapter 4g on one wave, as far outside the family as the reader likes, and with any K.
 
 All but the steps at test are computed while the hand moves. Those go backwards through a transformer of 80,977 numbers,
-K times at once: they come when the hand rests. The typical errors were measured beforehand (`study_typical`).
+K times at once: they come when the hand rests. The typical errors were measured beforehand (`study_typical`). With two
+transformers the panel and its front end have 560 kB, compressed, 410 more than an explorer should.
 """
 
 from dataclasses import dataclass

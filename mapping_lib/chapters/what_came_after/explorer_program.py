@@ -140,7 +140,9 @@ SAID = """
 k first_error second_error first_here second_here first_now second_now tried_k waves asks_few asks_lora
 unstepped stepped mended_all spoiled_all first_gone second_gone same mends beyond to_ten outside alike ahead
 times stays prior_stays asks_in_context asks_prior out_of_it trained
-""".split()
+"""
+"""What the sentence needs, and the conditions of marks."""
+
 PROGRAM = Program(
     (
         Stage(begin),
@@ -157,7 +159,7 @@ PROGRAM = Program(
         Stage(answers),
         Stage(typically),
     ),
-    (*SHOWN, *SAID),
+    (*SHOWN, *SAID.split()),
     CONSTANTS,
     DYNAMIC,
 )
