@@ -186,7 +186,7 @@ def runs() -> dict[str, dict]:
 
 def test_explorers_and_families_give_the_same_under_another_default_dtype(runs):
     under = [run["given"] for run in runs.values()]
-    assert sum(name.startswith("explorer") for name in under[0]) == 14
+    assert sum(name.startswith("explorer") for name in under[0]) == 15
     assert [name for name, digest in under[0].items() if under[1][name] != digest] == []
 
 

@@ -18,7 +18,7 @@ from mapping_lib.page.explorer import explorers
 from mapping_lib.page.plots import COLOUR_OF, COLOURS
 
 MOST_BYTES = 150_000
-LARGE = {"five-mappings": 700_000, "description-or-data": 700_000}
+LARGE = {"five-mappings": 700_000, "description-or-data": 700_000, "what-came-after": 700_000}
 """Explorers whose θ alone is larger than what was hoped for, and what they may have."""
 
 

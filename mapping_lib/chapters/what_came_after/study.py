@@ -12,6 +12,7 @@ from . import (
     study_test_time,
 )
 from .study_contestants import SHARED, Contestant, table_of
+from .study_typical import save_typical
 
 PARTS = (
     study_prior_fitted,
@@ -42,3 +43,6 @@ SIDE_BY_SIDE: dict[str, tuple[str, Contestant]] = {
     for name, one in contestants.items()
 }
 """Who stands in the chapter's last table: the name of the table with the errors, and the contestant."""
+
+OTHERS = {"after_typical": save_typical}
+"""What else lies in this wing's data and is made by its study: what the explorer draws."""
