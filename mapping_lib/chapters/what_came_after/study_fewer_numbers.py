@@ -3,7 +3,7 @@
 Every part of the paper's network is meta-trained alike: `OUTER_STEPS` outer steps of 25 waves, three seeds, its step
 size chosen by `study_fewer_tuning` among the same trials. The hypernetworks write from (amplitude, phase).
 
-    python -m mapping_lib.study what_came_after --train --only after_    # 9 minutes on one quiet core
+    python -m mapping_lib.study what_came_after --train --only after_    # 4 minutes on one quiet core
 """
 
 from collections.abc import Iterator
@@ -155,6 +155,7 @@ WHERE_STEPS_DIVERGE = Tolerance(1e-3, "most scores")
 def at_most(table: Table) -> Table:
     """The same table, in which no task counts more than `MOST`.
 
+    >>> import torch
     >>> wild = Table("error", ("a",), {"x": {}}, lambda *_: torch.tensor([1.0, torch.nan, torch.inf]))
     >>> at_most(wild).score("a", "x", 3, None)
     tensor([  1., 100., 100.])
