@@ -54,6 +54,7 @@ def families() -> Iterator[tuple[str, Any]]:
     from mapping_lib.chapters.language import family as languages
     from mapping_lib.chapters.multitask_and_continual import family as sequence
     from mapping_lib.chapters.personalisation.methods_customers import everyone
+    from mapping_lib.chapters.what_came_after import family_imagined as imagined
     from mapping_lib.families import episodes
     from mapping_lib.families.sinusoid import Sinusoids
     from mapping_lib.worlds import derived, digits, linear, sensors
@@ -67,6 +68,7 @@ def families() -> Iterator[tuple[str, Any]]:
     made += [episodes.Episodes(x, torch.arange(60) // 12, n_way=3), languages.Languages("train"), everyone()[0]]
     growth = Growth(chicks.curves, "spread", allowed=chicks.allowed)
     made += [sequence.DigitSequences(), sequence.WaveSequences(), growth]
+    made += [imagined.Imagined(), imagined.ImaginedChicks()]
     made += [derived.VaryingShots(waves), derived.Pool(waves, 10, seed=0), derived.Mixed((waves, waves))]
     made += [derived.NoisyDescriptions(waves, noise=(0.1, 0.1), missing=0.5, blank=(2.5, 1.5))]
     for family in made:
