@@ -93,7 +93,7 @@ def table_of(contestants: dict[str, Contestant], *, n: int = 600, **others) -> T
         tasks = family.sample(n, SETTINGS[setting]["k_shot"], N_QUERY, generator=generator)
         return errors_on(*one.ready(seed), tasks, one.steps).nan_to_num(DIVERGED).clamp(max=DIVERGED)
 
-    settings = {"fixed": {"n_query": N_QUERY}, "n": n, "tolerance": Tolerance(1e-3), **others}
+    settings = {"fixed": {"n_query": N_QUERY, "at most": DIVERGED}, "n": n, "tolerance": Tolerance(1e-3), **others}
     return Table("mean squared error", tuple(rows), SETTINGS, score, **settings)
 
 

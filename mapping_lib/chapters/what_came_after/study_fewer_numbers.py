@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from torch import Generator, Tensor, nn
+from torch import nn
 
 from mapping_lib.checks import check_choice
 from mapping_lib.learners import MetaLearner
 from mapping_lib.meta_training import Progress
 from mapping_lib.networks import functional, mlp
-from mapping_lib.study import Recipe, Table, Tolerance, shipped_theta
+from mapping_lib.study import Recipe, Tolerance, shipped_theta
 from mapping_lib.study.sinusoids import shipped
 from mapping_lib.study.training import Training, last
 from mapping_lib.task import Params
@@ -96,7 +96,7 @@ TRAINING: dict[str, Training] = {part: training(part, tuned.alpha, tuned.steps) 
 }
 """What is trained. The hypernetwork is trained as 3b's, which writes all weights, half as long."""
 
-SEEDS_OF = dict.fromkeys(TRAINING, SEEDS) | dict.fromkeys(("head only", "LoRA, rank 2", WRITES), SEEDS[:1])
+SEEDS_OF = dict.fromkeys(TRAINING, SEEDS) | dict.fromkeys(("head only", WRITES), SEEDS[:1])
 """The seeds of each: where no verdict hangs on it, there is one."""
 
 
@@ -144,28 +144,9 @@ CONTESTANTS: dict[str, Contestant] = {part: _contestant(part) for part in TUNED}
     ),
 }
 
-MOST = 100.0
-"""What a task counts at most: ten steps diverge on some waves, and whoever says 0 everywhere has 12.5 at most."""
-
-
 WHERE_STEPS_DIVERGE = Tolerance(1e-3, "most scores")
 """Where ten steps nearly diverge, rounding decides a few errors."""
 
 
-def at_most(table: Table) -> Table:
-    """The same table, in which no task counts more than `MOST`.
-
-    >>> import torch
-    >>> wild = Table("error", ("a",), {"x": {}}, lambda *_: torch.tensor([1.0, torch.nan, torch.inf]))
-    >>> at_most(wild).score("a", "x", 3, None)
-    tensor([  1., 100., 100.])
-    """
-
-    def score(method: str, setting: str, n: int, generator: Generator) -> Tensor:
-        return table.score(method, setting, n, generator).nan_to_num(nan=MOST).clamp(max=MOST)
-
-    return table._replace(score=score, fixed={**table.fixed, "at most": MOST})
-
-
 _ROWS = table_of(CONTESTANTS)
-TABLES = {"after_fewer_numbers": at_most(_ROWS._replace(rough=dict.fromkeys(_ROWS.methods, WHERE_STEPS_DIVERGE)))}
+TABLES = {"after_fewer_numbers": _ROWS._replace(rough=dict.fromkeys(_ROWS.methods, WHERE_STEPS_DIVERGE))}

@@ -77,7 +77,7 @@ def _recipe(seed: int) -> Recipe:
     return Recipe(partial(trained, seed), {"width": WIDTH, "seed": seed, "stages": stages})
 
 
-SEEDS = (0, 1)
+SEEDS = (0, 1, 2)
 RECIPES = {f"after_recurrent_{seed}": _recipe(seed) for seed in SEEDS}
 CONTESTANTS: dict = {}
 """None: there are returns here, no errors on the waves."""

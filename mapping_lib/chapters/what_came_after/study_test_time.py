@@ -95,7 +95,7 @@ MAML_ALPHA = 0.01
 """Of `tune`: the best for five steps and for twenty, and what MAML was trained with."""
 
 CONTESTANTS = {
-    "test-time steps": Contestant(lambda seed: by_steps(ALPHA, M), "(θ, S) ↦ φ", "80,977", "tasks"),
+    "test-time steps": Contestant(lambda seed: by_steps(ALPHA, M), "(θ, S) ↦ φ", "80,977", "tasks", M),
     "plain steps": Contestant(lambda seed: by_steps(ALPHA, M, leave_one_out=False), "(θ, S) ↦ φ", "80,977", "tasks"),
 }
 OUTSIDE = {
