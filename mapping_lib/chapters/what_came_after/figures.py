@@ -3,14 +3,17 @@
 from mapping_lib.page.plots import COLOUR_OF
 
 COLOUR_OF_METHODS = {
-    **{name: COLOUR_OF[name] for name in ("MAML", "in-context", "joint training", "from scratch", "Bayes")},
+    **{
+        name: COLOUR_OF[name]
+        for name in ("MAML", "in-context", "joint training", "from scratch", "hypernetwork", "Bayes")
+    },
     "prior-fitted": "#882255",
     "test-time steps": "#AA00FF",
     "plain steps": "#C9A227",
     "context parameters": "#B81414",
     "LoRA, rank 1": "#632673",
     "LoRA, rank 2": "#8675F0",
-    "hypernetwork writes LoRA": "#E0457B",
+    "hypernetwork writes LoRA": "#7A0F3F",
     "neural process": "#56B4E9",
     "biases only": "#733B26",
     "head only": "#999933",

@@ -96,7 +96,7 @@ MAML_ALPHA = 0.01
 
 CONTESTANTS = {
     "test-time steps": Contestant(lambda seed: by_steps(ALPHA, M), "(θ, S) ↦ φ", "80,977", "tasks", M),
-    "plain steps": Contestant(lambda seed: by_steps(ALPHA, M, leave_one_out=False), "(θ, S) ↦ φ", "80,977", "tasks"),
+    "plain steps": Contestant(lambda seed: by_steps(ALPHA, M, leave_one_out=False), "(θ, S) ↦ φ", "80,977", "tasks", M),
 }
 OUTSIDE = {
     "in-context": lambda: shipped("in_context"),
