@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from front import chromium, opened, settle, show
 from torch import nn
 
 from mapping_lib.chapters.what_came_after.explorer import EXPLORER, State
@@ -184,3 +185,18 @@ def test_a_method_that_diverges_is_said_to():
 @pytest.mark.parametrize("name", EXPLORER.presets)
 def test_a_preset_is_a_state_and_says_something(name: str):
     assert words(**EXPLORER.presets[name])
+
+
+def test_what_is_dragged_stays_under_the_hand_outside_the_family_too():
+    with chromium() as browser, opened(browser) as page:
+        show(page, EXPLORER, x=(-4.0, 3.0), lift=(0.0, 0.0), away=0.5, first="MAML", second="neural process")
+        box = page.query_selector("canvas").bounding_box()
+        handles = "() => panel.picture.handles.map(({ x, y }) => [x, y])"
+        for i in range(3):
+            x, y = page.evaluate(handles)[i]
+            page.mouse.move(box["x"] + x, box["y"] + y)
+            page.mouse.down()
+            page.mouse.move(box["x"] + x + 18, box["y"] + y - 12)
+            page.mouse.up()
+            settle(page)
+            assert page.evaluate(handles)[i] == pytest.approx([x + 18, y - 12], abs=3)
