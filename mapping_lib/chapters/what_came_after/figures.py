@@ -13,7 +13,7 @@ COLOUR_OF_METHODS = {
     "context parameters": "#B81414",
     "LoRA, rank 1": "#632673",
     "LoRA, rank 2": "#8675F0",
-    "hypernetwork writes LoRA": "#7A0F3F",
+    "hypernetwork writes LoRA": "#FF66A3",
     "neural process": "#56B4E9",
     "biases only": "#733B26",
     "head only": "#999933",
