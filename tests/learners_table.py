@@ -22,13 +22,13 @@ from mapping_lib.chapters.reinforcement_learning.methods import policy_maml, tri
 from mapping_lib.chapters.reinforcement_learning.methods_policies import GaussianPolicy
 from mapping_lib.chapters.reinforcement_learning.methods_trust_region import trust_region_maml
 from mapping_lib.chapters.what_came_after.methods_density import Bars, Normal
-from mapping_lib.chapters.what_came_after.methods_neural_process import neural_process
-from mapping_lib.chapters.what_came_after.methods_prior_fitted import prior_fitted
-from mapping_lib.chapters.what_came_after.methods_implicit import implicit_maml
 from mapping_lib.chapters.what_came_after.methods_fewer_numbers import few_numbers, written_numbers
 from mapping_lib.chapters.what_came_after.methods_fewer_parts import context, low_rank, only
-from mapping_lib.chapters.what_came_after.methods_test_time import test_time
+from mapping_lib.chapters.what_came_after.methods_implicit import implicit_maml
+from mapping_lib.chapters.what_came_after.methods_neural_process import neural_process
+from mapping_lib.chapters.what_came_after.methods_prior_fitted import prior_fitted
 from mapping_lib.chapters.what_came_after.methods_recurrent import RecurrentPolicy, lives, recurrent_policy
+from mapping_lib.chapters.what_came_after.methods_test_time import test_time
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.amortised import hypernetwork, n_weights, set_network
 from mapping_lib.learners.baselines import from_scratch, joint, joint_adam, nearest_neighbour

@@ -13,7 +13,7 @@ prototypical                       an embedding's weights        S -> phi, the m
 naive_bayes                        a prior (pseudo-counts)       S -> phi, the posterior mean
 on_features                        a body's weights and theta'   (theta, S) -> phi, adapting on what the body gives
 few_numbers, written_numbers       shared weights (and h's)      S or d -> a few numbers -> phi: LoRA, CAVIA
-test_time                          a transformer's weights       (theta, S) -> phi, steps on the support, then in_context
+test_time                          a transformer's weights       (theta, S) -> phi, steps before in_context
 prior_fitted, neural_process       a reader's weights            (S, x) -> p(y)
 recurrent_policy                   a recurrent policy's weights  (theta, trajectories) -> phi, its hidden state
 implicit_maml                      initial weights               (theta, S) -> phi, where an inner problem is solved

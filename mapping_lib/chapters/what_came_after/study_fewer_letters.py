@@ -6,7 +6,7 @@ biases, updates of rank 1 or 2 of its filters, all its weights, or nothing. (Con
 must be trained to read them.) Nothing is trained here; alpha and m are chosen on the validation alphabet, for every
 part among the same `GRID`:
 
-    python -m mapping_lib.chapters.what_came_after.study_fewer_letters
+    python -m mapping_lib.study what_came_after --tune
 """
 
 from collections.abc import Iterator
@@ -120,7 +120,3 @@ TABLES = {
         units=lambda setting, n, generator: _tasks(setting, n, generator).description.long(),
     )
 }
-
-if __name__ == "__main__":
-    for line in tune():
-        print(line, flush=True)
