@@ -16,6 +16,9 @@ from .figures import COLOUR_OF_METHODS
 REMEMBERS = COLOUR_OF_METHODS["a policy that remembers"]
 STYLES = {
     "a policy that remembers": {"color": REMEMBERS, "marker": "o"},
+    "seed 0": {"color": REMEMBERS, "marker": "o"},
+    "seed 1": {"color": REMEMBERS, "marker": "s", "mfc": "white", "lw": 1.2},
+    "seed 2": {"color": REMEMBERS, "marker": "v", "ls": "--"},
     "memory wiped": {"color": REMEMBERS, "ls": "--", "marker": "s", "mfc": "white"},
     "memory swapped": {"color": REMEMBERS, "ls": ":", "marker": "^", "mfc": "white"},
     "a search by hand": {"color": COLOURS["truth"], "marker": "D"},
@@ -67,3 +70,21 @@ def by_ratios(ax: Axes, ticks: Sequence[float] = (-0.5, -1, -2, -5, -10, -20, -4
     ax.set_yscale("function", functions=(lambda y: -np.log(np.maximum(-y, 1e-9)), lambda z: -np.exp(-z)))
     ax.set(ylim=(1.3 * ticks[-1], 0.75 * ticks[0]), yticks=ticks, yticklabels=[f"−{-tick:g}" for tick in ticks])
     return ax
+
+
+def plot_ends(ax: Axes, ends: Tensor, goals: Tensor, *, half: float = 0.5, reach: float = 0.7) -> Axes:
+    """Where an episode ended, ``ends (trial, 2)``, each joined by a line to its goal, the green cross."""
+    ax.add_patch(Rectangle((-half, -half), 2 * half, 2 * half, fc="#F4F4F4", ec="#CCCCCC", zorder=0))
+    for end, goal in zip(ends, goals, strict=True):
+        ax.plot(*np.stack([end, goal]).T, color=REMEMBERS, lw=1.2, alpha=0.6, zorder=2)
+    ax.plot(*goals.T, "X", ms=10, color=COLOURS["query"], mec="white", zorder=3, label="goal")
+    ax.plot(*ends.T, "o", ms=4.5, color=REMEMBERS, mec="white", mew=0.4, zorder=4, label="last place")
+    ax.plot(0, 0, "s", ms=6, color="black", zorder=4, label="origin")
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def legend_below(ax: Axes) -> None:
+    """The legend in the middle below the axes of the whole figure, of what ``ax`` has."""
+    ax.figure.legend(*ax.get_legend_handles_labels(), loc="lower center", ncols=3, fontsize=11)

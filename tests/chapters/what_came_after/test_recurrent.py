@@ -283,15 +283,34 @@ def test_who_forgets_lives_through_first_episodes_only():
     assert (remembers[:, 1] - forgets[:, 1]).mean() > 1
 
 
-def test_with_the_memory_of_another_task_it_walks_to_the_goal_of_that_task():
+@pytest.mark.parametrize(("seed", "near"), [(0, 0.12), (1, 0.12), (2, 0.2)])
+def test_with_the_memory_of_another_task_it_walks_to_the_goal_of_that_task(seed: int, near: float):
     luck = study.judged(20, None, seeded(1))
+    luck = Batch(luck.x[:, :2], luck.y[:, :2])
     with torch.no_grad():
-        second = study.by_episodes(study.theta_of(), Batch(luck.x[:, :2], luck.y[:, :2]), study.swapped)[1].rollouts
+        second = study.by_episodes(study.theta_of(seed), luck, study.swapped)[1].rollouts
     own = luck.y[:, 0]
     away, other = (
         (second.positions[:, 0, 1:8] - goal[:, None]).norm(dim=-1).amin(-1) for goal in (own, own.roll(50, 0))
     )
-    assert other.mean() < 0.1 < 0.25 < away.mean()
+    assert other.mean() < near < 0.24 < away.mean()
+
+
+def test_the_training_with_seed_2_arrives_in_one_part_of_the_square_only():
+    luck = study.judged(30, None, seeded(1))
+    with torch.no_grad():
+        arrived = [study.remembering(study.theta_of(seed), luck).rollouts.arrived[:, 1] for seed in study.SEEDS]
+    low, high = ((sign * luck.y[:, 0] > 0).all(-1) for sign in (-1, 1))
+    assert all(one[part].float().mean() > 0.8 for one in arrived[:2] for part in (low, high))
+    assert arrived[2][low].float().mean() > 0.75
+    assert arrived[2][high].float().mean() < 0.3
+
+
+def test_no_training_arrives_twice_as_far():
+    luck = study.judged(20, study.TWICE, seeded(1))
+    with torch.no_grad():
+        arrived = [study.remembering(study.theta_of(seed), luck).rollouts.arrived for seed in study.SEEDS]
+    assert max(one.float().mean() for one in arrived) < 0.02
 
 
 def test_training_goes_through_its_stages():
