@@ -133,15 +133,8 @@ def ready(name: str, seed: int = 0) -> tuple[MetaLearner, Params]:
 
 
 def _contestant(part: str) -> Contestant:
-    of_part = partial(ready, part)
-    return Contestant(
-        of_part,
-        "(θ, S) ↦ φ" if part == "all weights" else "(θ, S) ↦ a few numbers",
-        f"{count(part):,}",
-        "tasks",
-        TUNED[part].after,
-        SEEDS_OF[part],
-    )
+    maps = "(θ, S) ↦ φ" if part == "all weights" else "(θ, S) ↦ a few numbers"
+    return Contestant(partial(ready, part), maps, f"{count(part):,}", "tasks", TUNED[part].after, SEEDS_OF[part])
 
 
 CONTESTANTS: dict[str, Contestant] = {part: _contestant(part) for part in TUNED} | {
