@@ -195,9 +195,9 @@ LEARNERS["implicit_maml"] = Entry(by_steps(implicit_maml, TANH, alpha=0.12, stre
 # Chapter 4g: fewer numbers to adapt
 FEW = {"context": context(2), "LoRA": low_rank(1), "biases and head": only("biases", "head")}
 LEARNERS |= {
-    f"few_numbers, {part}, {path} path": Entry(by_steps(few_numbers, network, part=FEW[part], alpha=ALPHA))
+    f"few_numbers, {part}, {path}": Entry(by_steps(few_numbers, network, part=FEW[part], alpha=ALPHA))
     for part in FEW
-    for path, network in {"general": TANH, "fast": RELU}.items()
+    for path, network in {"one by one": TANH, "batched": RELU}.items()
 }
 LEARNERS["written_numbers"] = Entry(
     lambda steps: written_numbers(TANH, mse_loss, part=low_rank(1), writer=mlp((2, 4, 8), nn.Tanh).double())
@@ -275,7 +275,7 @@ EXEMPT: dict[str, dict[str, str]] = {
     "no_grad": dict.fromkeys(LENT, "a reader's own backward() needs gradients"),
     "graph": {
         **{name: "for looking: computed without torch.func, a path keeps the graph that theta brings"
-           for name in LEARNERS if name.endswith("fast path") and "adam" not in name},
+           for name in LEARNERS if name.endswith(("fast path", "batched")) and "adam" not in name},
         **dict.fromkeys(POLICIES, "for looking: the path begins with theta itself, and the graph that it brings"),
     },
     "order": {"trust_region_maml": "ten conjugate gradients on a metric that is nearly singular magnify rounding"},
