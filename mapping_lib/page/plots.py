@@ -206,15 +206,21 @@ def plot_dots(
     lowest = min(0.0, *(low for _, low, _ in values.values())) if zero else min(low for _, low, _ in values.values())
     for row, (label, (value, low, high)) in enumerate(values.items()):
         colour = colours.get(label.partition(", ")[0], COLOURS["truth"])
-        ax.plot([low, high], [row, row], color=colour, lw=3, solid_capstyle="butt")
-        ax.plot([value], [row], "o", ms=9, color=colour)
-        number = f"{value:.{digits}f}".replace("-", "−")
-        beside = {"xytext": (9, 0), "textcoords": "offset points"}
-        ax.annotate(number, (high, row), va="center", color=colour, **beside)
+        plot_dot(ax, row, (value, low, high), colour, f"{value:.{digits}f}".replace("-", "−"))
     ax.set_yticks(range(len(values)), list(values))
     ax.set(xlim=(lowest - 0.03 * (highest - lowest) * (not zero), highest + 0.12 * (highest - lowest)))
     ax.set(ylim=(len(values) - 0.5, -0.5), xlabel=xlabel)
     ax.grid(False, axis="y")
+    return ax
+
+
+def plot_dot(ax: Axes, row: int, values: tuple[float, float, float], colour: str, number: str) -> Axes:
+    """A value as a dot in its ``row``, with its interval (value, low, high) and beside it its ``number``."""
+    value, low, high = values
+    ax.plot([low, high], [row, row], color=colour, lw=3, solid_capstyle="butt")
+    ax.plot([value], [row], "o", ms=9, color=colour)
+    beside = {"xytext": (9, 0), "textcoords": "offset points"}
+    ax.annotate(number, (high, row), va="center", color=colour, **beside)
     return ax
 
 

@@ -219,6 +219,11 @@ def shipped_theta(name: str) -> Params:
     return load_theta(theta_path(name))
 
 
+def widened_theta(name: str) -> Params:
+    """Read a shipped theta that was rounded to 16 bits, as tensors of 32 bits again."""
+    return {part: p.float() for part, p in shipped_theta(name).items()}
+
+
 def _stored(name: str) -> dict:
     return json.loads(_found("tables", name).with_suffix(".json").read_text(encoding="utf-8"))
 

@@ -16,6 +16,11 @@ def last(stream: Iterator[Progress]) -> Params:
     return progress.theta
 
 
+def rounded(stream: Iterator[Progress]) -> Params:
+    """The theta that meta-training ends with, rounded to 16 bits: half as large a file."""
+    return {name: p.half() for name, p in last(stream).items()}
+
+
 class Training(NamedTuple):
     """A meta-training: whose, on which tasks, and what `meta_train` is given.
 

@@ -10,7 +10,7 @@ from mapping_lib.learners.baselines import joint
 from mapping_lib.meta_training import Progress
 from mapping_lib.networks import conv_net
 from mapping_lib.study import Recipe
-from mapping_lib.study.training import Training, last
+from mapping_lib.study.training import Training, rounded
 from mapping_lib.task import Params
 
 from .methods import EMBEDDING, FILTERS, GLYPHS, METHODS, Source, Tuned, cross_entropy, embedding
@@ -24,13 +24,8 @@ AS_MANY_IMAGES = 723
 """Outer steps in which joint training sees 240,000 images, as the prototypical network does in its 1,500."""
 
 
-def rounded(stream: Iterator[Progress]) -> Params:
-    """The last theta, rounded to 16 bits, as it is stored."""
-    return {name: p.half() for name, p in last(stream).items()}
-
-
 def rounded_body(stream: Iterator[Progress]) -> Params:
-    """The same without the last layer, which knows the training letters alone."""
+    """The last theta, rounded to 16 bits, without the last layer, which knows the training letters alone."""
     theta = rounded(stream)
     last_layer = list(theta)[-1].partition(".")[0]
     return {name: p for name, p in theta.items() if name.partition(".")[0] != last_layer}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from mapping_lib.page.plots import COLOURS
+from mapping_lib.page.plots import COLOURS, plot_dot
 
 from .figures import COLOUR_OF_METHODS
 
@@ -19,18 +19,12 @@ def plot_side_by_side(axes: Sequence[Axes], panels: Mapping[str, Mapping[str, tu
     for ax, (title, values) in zip(axes, panels.items(), strict=True):
         for row, name in enumerate(names):
             if name in values:
-                _dot(ax, row, COLOUR_OF_METHODS.get(name, COLOURS["truth"]), *values[name])
+                colour = COLOUR_OF_METHODS.get(name, COLOURS["truth"])
+                plot_dot(ax, row, values[name], colour, f"{values[name][0]:.2g}")
         _log(ax)
         ax.set(title=title, ylim=(len(names) - 0.5, -0.5), xlabel="typical squared error")
         ax.set_yticks(range(len(names)), names if ax is axes[0] else [""] * len(names))
         ax.grid(False, axis="y")
-
-
-def _dot(ax: Axes, row: int, colour: str, value: float, low: float, high: float) -> None:
-    ax.plot([low, high], [row, row], color=colour, lw=3, solid_capstyle="butt")
-    ax.plot([value], [row], "o", ms=9, color=colour)
-    beside = {"xytext": (9, 0), "textcoords": "offset points", "va": "center"}
-    ax.annotate(f"{value:.2g}", (high, row), color=colour, **beside)
 
 
 def _log(ax: Axes) -> None:

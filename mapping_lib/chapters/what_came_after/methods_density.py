@@ -1,6 +1,7 @@
 """What a network's numbers say of y: a normal distribution, or one of bars."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import torch
@@ -8,6 +9,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from mapping_lib.checks import check_number, check_tensor
+from mapping_lib.learners import MetaLearner
+from mapping_lib.task import Params
 
 HALF = math.sqrt(2) * torch.special.erfinv(torch.tensor(0.5, dtype=torch.float64)).item()
 """Half of a half-normal distribution lies within this many of its scales."""
@@ -66,6 +69,14 @@ class Said(NamedTuple):
     def quantile(self, p: float | Tensor) -> Tensor:
         """The value that is not exceeded with probability ``p``, between 0 and 1."""
         return self.kind.quantile(self.raw, p)
+
+
+class Forecaster(NamedTuple):
+    """The ``learner``, whose `predict` gives the mean, and beside it ``density(phi, x) -> Said``, all that it says."""
+
+    learner: MetaLearner
+    density: Callable[[Params, Tensor], Said]
+    kind: Density
 
 
 class Normal:

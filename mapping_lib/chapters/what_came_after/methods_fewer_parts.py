@@ -21,7 +21,7 @@ class Part(NamedTuple):
     """What is new for a task: ``shapes`` of its numbers, which begin at 0, and the weights that they make.
 
     ``write(theta, numbers)`` gives the changed weights of the network, by name; ``learned`` are the shapes of what
-    theta holds for it beside the network's weights, drawn from a normal distribution of these ``widths``.
+    theta holds for it beside the network's weights, drawn from a normal distribution of deviation 1 / √(last size).
     """
 
     shapes: dict[str, tuple[int, ...]]

@@ -5,9 +5,6 @@ it stand the readers that tell what the mean in r costs: `SetReader` pools by a 
 were read each alone or with a look at each other.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
@@ -17,21 +14,13 @@ from mapping_lib.networks import functional, mlp
 from mapping_lib.params import prefixed
 from mapping_lib.task import Batch, Params, Task
 
-from .methods_density import Density, Said
+from .methods_density import Density, Forecaster, Said
 
 EACH, TOGETHER, READ = "each.", "together.", "r"
 """theta holds the reader's numbers under ``each.name`` and the teller's under ``together.name``; phi these and r."""
 
 
-class NeuralProcess(NamedTuple):
-    """The ``learner``, whose `predict` gives the mean, and beside it ``density(phi, x) -> Said``, all that it says."""
-
-    learner: MetaLearner
-    density: Callable[[Params, Tensor], Said]
-    kind: Density
-
-
-def neural_process(each: nn.Module, together: nn.Module, kind: Density) -> NeuralProcess:
+def neural_process(each: nn.Module, together: nn.Module, kind: Density) -> Forecaster:
     """Read a set into r, the mean of e(x_i, y_i), and tell p(y) from (r, x) (Garnelo et al. 2018).
 
     ``each`` is e: from x and y side by side ``(..., n_x + n_y)`` to a vector ``(..., width)``. ``together`` maps r
@@ -82,7 +71,7 @@ def neural_process(each: nn.Module, together: nn.Module, kind: Density) -> Neura
         return value, direction
 
     learner = MetaLearner(init, adapt, lambda phi, x: density(phi, x).mean, meta_grad, "exact")
-    return NeuralProcess(learner, density, kind)
+    return Forecaster(learner, density, kind)
 
 
 def _part(theta: Params, prefix: str, shapes) -> Params:

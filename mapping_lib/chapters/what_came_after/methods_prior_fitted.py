@@ -1,8 +1,6 @@
 """Prior-data fitted networks: a transformer that learned on imagined tasks, and says of y a distribution."""
 
 import warnings
-from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,18 +10,10 @@ from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.in_context import EVIDENCE, in_context
 from mapping_lib.task import Batch, Params
 
-from .methods_density import Density, Said
+from .methods_density import Density, Forecaster, Said
 
 
-class PriorFitted(NamedTuple):
-    """The ``learner``, whose `predict` gives the mean, and beside it ``density(phi, x) -> Said``, all that it says."""
-
-    learner: MetaLearner
-    density: Callable[[Params, Tensor], Said]
-    kind: Density
-
-
-def prior_fitted(transformer: nn.Module, kind: Density, *, most: int | None = None) -> PriorFitted:
+def prior_fitted(transformer: nn.Module, kind: Density, *, most: int | None = None) -> Forecaster:
     """Learn (S, x) -> p(y) from tasks drawn from a prior (Müller et al. 2022: prior-data fitted networks).
 
     theta is the transformer's weights, and phi is theta with the support beside it: `in_context`, whose answers are the
@@ -67,10 +57,10 @@ def prior_fitted(transformer: nn.Module, kind: Density, *, most: int | None = No
     def predict(phi: Params, x: Tensor) -> Tensor:
         return density(phi, x).mean
 
-    return PriorFitted(MetaLearner(reader.init, adapt, predict, reader.meta_grad, "exact"), density, kind)
+    return Forecaster(MetaLearner(reader.init, adapt, predict, reader.meta_grad, "exact"), density, kind)
 
 
-def said_of(pfn: PriorFitted, theta: Params, support: Batch, x: Tensor) -> Said:
+def said_of(pfn: Forecaster, theta: Params, support: Batch, x: Tensor) -> Said:
     """What is said of several tasks: ``support`` and ``x`` lead with the task, and so does the answer.
 
     >>> from mapping_lib.set_networks import ContextTransformer

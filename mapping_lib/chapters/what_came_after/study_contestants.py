@@ -1,7 +1,7 @@
 """Who is compared on the sine waves, on which tasks, and how: every method of the chapter meets the same waves.
 
 A wave's phase is drawn from [0, π] + ``away`` · π, where the learners were trained with ``away`` = 0; with 1 every wave
-is an upside-down wave of the family. `INSIDE` and `OUTSIDE` say at what K.
+is an upside-down wave of the family. `SETTINGS` say where, and at what K.
 """
 
 import math

@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 from mapping_lib.checks import check_choice
 from mapping_lib.learners import MetaLearner
 from mapping_lib.networks import conv_net, functional
-from mapping_lib.study import Table, Tolerance, shipped_theta
+from mapping_lib.study import Table, Tolerance, widened_theta
 from mapping_lib.task import Batch, Params, Task
 from mapping_lib.worlds.letters import Glyphs
 
@@ -72,7 +72,7 @@ def start_of(part: str) -> Params:
     """theta: the body as joint training left it, a head of zeros, and LoRA's A drawn at random."""
     learner = learner_of(part, 0.0, 0)
     drawn = learner.init(generator=torch.Generator().manual_seed(0))
-    body = {name: p.float() for name, p in shipped_theta("glyphs_joint").items()}
+    body = widened_theta("glyphs_joint")
     fresh = {name: p if name.startswith("learned.") else torch.zeros_like(p) for name, p in drawn.items()}
     return fresh | body
 

@@ -6,7 +6,6 @@ size chosen by `study_fewer_tuning` among the same trials. The hypernetworks wri
     python -m mapping_lib.study what_came_after --train --only after_    # 4 minutes on one quiet core
 """
 
-from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -14,19 +13,18 @@ from torch import nn
 
 from mapping_lib.checks import check_choice
 from mapping_lib.learners import MetaLearner
-from mapping_lib.meta_training import Progress
 from mapping_lib.networks import functional, mlp
-from mapping_lib.study import Recipe, Tolerance, shipped_theta
-from mapping_lib.study.sinusoids import shipped
-from mapping_lib.study.training import Training, last
+from mapping_lib.study import Recipe, Tolerance, widened_theta
+from mapping_lib.study.sinusoids import SEEDS, SIZES, shipped
+from mapping_lib.study.training import Training, rounded
 from mapping_lib.task import Params
 
 from .methods_fewer_numbers import few_numbers, written_numbers
 from .methods_fewer_parts import Choice, context, low_rank, only
 from .study_contestants import Contestant, table_of, waves
 
-SIZES, SEEDS, OUTER_STEPS = (1, 40, 40, 1), (0, 1, 2), 2000
-"""The network of chapter 3, the seeds of training, and its length: a tenth of chapter 3's."""
+OUTER_STEPS = 2000
+"""A tenth of chapter 3's, whose network and seeds these are."""
 
 PARTS: dict[str, Choice] = {
     "context parameters": context(4),
@@ -58,11 +56,6 @@ TUNED = {
     "all weights": Tuned(0.03, 2, 10),
 }
 """Rank 2 takes what rank 1 was given; all others had the same ten trials each."""
-
-
-def rounded(stream: Iterator[Progress]) -> Params:
-    """The last theta, rounded to 16 bits, as it is stored."""
-    return {name: p.half() for name, p in last(stream).items()}
 
 
 def training(part: str, alpha: float, steps: int, outer_steps: int = OUTER_STEPS) -> Training:
@@ -129,7 +122,7 @@ def ready(name: str, seed: int = 0) -> tuple[MetaLearner, Params]:
     {torch.float32}
     """
     learner = TRAINING[check_choice("name", name, TRAINING)].learner()
-    return learner, {name: p.float() for name, p in shipped_theta(file_of(name, seed)).items()}
+    return learner, widened_theta(file_of(name, seed))
 
 
 def _contestant(part: str) -> Contestant:

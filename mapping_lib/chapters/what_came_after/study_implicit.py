@@ -14,13 +14,14 @@ from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.gradient import maml
 from mapping_lib.networks import mlp
 from mapping_lib.study import Recipe, Table, shipped_theta
+from mapping_lib.study.sinusoids import SEEDS, SIZES
 from mapping_lib.study.training import Training
 from mapping_lib.task import Params
 
 from .methods_implicit import implicit_maml
 from .study_contestants import Contestant, table_of
 
-SIZES, SEEDS, OUTER_STEPS = (1, 40, 40, 1), (0, 1, 2), 1500
+OUTER_STEPS = 1500
 IMPLICIT = {"strength": 3.0, "alpha": 0.01, "momentum": 0.8, "steps": 20, "cg_steps": 5}
 """alpha and momentum together are as long as steps of 0.05."""
 

@@ -5,38 +5,36 @@ Budget, stated first: 3,000 outer steps of 32 waves, 20 to 60 s on one core by r
 chapter 3b's; nothing was tuned. One seed each.
 """
 
-from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
 from mapping_lib.learners import MetaLearner
-from mapping_lib.meta_training import Progress
 from mapping_lib.networks import mlp
 from mapping_lib.set_networks import ContextTransformer
-from mapping_lib.study import Recipe, Table, shipped_theta
+from mapping_lib.study import Recipe, Table, widened_theta
 from mapping_lib.study.sinusoids import ANY_SHOTS
-from mapping_lib.study.training import Training, last
+from mapping_lib.study.training import Training, rounded
 from mapping_lib.task import Params
 from mapping_lib.worlds.derived import VaryingShots
 from mapping_lib.worlds.linear import LinearFunctions
 
-from .methods_density import Normal
-from .methods_neural_process import NeuralProcess, SetReader, neural_process
-from .methods_prior_fitted import PriorFitted, prior_fitted
+from .methods_density import Forecaster, Normal
+from .methods_neural_process import SetReader, neural_process
+from .methods_prior_fitted import prior_fitted
 from .study_contestants import Contestant, table_of
 
 
-def by_mean(width: int = 48) -> NeuralProcess:
+def by_mean(width: int = 48) -> Forecaster:
     """The conditional neural process, with layers of one width."""
     return neural_process(mlp((2, width, width, width)), mlp((width + 1, width, width, 2)), Normal())
 
 
-def by_reader(width: int, together: bool, pool: str) -> PriorFitted:
+def by_reader(width: int, together: bool, pool: str) -> Forecaster:
     """A `SetReader` that tells a mean and a deviation."""
     return prior_fitted(SetReader(width, together=together, pool=pool), Normal())
 
 
-def by_transformer() -> PriorFitted:
+def by_transformer() -> Forecaster:
     """Chapter 3b's transformer, small, that tells a mean and a deviation."""
     return prior_fitted(ContextTransformer(n_out=2, width=24, heads=4, layers=2), Normal())
 
@@ -52,7 +50,7 @@ class Reading(NamedTuple):
 
     def training(self) -> Training:
         """Its meta-training, as a recipe has it."""
-        settings = {"beta": 0.002, "n_query": 16, "tasks_per_step": 32, "keep": in_half}
+        settings = {"beta": 0.002, "n_query": 16, "tasks_per_step": 32, "keep": rounded}
         return Training(partial(learner_of, self.make), self.family, OUTER_STEPS, **settings)
 
 
@@ -72,11 +70,6 @@ def learner_of(make: partial) -> MetaLearner:
     return make().learner
 
 
-def in_half(stream: Iterator[Progress]) -> Params:
-    """The last theta in half precision, which halves the files."""
-    return {name: p.half() for name, p in last(stream).items()}
-
-
 def file_of(name: str) -> str:
     """The name of the file with the theta of one of `READINGS`.
 
@@ -86,10 +79,9 @@ def file_of(name: str) -> str:
     return f"after_process_{name.replace(', ', '_').replace(' ', '_')}_0"
 
 
-def ready(name: str) -> tuple[NeuralProcess | PriorFitted, Params]:
+def ready(name: str) -> tuple[Forecaster, Params]:
     """One of `READINGS` with its shipped theta, in single precision."""
-    theta = shipped_theta(file_of(name))
-    return READINGS[name].make(), {part: p.float() for part, p in theta.items()}
+    return READINGS[name].make(), widened_theta(file_of(name))
 
 
 def _recipe(name: str) -> Recipe:

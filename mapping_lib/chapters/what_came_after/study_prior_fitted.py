@@ -4,7 +4,6 @@ Budget, stated before: at most 90 s of one quiet core for each training. A prior
 is tuned on the curves that are forecast: every chick, country and thermometer of 4b's tables is one of those.
 """
 
-from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -12,18 +11,17 @@ import torch
 from torch import Generator, Tensor
 
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.meta_training import Progress
 from mapping_lib.set_networks import ContextTransformer
-from mapping_lib.study import Recipe, Table, Tolerance, shipped_theta
-from mapping_lib.study.training import Training, last
+from mapping_lib.study import Recipe, Table, Tolerance, widened_theta
+from mapping_lib.study.training import Training, rounded
 from mapping_lib.task import Batch, Params, Task, TaskFamily
 from mapping_lib.worlds import held_out
 from mapping_lib.worlds.derived import VaryingShots
 from mapping_lib.worlds.linear import LinearFunctions
 
 from .family_imagined import GRAMS, Imagined, ImaginedChicks
-from .methods_density import Bars, Density, Normal, Said
-from .methods_prior_fitted import PriorFitted, prior_fitted, said_of
+from .methods_density import Bars, Density, Forecaster, Normal, Said
+from .methods_prior_fitted import prior_fitted, said_of
 from .study_contestants import Contestant, table_of
 
 SHOTS = (1, 3, 5)
@@ -42,7 +40,7 @@ class Prior(NamedTuple):
     size: dict[str, int]
     outer_steps: int
 
-    def make(self, *, most: int | None = None) -> PriorFitted:
+    def make(self, *, most: int | None = None) -> Forecaster:
         """The network; by default it says when K is beyond its own ``most``."""
         transformer = ContextTransformer(n_out=self.kind.n_out, **self.size)
         return prior_fitted(transformer, self.kind, most=self.most if most is None else most)
@@ -50,11 +48,7 @@ class Prior(NamedTuple):
     def training(self) -> Training:
         """Meta-training on what is imagined; theta is kept in half precision."""
         how = {"k_shot": self.most, "n_query": 15, "tasks_per_step": 24, "beta": 0.002}
-        return Training(lambda: self.make().learner, VaryingShots(self.family), self.outer_steps, keep=_halved, **how)
-
-
-def _halved(stream: Iterator[Progress]) -> Params:
-    return {name: p.half() for name, p in last(stream).items()}
+        return Training(lambda: self.make().learner, VaryingShots(self.family), self.outer_steps, keep=rounded, **how)
 
 
 SMALL = {"width": 48, "heads": 4, "layers": 3}
@@ -73,13 +67,13 @@ network with a brief training, beside one that was told. The bars of the waves a
 squared one; in Müller et al. 2022 they are equally probable under the prior."""
 
 
-def shipped(name: str, *, most: int | None = None) -> tuple[PriorFitted, Params]:
+def shipped(name: str, *, most: int | None = None) -> tuple[Forecaster, Params]:
     """A network and its trained theta, in single precision.
 
     >>> shipped("curves")[1]["start"].shape
     torch.Size([48])
     """
-    return PRIORS[name].make(most=most), {n: p.float() for n, p in shipped_theta(f"after_prior_{name}").items()}
+    return PRIORS[name].make(most=most), widened_theta(f"after_prior_{name}")
 
 
 def _recipe(prior: Prior) -> Recipe:
@@ -178,7 +172,7 @@ TOLERANCE = {"chicks": Tolerance(0.5), "countries": Tolerance(2e-3), "sensors": 
 TABLES: dict[str, Table] = {f"after_{data}": _table_of_curves(data) for data in OF} | {
     "after_lines": Table(
         "-log p(y) of a task's queries",
-        ("prior-fitted", "Bayes"),
+        LINE_METHODS,
         LINE_SETTINGS,
         _line_score,
         {"n_query": N_LINE_QUERIES},
