@@ -308,6 +308,7 @@ EXPLORER = Explorer(
             ("", "At θ α is below 2/λ_max = {limit:.2g}."),
         ),
         (
+            ("not done", "θ is still random, as it was drawn: press *train*."),
             ("lost", "**Meta-training has diverged**: β = {trained_beta:.2g} is too large."),
             (
                 "apart",

@@ -18,6 +18,9 @@ MODULES = (
 PREDICTIONS = ("sentence", "colours", "pad", "controls", "guess", "prediction")
 """The files of predictions, which are a module of their own: the last two are no part of an explorer."""
 
+SITE = ("guess", "prediction", "address", "tour", "site")
+"""What a page of the site has besides, in one script with the explorers' files."""
+
 WORKER = ("kernel", "loops", "tensors", "program", "sentence", "training")
 """What a worker of the page runs as well, which trains while the reader moves things: one function has all of it."""
 
@@ -32,11 +35,30 @@ def module() -> str:
     >>> module().count("export "), "import {" in module()
     (2, False)
     """
+    return "\n".join([*_files(), "export const { mount } = hosts_js;", "export default hosts_js.widget;"])
+
+
+def _files() -> list[str]:
+    """All files, each as the constant of its name; those that a worker runs as well come out of one function."""
     names = ", ".join(f"{name}_js" for name in WORKER)
     computing = "\n".join(["function computing(workerSource) {", *map(_wrapped, WORKER), f"return {{ {names} }};\n}}"])
     here = f"const {{ {names} }} = computing(`(${{computing}})().training_js.serve(globalThis)`);"
-    rest = [_wrapped(name) for group in MODULES for name in group if name not in WORKER]
-    return "\n".join([computing, here, *rest, "export const { mount } = hosts_js;", "export default hosts_js.widget;"])
+    return [computing, here, *(_wrapped(name) for group in MODULES for name in group if name not in WORKER)]
+
+
+@cache
+def script_of_site() -> str:
+    """All files as one classic script, which pages on disk may load, too: it wakes what a page has places for.
+
+    >>> "export " in script_of_site()
+    False
+    """
+    return "\n".join(["(() => {", *_files(), *map(_wrapped, SITE), "site_js.begin();", "})();\n"])
+
+
+def script_of_explorer(spec: dict, arrays: bytes) -> str:
+    """The file of an explorer for the site: it calls the script of the site with all that it needs."""
+    return f'explorerArrived({json.dumps(spec, ensure_ascii=False)}, "{b64encode(arrays).decode()}");\n'
 
 
 @cache
@@ -59,8 +81,13 @@ def style_of_predictions() -> str:
 def _wrapped(name: str) -> str:
     source = (FOLDER / f"{name}.js").read_text(encoding="utf-8")
     exported = ", ".join(EXPORT.findall(source))
-    body = EXPORT.sub("", IMPORT.sub(r"const \1 = \2_js;\n", source))
+    body = EXPORT.sub("", IMPORT.sub(_taken_from, source))
     return f"const {name}_js = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();"
+
+
+def _taken_from(imported: re.Match) -> str:
+    """What stands for ``import { name as other } from "./file.js"``: the file is a constant by now."""
+    return f"const {imported[1].replace(' as ', ': ')} = {imported[2]}_js;\n"
 
 
 @cache

@@ -31,12 +31,26 @@ export function readable(hex, { card, ink }, wanted = 4.5) {
   return mixed(hex, ink, Math.min(share, 1));
 }
 
-/** Whether the page around an element is dark: JupyterLab says so on its body, another page by its own colour. */
+const DARK = "(prefers-color-scheme: dark)";
+
+/** Whether the page around an element is dark: JupyterLab says so on its body, another page may, or the system does. */
 export function isDark(element) {
   const jupyter = document.body.dataset.jpThemeLight;
   if (jupyter) return jupyter === "false";
   const theme = element.closest("[data-theme]")?.dataset.theme;
-  return theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  return theme === "dark" || (theme !== "light" && matchMedia(DARK).matches);
+}
+
+/** Recolour now and whenever the page changes its theme; gives back what ends that. */
+export function followTheme(recolour) {
+  const watcher = new MutationObserver(recolour);
+  for (const part of [document.documentElement, document.body]) {
+    watcher.observe(part, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-theme"] });
+  }
+  const system = matchMedia(DARK);
+  system.addEventListener("change", recolour);
+  recolour();
+  return () => { watcher.disconnect(); system.removeEventListener("change", recolour); };
 }
 
 /** All colours of a panel: roles and methods by name (as in the figures, on dark paper lightened), and paper and ink. */

@@ -49,7 +49,7 @@ function slider(name, field, changed) {
     type: "range", min: 0, max: stepsOf(field), step: 1, "data-name": name, "data-lm-suppress-shortcuts": "true",
     "aria-label": `${field.label}${field.hint ? `, ${field.hint}` : ""}`,
   });
-  const output = make("output", {});
+  const output = make("output", { "aria-live": "off" }); // the slider itself says its value
   input.addEventListener("input", () => changed(valueAt(field, Number(input.value))));
   const label = make("span", { className: "name" }, field.label, make("small", {}, field.hint));
   const marks = field.marks.map(([value, words]) => {
@@ -63,8 +63,11 @@ function slider(name, field, changed) {
     element,
     show(value, frame) {
       input.value = stepAt(field, value);
-      output.textContent = frame?.[field.says] ?? written(field, value);
-      input.setAttribute("aria-valuetext", output.textContent);
+      const words = frame?.[field.says] ?? written(field, value);
+      if (words !== output.textContent) {
+        output.textContent = words;
+        input.setAttribute("aria-valuetext", words);
+      }
       if (field.track && frame?.[field.track]) input.style.setProperty("--track", coloured(frame[field.track].data));
     },
   };

@@ -4,15 +4,24 @@ import { number } from "./sentence.js";
 
 const CLOSE = 0.05; // as a share of the scale: a guess that misses by less is close
 
-/** The ask's model where there is no kernel: "said", the guess, and "answered", whether its answer was in sight. */
+/**
+ * The ask's model where there is no kernel: "said", the guess, and "answered", whether its answer was in sight. With a
+ * name it lasts as long as the page's tab: it is there again when the page is loaded again.
+ */
 export class Guess {
   values = { said: null, answered: false };
   heard = new Set();
+  constructor(name = "") {
+    this.key = name && `prediction ${name}`;
+    try {
+      Object.assign(this.values, JSON.parse(sessionStorage.getItem(this.key)));
+    } catch { /* a page may have no store */ }
+  }
   get(name) { return this.values[name]; }
   set(name, value) { this.values[name] = value; this.heard.forEach((act) => act()); }
   on(_, act) { this.heard.add(act); }
   off(_, act) { this.heard.delete(act); }
-  save_changes() {}
+  save_changes() { if (this.key) sessionStorage.setItem(this.key, JSON.stringify(this.values)); }
 }
 
 export const guesses = new Map(); // of a page without a kernel, by the name of the prediction

@@ -9,9 +9,11 @@ function makeSource(spec, arrays, model) {
   return spec.program ? new ProgramSource(spec, arrays) : new KernelSource(spec, arrays, model);
 }
 
+const NOBODY = { state: {}, save() {} };
+
 /** Open an explorer in an element of a page, as its `panel`. `arrays` are the bytes of all its arrays, `kernel` what answers, if any. */
-export function mount(element, spec, arrays, kernel = null) {
-  element.panel = new Panel(element, spec, makeSource(spec, arrays, kernel), { state: {}, save() {} });
+export function mount(element, spec, arrays, kernel = null, host = NOBODY) {
+  element.panel = new Panel(element, spec, makeSource(spec, arrays, kernel), host);
   return element.panel;
 }
 

@@ -4,7 +4,7 @@ const NEAR = 0.008; // a point as near to the last one is left out
 const SQUARE = `
   <svg viewBox="-4 -4 108 108" aria-hidden="true"><path></path></svg>
   <button type="button" class="wipe">×</button>
-  <span class="place"></span><span class="share"><i></i></span><output></output>`; // nothing of the reader's is in it
+  <span class="place"></span><span class="share"><i></i></span><output aria-live="off"></output>`; // nothing of the reader's is in it
 
 /** Where an event is in an element, 0 ... 1 from the upper left corner. */
 function at(event, element) {

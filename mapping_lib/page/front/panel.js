@@ -1,23 +1,27 @@
 // A panel: question, picture, sentence, controls. It holds the state; a source computes frames; a host keeps the state.
-import { isDark, palette, readable } from "./colours.js";
+import { followTheme, isDark, palette, readable } from "./colours.js";
 import { control, make, snapped } from "./controls.js";
 import { giveHands } from "./hands.js";
 import { between, Picture } from "./picture.js";
-import { filled, pieces, plain, sentence, valuesOf } from "./sentence.js";
+import { filled, pieces, sentence, valuesOf } from "./sentence.js";
 
 const SAVE_AFTER = 200; // ms after the last change, the state goes to the host
 const REST = 150; // ms after the last change, the slow part of a frame is asked for
 const STRIDE = 260; // ms for one step while a panel plays
 const ONE_GESTURE = 900; // ms: changes of one thing that follow so fast are undone together
 const MOST_UNDONE = 100;
+const KEYS = "Arrow keys move a point, Page Down goes to the next one.";
 
 /** Whether a state has these values already. */
 const within = (changes, state) => Object.entries(changes).every(([name, value]) => JSON.stringify(state[name]) === JSON.stringify(value));
 
+/** Words in which the index of λ_max stands lower. */
+const lowered = (text) => text.split(/(?<=λ)_(\w+)/).map((part, i) => (i % 2 ? make("sub", {}, part) : part));
+
 export class Panel {
   /**
    * `source` has compute(state) -> frame, or a promise of one, and may have later(state), for what takes long; `host`
-   * has save(state), and calls `take` with what changes outside.
+   * has save(state), calls `take` with what changes outside, and may have link(state), an address that opens it so.
    */
   constructor(element, spec, source, host) {
     Object.assign(this, { spec, source, host, state: { ...spec.state, ...host.state }, start: { ...spec.state } });
@@ -33,7 +37,10 @@ export class Panel {
 
   build(element) {
     const { spec } = this;
-    this.canvas = make("canvas", { tabIndex: 0, role: "img", "data-lm-suppress-shortcuts": "true" });
+    const hands = spec.marks.some(({ drag }) => drag) // what keys can move
+      ? { tabIndex: 0, role: "application", "aria-roledescription": "picture with points to move", "aria-description": KEYS }
+      : { role: "img" };
+    this.canvas = make("canvas", { ...hands, "data-lm-suppress-shortcuts": "true" });
     this.said = make("p", { className: "said", "aria-live": "polite" });
     this.controls = Object.entries(spec.fields)
       .map(([name, field]) => [name, field, control(name, field, (value) => this.moved(name, value))])
@@ -62,7 +69,7 @@ export class Panel {
     const actions = spec.actions.map((action) => button(action.label, () => this.act(action)));
     this.undoButton = button("undo", () => this.undo(), "quiet");
     const copy = button("copy", () => this.copy(), "quiet");
-    copy.title = "copy this state as one line of Python";
+    copy.title = this.host.link ? "copy a link to this state" : "copy this state as one line of Python";
     return [...main, ...own, ...presets, ...actions, this.undoButton, button("reset", () => this.reset(), "quiet"), copy];
   }
 
@@ -77,13 +84,10 @@ export class Panel {
       this.draw();
       requestAnimationFrame(() => this.draw()); // a page that changes its theme may have been without a layout
     };
-    this.watchers = [new ResizeObserver(() => this.draw()), new MutationObserver(recolour)];
-    this.watchers[0].observe(this.canvas.parentElement);
-    this.watchers[1].observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
-    const dark = matchMedia("(prefers-color-scheme: dark)");
-    dark.addEventListener("change", recolour);
-    this.forget = () => { this.watchers.forEach((w) => w.disconnect()); dark.removeEventListener("change", recolour); };
-    recolour();
+    const size = new ResizeObserver(() => this.draw());
+    size.observe(this.canvas.parentElement);
+    const forget = followTheme(recolour);
+    this.forget = () => { size.disconnect(); forget(); };
   }
 
   /** Let go of everything: the panel is closed. */
@@ -131,6 +135,7 @@ export class Panel {
       this.undone = [...this.undone, this.state].slice(-MOST_UNDONE);
     }
     Object.assign(this, { gesture, changed: now, unsaved: true, state: { ...this.state, ...changes } });
+    this.line?.remove(); // it says what was
     clearTimeout(this.saving);
     this.saving = setTimeout(() => { this.unsaved = false; this.host.save(this.state); }, SAVE_AFTER);
     this.source.changed?.(changes, this);
@@ -175,16 +180,28 @@ export class Panel {
     return fresh;
   }
 
-  /** The state as one line of Python, for a cell: into the clipboard where the browser lets us, and to be seen. */
+  /** The state as a link, or as one line of Python for a cell: into the clipboard where the browser lets us, and to be seen. */
   copy() {
-    const literal = (v) => (Array.isArray(v) ? `(${v.map(literal).join(", ")},)` : typeof v === "boolean" ? (v ? "True" : "False") : JSON.stringify(v));
-    const changed = Object.entries(this.state).filter(([name, v]) => JSON.stringify(v) !== JSON.stringify(this.start[name]));
-    const line = `explorer(${changed.map(([name, v]) => `${name}=${literal(v)}`).join(", ")})`;
-    this.line ??= make("input", { className: "line", type: "text", readOnly: true, "aria-label": "this state as Python", "data-lm-suppress-shortcuts": "true" });
+    const line = this.host.link?.(this.state) ?? this.asPython();
+    const what = `this state as ${this.host.link ? "a link" : "Python"}`;
+    this.line ??= make("input", { className: "line", type: "text", readOnly: true, "aria-label": what, "data-lm-suppress-shortcuts": "true" });
     this.line.value = line;
     this.sheet.querySelector(".buttons").append(this.line);
     this.line.select();
-    navigator.clipboard?.writeText(line).catch(() => {});
+    navigator.clipboard?.writeText(line).then(() => this.copied(), () => {});
+  }
+
+  /** Say for a moment that it is in the clipboard. */
+  copied() {
+    const button = this.sheet.querySelector("[data-label=copy]");
+    button.textContent = "copied";
+    setTimeout(() => { button.textContent = "copy"; }, 1500);
+  }
+
+  asPython() {
+    const literal = (v) => (Array.isArray(v) ? `(${v.map(literal).join(", ")},)` : typeof v === "boolean" ? (v ? "True" : "False") : JSON.stringify(v));
+    const changed = Object.entries(this.state).filter(([name, v]) => JSON.stringify(v) !== JSON.stringify(this.start[name]));
+    return `explorer(${changed.map(([name, v]) => `${name}=${literal(v)}`).join(", ")})`;
   }
 
   // The picture ----------------------------------------------------------------------------------------------
@@ -246,18 +263,21 @@ export class Panel {
   say(words) {
     this.words = words;
     const parts = pieces(words).map(({ text, bold, colour }) => {
-      if (!bold) return text;
-      const part = make("b", {}, text);
+      if (!bold) return make("span", {}, ...lowered(text));
+      const part = make("b", {}, ...lowered(text));
       const named = colour && this.colours[filled(colour, this.values())];
       if (named) part.style.color = readable(named, this.colours);
       return part;
     });
     this.said.replaceChildren(...parts);
     this.said.classList.remove("wrong");
-    this.canvas.setAttribute("aria-label", `${this.spec.title} ${plain(words)}`);
+    this.canvas.setAttribute("aria-label", `${this.spec.title} ${this.said.textContent}`);
     const height = this.said.offsetHeight;
     if (height > (this.tallest ?? 0)) this.said.style.minHeight = `${(this.tallest = height)}px`;
   }
+
+  /** Whether a screen reader says the sentence when it changes: not while it changes by itself. */
+  speak(aloud) { this.said.setAttribute("aria-live", aloud ? "polite" : "off"); }
 
   complain(problem) {
     this.words = null;
@@ -272,7 +292,7 @@ export class Panel {
 
   showControls() {
     for (const [name, , shown] of this.controls) shown.show(this.shown(name), this.frame);
-    if (this.undoButton) this.undoButton.disabled = !this.undone.length;
+    this.undoButton?.setAttribute("aria-disabled", String(!this.undone.length)); // it keeps the focus
   }
 
   // Play -----------------------------------------------------------------------------------------------------
@@ -284,6 +304,7 @@ export class Panel {
     const { low, step, high, far = Math.min(high, low + 10 * step), pace = STRIDE } = this.spec.fields[name];
     const end = this.state[name] > low ? this.state[name] : far;
     const turn = (this.playing = {});
+    this.speak(false);
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     let before = null;
     for (let value = low; value <= end && this.playing === turn; value += step) {
@@ -294,6 +315,7 @@ export class Panel {
       if (this.playing === turn) this.show(after);
     }
     if (this.playing === turn) this.playing = null;
+    this.speak(true);
     this.change({ [name]: this.state[name] }, "play");
   }
 

@@ -1,5 +1,5 @@
 // Predictions: a question that takes a guess (role "ask"), and what happened beside the guess (role "answer").
-import { isDark, palette } from "./colours.js";
+import { followTheme, isDark, palette } from "./colours.js";
 import { make } from "./controls.js";
 import { counted, distance, Guess, guesses, keep, mark, places, share, written } from "./guess.js";
 import { number } from "./sentence.js";
@@ -41,7 +41,7 @@ function slider(spec, say) {
   const { scale, unit, question } = spec;
   const values = places(scale);
   const input = make("input", { type: "range", min: 0, max: values.length - 1, step: 1, "aria-label": question });
-  const output = make("output", {});
+  const output = make("output", { "aria-live": "off" }); // the slider itself says its value
   const commit = make("button", { type: "button", className: "main" }, "commit");
   let state = [null, false]; // what was said, and whether it stays
   const value = () => values[Number(input.value)];
@@ -96,7 +96,7 @@ function line(spec, said) {
 
 /** What happened, beside the guess. With `hides` it is not shown before there is a guess, or before the reader asks. */
 function answer(sheet, spec, guess, hides) {
-  const words = make("p", { className: "said", role: "status" });
+  const words = make("p", { className: "said", role: "status", tabIndex: -1 });
   const more = make("div", {});
   const showMe = make("button", { type: "button" }, "show me");
   sheet.append(make("p", { className: "hint" }, spec.question), words, more);
@@ -104,7 +104,9 @@ function answer(sheet, spec, guess, hides) {
   let inSight = false;
   const show = () => {
     const said = guess.get("said");
+    words.setAttribute("aria-live", inSight ? "polite" : "off"); // nobody is told what lies further down
     shown ||= said !== null;
+    sheet.parentElement.toggleAttribute("data-waiting", !shown); // a page may keep back what else would tell it
     if (!shown) {
       words.replaceChildren("What happened is shown here when you have made your guess, or at once: ", showMe);
       return;
@@ -119,7 +121,11 @@ function answer(sheet, spec, guess, hides) {
     more.replaceChildren(...(spec.scale ? [line(spec, said)] : []));
     if (inSight && !guess.get("answered")) keep(guess, "answered", true);
   };
-  showMe.addEventListener("click", () => { shown = true; show(); });
+  showMe.addEventListener("click", () => {
+    shown = true;
+    show();
+    words.focus(); // the button, which had the focus, is gone
+  });
   const eye = new IntersectionObserver((all) => { inSight = all.at(-1).isIntersecting; show(); }, { threshold: 0.5 });
   eye.observe(sheet);
   show.close = () => eye.disconnect();
@@ -137,12 +143,7 @@ function watchTheme(element, sheet, spec) {
     sheet.style.setProperty("--focus", colours.MAML);
     spec.options?.forEach((option, i) => sheet.style.setProperty(`--of-${i}`, colours[option] ?? "none"));
   };
-  const watcher = new MutationObserver(recolour);
-  watcher.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  dark.addEventListener("change", recolour);
-  recolour();
-  return () => { watcher.disconnect(); dark.removeEventListener("change", recolour); };
+  return followTheme(recolour);
 }
 
 /**
@@ -179,7 +180,7 @@ function open(element, spec, guess, hides) {
 
 /** Open one of a prediction's two parts in an element of a page without a kernel; the two find each other by name. */
 export function mount(element, spec) {
-  if (!guesses.has(spec.name)) guesses.set(spec.name, new Guess());
+  if (!guesses.has(spec.name)) guesses.set(spec.name, new Guess(spec.name));
   return open(element, spec, guesses.get(spec.name), true);
 }
 

@@ -232,6 +232,12 @@ export class TrainingSource {
     panel.refresh();
   }
 
+  /** A link opened this state: the run that it asks for goes on by itself, as it did where the link was made. */
+  opened(panel) {
+    this.compute(panel.state);
+    if (this.run.begin) this.start(panel);
+  }
+
   /** Begin anew without earlier runs. */
   reset() { Object.assign(this, { run: null, earlier: [] }); }
 
@@ -242,7 +248,10 @@ export class TrainingSource {
       else this.start(panel);
       panel.show(this.frame(panel.state));
     }, "main");
-    this.shown = () => { toggle.textContent = this.running ? "◼ stop" : "▶ train"; };
+    this.shown = () => {
+      toggle.textContent = this.running ? "◼ stop" : "▶ train";
+      panel.speak(!this.running);
+    };
     return [toggle];
   }
 }
