@@ -8,11 +8,11 @@ from typing import Any
 
 from PIL import Image
 
-from mapping_lib.chapters.maml_code.explorer_adaptation import EXPLORER
+from mapping_lib.chapters.maml_code.explorer import EXPLORER
 from mapping_lib.console import plain_streams
 from mapping_lib.tools.pictures import tab
 
-WIDTH, COLOURS = 880, 64
+WIDTH, COLOURS = 1000, 128
 TASK = {"amplitude": 4.0, "phase": 2.2}
 MOVES = [{"steps": m} for m in range(9)] + [{"steps": 8, "alpha": a} for a in (0.005, 0.002, 0.001, 0.02, 0.04, 0.1)]
 FIRST_MS, EACH_MS, LAST_MS = 1500, 500, 4000
@@ -27,7 +27,7 @@ RESTS = """() => {
 
 
 def explorers() -> list[Image.Image]:
-    """The explorer of adaptation as a reader has it: m grows, then α falls, and grows until it is too large."""
+    """The explorer of chapter 3 as a reader has it: m grows, then α falls, and grows until it is too large."""
     with tempfile.TemporaryDirectory() as folder, tab(viewport={"width": WIDTH, "height": 800}) as opened:
         page = Path(folder) / "explorer.html"
         page.write_text(EXPLORER.page("light"), encoding="utf-8")
@@ -51,10 +51,18 @@ def save(frames: list[Image.Image], path: Path) -> None:
     sheets = [Image.new("RGB", (frames[0].width, high), "white") for _ in frames]
     for sheet, frame in zip(sheets, frames, strict=True):
         sheet.paste(frame)
-    palette = sheets[-1].quantize(COLOURS)
+    palette = _beside(sheets[:: len(sheets) // 3]).quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
     indexed = [sheet.quantize(palette=palette, dither=Image.Dither.NONE) for sheet in sheets]
     times = [FIRST_MS, *[EACH_MS] * (len(frames) - 2), LAST_MS]
     indexed[0].save(path, save_all=True, append_images=indexed[1:], duration=times, loop=0, optimize=True)
+
+
+def _beside(sheets: list[Image.Image]) -> Image.Image:
+    """Some frames in one picture, so that a palette has the colours of all."""
+    whole = Image.new("RGB", (sheets[0].width * len(sheets), sheets[0].height))
+    for i, sheet in enumerate(sheets):
+        whole.paste(sheet, (i * sheet.width, 0))
+    return whole
 
 
 def main(folder: Path) -> None:

@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Generator
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import lab
@@ -32,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and (copy := other_copy(config.rootpath)):  # asked once, not by each worker
         raise pytest.UsageError(copy)
     config.pluginmanager.register(HeldPictures())
+    config.pluginmanager.register(WithoutExtras())
     folder = tempfile.mkdtemp(prefix="mapping-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     names = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR")
@@ -93,3 +95,11 @@ class HeldPictures:
         yield
         if isinstance(item, IPyNbCell) and not drawn_again(item.cell, item.test_outputs):
             pytest.fail(f"the pictures are not those stored; this drew them:\n{item.cell.source}", pytrace=False)
+
+
+class WithoutExtras:
+    """Leaves out the examples in modules that import what only an extra installs, where it is not installed."""
+
+    def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
+        extra = config.rootpath / "mapping_lib" / "tools" / "site"
+        return True if collection_path == extra and not find_spec("sphinx") else None

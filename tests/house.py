@@ -45,7 +45,7 @@ AROUND = {
     "study": {"worlds"},
     "page": {"doctor", "worlds", "study"},
     "chapters": {"doctor", "worlds", "study", "page"},
-    "tools": set(),
+    "tools": {"page"},
 }
 """The rooms around the core, and the other rooms that each may import."""
 

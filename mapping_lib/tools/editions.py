@@ -48,6 +48,19 @@ def student(nb: NotebookNode) -> NotebookNode:
     return nb
 
 
+def reader(nb: NotebookNode) -> NotebookNode:
+    """The notebook without teacher's notes: outputs and folded solutions stay. The site shows it.
+
+    >>> from nbformat.v4 import new_markdown_cell, new_notebook
+    >>> note = new_markdown_cell("Ask them.", metadata={"tags": ["teacher"]})
+    >>> [cell.source for cell in reader(new_notebook(cells=[note, new_markdown_cell("Hello.")])).cells]
+    ['Hello.']
+    """
+    nb = _copy(nb)
+    nb.cells = [cell for cell in nb.cells if "teacher" not in _tags(cell)]
+    return nb
+
+
 def teacher(nb: NotebookNode) -> NotebookNode:
     """The notebook with the teacher's notes open and the exercises solved; all other outputs stay.
 

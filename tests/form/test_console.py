@@ -17,6 +17,7 @@ ENCODINGS = ["ascii", "cp1252", "gbk", "utf-8"]
 COMMANDS = {
     "tools.recording": [],
     "tools.editions": ["student"],
+    "tools.site": ["out"],
     "study": ["--train", "--tune", "sinusoids"],
     "page": ["NAME", "adaptation"],
     "chapters.few_shot_images.study_omniglot": ["--episodes"],
