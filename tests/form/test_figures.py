@@ -38,3 +38,13 @@ def test_a_stored_picture_is_current(name: str, tmp_path: Path):
         assert old.shape == new.shape
         assert (np.abs(old - new) > 60).mean() < 0.02
     assert len({frame.tobytes() for frame in stored}) == len(stored), "two frames are the same: it stands still"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda path: path.stem)
+def test_a_cell_that_draws_says_in_its_metadata_what_there_is_to_see(path: Path):
+    """Under "alt", for readers of the site who do not see it."""
+    for i, cell in enumerate(nbformat.read(path, 4).cells):
+        draws = any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+        alt = cell.metadata.get("alt", "")
+        assert draws == bool(alt), f"cell {i}"
+        assert not draws or (60 < len(alt) < 400 and "\n" not in alt and not alt.startswith("This ")), f"cell {i}"

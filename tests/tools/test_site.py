@@ -17,13 +17,12 @@ from urllib.parse import unquote, urldefrag
 
 import commands
 import pytest
-from front import moves, needs_chromium, of, settle, something_moves, stroke
+from front import chromium, moves, of, settle, something_moves, stroke
 from house import ROOT
 from pages import CHAPTERS, load
 from playwright.sync_api import expect
 
 from mapping_lib.page.explorer import explorers
-from mapping_lib.tools.pictures import CHROMIUM, FLAGS
 from mapping_lib.tools.site import __main__ as site_command
 
 LIVE = {explorer.name for explorer in explorers() if not explorer.kernel}
@@ -183,13 +182,8 @@ def test_it_is_built_from_the_root(tmp_path: Path):
 
 @pytest.fixture(scope="module")
 def browser():
-    needs_chromium()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -234,6 +228,14 @@ def places(site: Path) -> list[tuple[str, str]]:
     ]
     assert {name for _, name in found} == LIVE
     return found
+
+
+def test_every_scene_of_the_first_page_is_one_that_its_explorer_can_play():
+    build = pytest.importorskip("mapping_lib.tools.site.build", exc_type=ImportError)
+    fields = next(explorer for explorer in explorers() if explorer.name == build.FIRST).specification()[0]["fields"]
+    for scene in json.loads(build.TOUR.read_text(encoding="utf-8")):
+        assert fields[scene["field"]]["low"] <= scene["to"] <= fields[scene["field"]]["high"]
+        assert scene["says"].endswith(".")
 
 
 @pytest.mark.browser

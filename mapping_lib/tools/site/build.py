@@ -1,6 +1,5 @@
 """Build the site with Sphinx: its sources from notebooks and README, then its pages, explorers, pictures and fonts."""
 
-import json
 import re
 import shutil
 from collections.abc import Iterable
@@ -30,23 +29,7 @@ LEFT_OUT = ("genindex.html", "objects.inv", ".buildinfo", "*.map", "*.LICENSE.tx
 FIRST = "alpha-beta-steps"
 """The explorer of the first page."""
 
-TOUR = (
-    {
-        "field": "steps",
-        "to": 0,
-        "pace": 60,
-        "rest": 1200,
-        "says": "θ, before any step: where meta-training says to begin.",
-    },
-    {"field": "steps", "to": 10, "pace": 420, "says": "m gradient steps on ten points: θ becomes φ."},
-    {"field": "amplitude", "to": 4.6, "pace": 45, "rest": 200, "says": "Another task, the same start."},
-    {"field": "phase", "to": 2.8, "pace": 22, "says": "Another task, the same start."},
-    {"field": "alpha", "to": 0.1, "pace": 70, "rest": 1500, "says": "α, the size of a step, too large: it flies off."},
-    {"field": "alpha", "to": 0.0005, "pace": 40, "rest": 1200, "says": "α too small: it hardly moves."},
-    {"field": "alpha", "to": 0.01, "pace": 50, "says": "α as in training: a few steps are enough."},
-    {"field": "phase", "to": 0.4, "pace": 16, "rest": 200, "says": "Another task, the same start."},
-    {"field": "amplitude", "to": 2.2, "pace": 35, "says": "Another task, the same start."},
-)
+TOUR = LOOK / "tour.json"
 """How it moves by itself: fields, where each walks to, ms for a step of its slider, ms of rest behind it, and why."""
 
 WIDTHS = {"max-width:63em": "max-width:70em", "max-width:82em": "max-width:104em"}
@@ -183,7 +166,7 @@ def ways(below: dict[str, list[str]]) -> dict[str, tuple[str, str]]:
 def run_sphinx(sources: Path, pages: Path, trees: Path, ways: dict[str, tuple[str, str]], first: str) -> None:
     """Sphinx's part; raises SiteError with its first warning."""
     heard = StringIO()
-    place = first.replace("<div ", f"<div data-tour='{escape(json.dumps(TOUR))}' ", 1)
+    place = first.replace("<div ", f'<div data-tour="{escape(TOUR.read_text(encoding="utf-8"))}" ', 1)
     settings = SETTINGS | {"html_context": {"first": FIRST, "place": place}}
     app = Sphinx(str(sources), None, str(pages), str(trees), "html", settings, status=None, warning=heard)
 

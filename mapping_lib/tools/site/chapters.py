@@ -1,6 +1,5 @@
 """Notebooks as the site shows them: places for explorers and predictions, pictures in files of their own."""
 
-import ast
 import base64
 import hashlib
 import io
@@ -22,7 +21,6 @@ FOR_A_KERNEL = re.compile(r" ?<!-- with a kernel -->.*?<!-- -->", re.DOTALL)
 
 PRESS = re.compile(r"\n?<p>Press <b>Shift\+Enter</b>.*?</p>", re.DOTALL)
 SOURCE = re.compile(r'src="data:image/webp;base64,([^"]+)"')
-SAID_IN_A_FIGURE = ("title", "xlabel", "ylabel", "suptitle")
 
 
 class Pictures(dict):
@@ -51,8 +49,7 @@ def for_site(nb: NotebookNode, live: Callable[[str], bool], pictures: Pictures) 
     for cell in nb.cells:
         if cell.cell_type == "code":
             cell.metadata["tags"] = _tags(cell)
-            said = _said_in(cell.source)
-            outputs = [_html(output, live, pictures, said) for output in cell.outputs]
+            outputs = [_html(output, live, pictures, cell.metadata.get("alt", "")) for output in cell.outputs]
             cell.outputs = [output for output in outputs if output]
             if "exercise" in cell.metadata["tags"]:
                 cell.outputs = [_hint(output) for output in cell.outputs]
@@ -75,7 +72,7 @@ def _tags(cell: NotebookNode) -> list[str]:
     return [*tags, "hide-input"] if cell.metadata.get("jupyter", {}).get("source_hidden") else tags
 
 
-def _html(output: NotebookNode, live: Callable[[str], bool], pictures: Pictures, said: str) -> NotebookNode | None:
+def _html(output: NotebookNode, live: Callable[[str], bool], pictures: Pictures, alt: str) -> NotebookNode | None:
     """An output as the site has it; None for a bar of progress, which tells a reader nothing."""
     data, metadata = output.get("data", {}), output.get("metadata", {})
     if is_explorer(output):
@@ -83,7 +80,7 @@ def _html(output: NotebookNode, live: Callable[[str], bool], pictures: Pictures,
     if "prediction" in metadata.get("text/html", {}):
         return _output(_prediction(metadata["text/html"]["prediction"], data["text/html"]))
     if "image/png" in data:
-        return _output(_figure(data["image/png"], pictures, said))
+        return _output(_figure(data["image/png"], pictures, alt))
     if data.get("text/plain", "").startswith("[progress: "):
         return None
     if "text/html" in data:
@@ -127,36 +124,11 @@ def _hint(output: NotebookNode) -> NotebookNode:
     return _output(f"<details><summary>Hint</summary>\n<p>{words}</p>\n</details>")
 
 
-def _figure(png: str, pictures: Pictures, said: str) -> str:
+def _figure(png: str, pictures: Pictures, alt: str) -> str:
     """A figure as WebP without loss, at most two thirds of its bytes; it is loaded when it comes near."""
     picture = Image.open(io.BytesIO(base64.b64decode(png)))
     file = io.BytesIO()
     picture.convert("RGB").save(file, "WEBP", lossless=True)
     width, height = picture.size
     size = f'width="{width}" height="{height}"'
-    return f'<img class="figure" src="{pictures.add(file.getvalue())}" alt="{escape(said)}" {size} loading="lazy">'
-
-
-def _said_in(source: str) -> str:
-    """The words that a cell's code puts on its figure: titles and names of axes, as alt text.
-
-    >>> _said_in('ax.set(title="Two waves", xlabel="x")')
-    'Figure: Two waves; x.'
-    >>> _said_in("draw(ax)")
-    'A figure; the text below it says what it shows.'
-    """
-    words = []
-    for node in ast.walk(ast.parse(re.sub(r"(?m)^[%!].*$", "", source))):
-        if isinstance(node, ast.Call):
-            given = [keyword.value for keyword in node.keywords if keyword.arg in SAID_IN_A_FIGURE]
-            named = getattr(node.func, "attr", "") in [f"set_{name}" for name in SAID_IN_A_FIGURE]
-            words += map(_text, given + (node.args[:1] if named else []))
-    said = "; ".join(dict.fromkeys(filter(None, words)))
-    return f"Figure: {said}." if said else "A figure; the text below it says what it shows."
-
-
-def _text(node: ast.expr) -> str:
-    """A text as it stands in the code; what is filled in later is three dots."""
-    if isinstance(node, ast.JoinedStr):
-        return "".join(_text(part) if isinstance(part, ast.Constant) else "..." for part in node.values)
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+    return f'<img class="figure" src="{pictures.add(file.getvalue())}" alt="{escape(alt)}" {size} loading="lazy">'
