@@ -16,7 +16,7 @@ from mapping_lib.page.fields import any_state
 from mapping_lib.page.program import Program
 
 EXPLORERS = {explorer.name: explorer for explorer in explorers()}
-N = 100
+N = 50
 """Random states in CI; `tests/benchmarks/states.py` asks 1,000."""
 
 TOLERANCE = 1e-5
@@ -33,7 +33,7 @@ def computed(name: str) -> list[tuple[Any, Frame]]:
     """Random states of an explorer, from its start on, with what the library makes of them."""
     explorer, rng = EXPLORERS[name], random.Random(0)
     n = (
-        N if explorer.program else N // 4
+        N if explorer.program else N // 2
     )  # what the kernel computes takes longer, and has no second program to differ from
     states = [explorer.State()] + [any_state(explorer.State, rng) for _ in range(n - 1)]
     return [(state, explorer.compute(state) | explorer.compute_later(state)) for state in states]
