@@ -10,7 +10,9 @@ from collections.abc import Generator
 from importlib import import_module
 from pathlib import Path
 
+import kernels
 import lab
+import nbval.kernel
 import pytest
 import torch
 from nbval.plugin import IPyNbCell
@@ -39,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     for name in ("PYTHONWARNINGS", "MPLBACKEND"):
         os.environ.pop(name, None)
+    if hasattr(os, "fork"):
+        nbval.kernel.KernelManager = kernels.Manager
     import_module("matplotlib.font_manager")  # builds the font cache here; a kernel would say so in its first cell
 
 
