@@ -4,6 +4,7 @@ import gc
 import os
 import random
 import shutil
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Generator
@@ -41,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     for name in ("PYTHONWARNINGS", "MPLBACKEND"):
         os.environ.pop(name, None)
-    if hasattr(os, "fork"):
+    if sys.platform == "linux":  # elsewhere what was imported may not outlive a fork
         nbval.kernel.KernelManager = kernels.Manager
     import_module("matplotlib.font_manager")  # builds the font cache here; a kernel would say so in its first cell
 
