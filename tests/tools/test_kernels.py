@@ -20,7 +20,6 @@ import matplotlib
 told = {name: value for name, value in os.environ.items() if name not in ("JPY_PARENT_PID", "JPY_SESSION_NAME")}
 loaded = [name for name in sys.modules if name.split(".")[0] in ("mapping_lib", "kernels", "lab", "pytest")]
 signals = [str(signal.getsignal(number)) for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGPIPE)]
-streams = [os.path.realpath(f"/proc/self/fd/{stream}") for stream in (0, 2)] if os.path.exists("/proc/self/fd") else []
 repr({"path": sys.path, "cwd": os.getcwd(), "flags": str(sys.flags), "environ": told, "loaded": loaded, "names": dir(),
     "backend": matplotlib.get_backend(), "signals": signals, "session": os.getsid(0) == os.getpid(),
     "threads": sorted(thread.name.partition("-")[0] for thread in threading.enumerate())})
