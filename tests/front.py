@@ -163,6 +163,7 @@ def everything_moves(page: Any, name: str) -> None:
     for i, (drags, chooses) in enumerate(handles):
         if drags:
             moves(page, name, lambda i=i: _drag(page, name, i), f"handle {i}")
+            stop(page, name)
         elif chooses:
             _drag(page, name, i)
             settle(page, name)
