@@ -13,7 +13,7 @@ from nbformat.v4 import new_markdown_cell, new_output
 from PIL import Image
 
 from mapping_lib.tools import editions
-from mapping_lib.tools.pictures import image, is_explorer
+from mapping_lib.tools.pictures import image, is_explorer, small
 
 IN_JUPYTERLAB = re.compile(r" ?\(\*Shift\+Enter\*, twice, makes it live\.\)")
 EXERCISES = re.compile(r"^## Exercises$(\n+An unfinished stub (?:only )?prints a hint\.)?", re.MULTILINE)
@@ -132,10 +132,8 @@ def _hint(output: NotebookNode) -> NotebookNode:
 
 
 def _figure(png: str, pictures: Pictures, alt: str) -> str:
-    """A figure as WebP without loss, at most two thirds of its bytes; it is loaded when it comes near."""
-    picture = Image.open(io.BytesIO(base64.b64decode(png)))
-    file = io.BytesIO()
-    picture.convert("RGB").save(file, "WEBP", lossless=True)
-    width, height = picture.size
+    """A figure as WebP, with as many colours as it needs; it is loaded when it comes near."""
+    webp = small(base64.b64decode(png))
+    width, height = Image.open(io.BytesIO(webp)).size
     size = f'width="{width}" height="{height}"'
-    return f'<img class="figure" src="{pictures.add(file.getvalue())}" alt="{escape(alt)}" {size} loading="lazy">'
+    return f'<img class="figure" src="{pictures.add(webp)}" alt="{escape(alt)}" {size} loading="lazy">'
