@@ -41,7 +41,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("folder", type=Path, help="it holds a folder a student, each with notebooks")
     parser.add_argument("--details", action="store_true", help="also the sentence for each that does not pass")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table for a spreadsheet, too")
-    parser.add_argument("--seconds", type=int, default=10, help="of the processor, for an exercise; default: 10")
+    parser.add_argument("--seconds", type=int, default=5, help="of the processor, for an exercise; default: 5")
     unsafe = "without a sandbox: students' code can read, change and send what you can"
     parser.add_argument("--unsafe", action="store_true", help=unsafe)
     return parser
@@ -62,15 +62,13 @@ def main() -> None:
         exercises = known(notebooks)
         found = rows(way, options.folder, exercises, options.seconds)
         if not found:
-            parser.error(
-                f"folder is {str(options.folder)!r}, which holds no folder; allowed: one with a folder a student"
-            )
+            parser.error(f"folder is {str(options.folder)!r}, which is empty; allowed: one with a folder a student")
         if options.csv:
             table.write_csv(options.csv, exercises, found)
     except (NotebookError, OSError) as error:
         parser.error(str(error))
     for line in [*table.lines(exercises, found), *(table.details(exercises, found) if options.details else [])]:
-        print(printable(line))
+        print(printable("".join(letter if letter.isprintable() else "?" for letter in line)))  # no control letters
 
 
 if __name__ == "__main__":

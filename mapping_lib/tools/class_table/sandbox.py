@@ -5,7 +5,6 @@ This takes Linux, and either root or user namespaces with subordinate users (`/e
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,27 +37,19 @@ def run(way: list[str], folder: Path, exercises: list[dict[str, Any]], seconds: 
     """What a worker says: "ready" and a verdict for each of the exercises, fewer if it ended; and why it did."""
     library = Path(mapping_lib.__file__).parent.parent
     kept = sorted({str(library), *_as_written_and_real(sys.prefix), *_as_written_and_real(sys.base_prefix)})
+    closed = sorted(set(filter(None, map(_closed, kept))))
+    names = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(library), "PYTHONUTF8": "1"}
+    names |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     with TemporaryDirectory(prefix="class-") as empty, TemporaryDirectory(prefix="class-") as stash:
-        hidden = sorted({str(folder.resolve()), *filter(None, map(_closed, kept))}) if way else []
-        job = {"exercises": exercises, "seconds": seconds, "kept": kept, "hidden": hidden, "stash": stash}
-        names = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(library), "HOME": empty}
-        names |= {"OMP_NUM_THREADS": "1", "PYTHONUTF8": "1", "CUDA_VISIBLE_DEVICES": ""}
+        apart = {"kept": kept, "closed": closed, "folder": str(folder.resolve()), "stash": stash} if way else {}
+        job = json.dumps({"exercises": exercises, "seconds": seconds, "apart": apart})
+        how = {"cwd": empty, "env": names | {"HOME": empty}, "timeout": STARTING + 4 * seconds * len(exercises)}
         command = [*way, sys.executable, "-P", "-c", RUN]
-        return _talk(command, json.dumps(job), STARTING + 4 * seconds * len(exercises), cwd=empty, env=names)
-
-
-def _talk(command: list[str], job: str, seconds: float, **how: Any) -> tuple[list, str]:
-    how |= {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True}
-    try:
-        process = subprocess.Popen(command, text=True, encoding="utf-8", errors="replace", **how)
-    except OSError as error:
-        return [], str(error)
-    try:
-        out, errors = process.communicate(job, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        out, errors = process.communicate()
-    return [json.loads(line) for line in out.splitlines()], (errors.strip().splitlines() or ["it ended"])[-1]
+        try:
+            done = subprocess.run(command, input=job, capture_output=True, encoding="utf-8", check=False, **how)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return [], str(error)
+    return [json.loads(line) for line in done.stdout.splitlines()], (done.stderr.splitlines() or ["it ended"])[-1]
 
 
 def _as_written_and_real(path: str) -> set[str]:

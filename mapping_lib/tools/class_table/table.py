@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mapping_lib.console import PLAIN
 from mapping_lib.tools.class_table import STATES
 
 
@@ -51,7 +52,9 @@ def details(exercises: list[dict[str, Any]], rows: list[Row]) -> Iterator[str]:
 
 def write_csv(path: Path, exercises: list[dict[str, Any]], rows: list[Row]) -> None:
     """Write a line a student, the state of each exercise and what is wrong with files; raises OSError."""
-    with path.open("w", encoding="utf-8-sig", newline="") as file:  # utf-8-sig: spreadsheets see the letters
+    with path.open(
+        "w", encoding="utf-8-sig", errors=PLAIN, newline=""
+    ) as file:  # utf-8-sig: spreadsheets see the letters
         writer = csv.writer(file)
         writer.writerow(["student", *map(_name, exercises), "passing", "files"])
         for row in rows:

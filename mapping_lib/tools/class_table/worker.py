@@ -25,35 +25,40 @@ NOBODY, MEMORY, LONGEST = 65534, 1 << 30, 600
 """The user's number; bytes that an exercise may add to what is loaded; letters of a sentence."""
 
 
-def hide(kept: list[str], hidden: list[str], stash: str) -> None:
-    """Cover folders with empty ones, but for those ``kept``, in this process's own view of the disks.
+def hide(kept: list[str], closed: list[str], folder: str, stash: str) -> None:
+    """Become nobody, in a view of the disks where ``closed`` folders hold but what is ``kept``, and ``folder`` nothing.
 
-    Then this process is nobody. Raises CalledProcessError where this is not allowed.
+    The working directory is then an empty one in memory. Raises CalledProcessError or OSError where this is impossible.
     """
-
-    def mount(*words: str) -> None:
-        subprocess.run(["mount", *words], check=True)
-
-    places = [Path(stash, str(i)) for i in range(len(kept))]
-    for place, path in zip(places, kept, strict=True):
+    places = {path: Path(stash, str(i)) for i, path in enumerate(kept)}
+    for path, place in places.items():
         place.mkdir()
-        mount("--bind", path, str(place))
-    for path, mode in [*((path, 755) for path in hidden), (os.getcwd(), 777)]:
-        mount("-t", "tmpfs", "-o", f"mode={mode},size=1m", "none", path)
-    for place, path in zip(places, kept, strict=True):
+        _mount("--bind", path, str(place))
+    for path in closed:
+        _mount("-t", "tmpfs", "-o", "mode=755,size=1m", "none", path)
+    for path, place in places.items():
         Path(path).mkdir(parents=True, exist_ok=True)
-        mount("--bind", str(place), path)
+        _mount("--bind", str(place), path)
+    for path in (folder, os.getcwd()):
+        _mount("-t", "tmpfs", "-o", "mode=777,size=1m", "none", path)
     os.chdir(os.getcwd()), os.setgroups([]), os.setgid(NOBODY), os.setuid(NOBODY)
+    for path in kept:
+        os.listdir(path)
+
+
+def _mount(*words: str) -> None:
+    subprocess.run(["mount", *words], check=True)
 
 
 def limit(seconds: int) -> None:
-    """Let this process have little: time, memory, no file written, no other process, nothing to read or to print."""
+    """Let this process have little: time, memory, no file written, no other process, no terminal."""
     import resource  # Unix alone
 
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     limits = {"CPU": seconds, "AS": used + MEMORY, "FSIZE": 0, "NPROC": 0, "CORE": 0}
     for name, value in limits.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value + (name == "CPU")))
+    os.setsid()  # away from the teacher's terminal
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
@@ -162,15 +167,11 @@ def _heard(pipe: int, seconds: float) -> tuple[bytes, bool]:
 def main() -> None:
     """Write a verdict for each exercise of the job, a line each."""
     job = json.load(sys.stdin)
-    if job["hidden"]:
-        hide(job["kept"], job["hidden"], job["stash"])
+    if job["apart"]:
+        hide(**job["apart"])
     print(json.dumps("ready"), flush=True)
     tempfile.tempdir = os.getcwd()  # PyTorch asks for one, and nothing can be written
     checks = [getattr(importlib.import_module(e["module"]), e["check"]) for e in job["exercises"]]
     importlib.import_module("torch.func").grad(lambda x: x)(sys.modules["torch"].ones(()))  # loads what waits for it
     for check, exercise in zip(checks, job["exercises"], strict=True):
         print(json.dumps(judged(check, exercise, job["seconds"])), flush=True)
-
-
-if __name__ == "__main__":
-    main()
