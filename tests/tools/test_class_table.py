@@ -7,6 +7,7 @@ import csv
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -249,6 +250,23 @@ def test_without_a_sandbox_it_refuses_and_says_why(tmp_path: Path, monkeypatch):
     assert "apart" in done.stderr
     assert "no-such-program" in done.stderr
     assert "--unsafe" in done.stderr
+
+
+def test_a_class_s_folder_that_holds_python_cannot_be_hidden(way):
+    with pytest.raises(OSError, match="allowed: root or user namespaces, or --unsafe"):
+        sandbox.way(Path(sys.prefix))
+
+
+def test_a_folder_without_students_is_refused(tmp_path: Path):
+    done = run(str(tmp_path), "--unsafe")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "without a folder in it; allowed: one with a folder a student" in done.stderr
+
+
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_other_systems_are_refused(system: str, monkeypatch):
+    monkeypatch.setattr(sys, "platform", system)
+    assert f"the system is '{system}'; allowed: linux" in run("tests").stderr
 
 
 def test_who_wants_it_unsafe_gets_the_same_table(tmp_path: Path, monkeypatch):

@@ -9,6 +9,7 @@ the suite's own notebook defines above it. Run it from the project's root.
 """
 
 import os
+import sys
 from argparse import ArgumentParser
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -51,6 +52,8 @@ def main() -> None:
     """Print the table of the folder named on the command line."""
     parser = _parser()
     options, notebooks = parser.parse_args(), Path("notebooks")
+    if sys.platform != "linux":
+        parser.error(f"the system is {sys.platform!r}; allowed: linux, also in a virtual machine or in WSL")
     if not options.folder.is_dir():
         parser.error(f"folder is {str(options.folder)!r}; allowed: a folder that holds a folder a student")
     if options.seconds < 1:
@@ -62,7 +65,9 @@ def main() -> None:
         exercises = known(notebooks)
         found = rows(way, options.folder, exercises, options.seconds)
         if not found:
-            parser.error(f"folder is {str(options.folder)!r}, which is empty; allowed: one with a folder a student")
+            parser.error(
+                f"folder is {str(options.folder)!r}, without a folder in it; allowed: one with a folder a student"
+            )
         if options.csv:
             table.write_csv(options.csv, exercises, found)
     except (NotebookError, OSError) as error:

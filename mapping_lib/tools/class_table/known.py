@@ -2,6 +2,7 @@
 
 import ast
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ def _exercises(nb: NotebookNode, stem: str) -> list[dict[str, Any]]:
     module = IMPORT.search("\n".join(cell.source for cell in code))
     for cell in code:
         if "exercise" not in _tags(cell):
-            above += definitions(cell.source)
+            with suppress(SyntaxError):  # a cell with commands of Jupyter
+                above += definitions(cell.source)
         elif module and (call := CALL.search(cell.source)):
             place = {"chapter": stem.partition("_")[0], "module": f"{module[1]}.exercises"}
             found.append(place | {"check": call[1], "function": call[2], "above": list(above)})

@@ -42,8 +42,8 @@ def hide(kept: list[str], closed: list[str], folder: str, stash: str) -> None:
     for path in (folder, os.getcwd()):
         _mount("-t", "tmpfs", "-o", "mode=777,size=1m", "none", path)
     os.chdir(os.getcwd()), os.setgroups([]), os.setgid(NOBODY), os.setuid(NOBODY)
-    for path in kept:
-        os.listdir(path)
+    if lost := [path for path in kept if not os.listdir(path)]:
+        raise FileNotFoundError(f"{folder} holds {lost[0]}, which Python needs")
 
 
 def _mount(*words: str) -> None:
@@ -64,8 +64,9 @@ def limit(seconds: int) -> None:
         os.dup2(nothing, stream)
 
 
-def attempt(check: Callable, exercise: dict[str, Any], source: str) -> list[str]:
-    """The state of one answer, and what there is to say about it."""
+def attempt(check: Callable, exercise: dict[str, Any]) -> list[str]:
+    """The state of an exercise that is run here, and what there is to say about it."""
+    source, function = exercise["source"], exercise["function"]
     library = {name: dict(vars(m)) for name, m in sys.modules.items() if name.startswith("mapping_lib")}
     checking, names, said = sys.modules["mapping_lib.page.checking"], {"__name__": "__main__"}, []
     try:
@@ -73,10 +74,10 @@ def attempt(check: Callable, exercise: dict[str, Any], source: str) -> list[str]
         exec(compile(_without(source, exercise["check"]), "cell", "exec"), names)
         for name, content in library.items():
             vars(sys.modules[name]).update(content)
-        if exercise["function"] not in names:
-            return ["missing", f"the cell defines no {exercise['function']}"]
+        if function not in names:
+            return ["missing", f"the cell defines no {function}"]
         checking._say = said.append
-        passed = check(names[exercise["function"]])
+        passed = check(names[function])
     except BaseException as error:  # also what would end the process
         return ["stopped", f"the cell stopped with {type(error).__name__}: {error}"]
     return _state(passed is True, said[-1] if said else "")
@@ -138,7 +139,7 @@ def judged(check: Callable, exercise: dict[str, Any], seconds: int) -> list[str]
     if not (child := os.fork()):
         try:
             limit(seconds)
-            state, sentence = attempt(check, exercise, exercise["source"])
+            state, sentence = attempt(check, exercise)
             os.write(tells, f"{key}{json.dumps([state, sentence[:LONGEST]])}".encode())
         finally:
             os._exit(0)
