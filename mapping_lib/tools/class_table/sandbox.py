@@ -34,7 +34,10 @@ def way(folder: Path) -> list[str]:
 
 
 def run(way: list[str], folder: Path, exercises: list[dict[str, Any]], seconds: int) -> tuple[list, str]:
-    """What a worker says: "ready" and a verdict for each of the exercises, fewer if it ended; and why it did."""
+    """What a worker says: "ready" and a verdict for each of the exercises, fewer if it ended; and why it did.
+
+    Of this process's ``os.environ`` it gets nothing but where programs lie.
+    """
     library = Path(mapping_lib.__file__).parent.parent
     places = (library, Path(sys.prefix), Path(sys.base_prefix))
     kept = sorted({str(real(place)) for place in places for real in (Path.absolute, Path.resolve)})

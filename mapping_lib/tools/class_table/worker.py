@@ -28,7 +28,8 @@ NOBODY, MEMORY, LONGEST = 65534, 1 << 30, 600
 def hide(kept: list[str], closed: list[str], folder: str, stash: str) -> None:
     """Become nobody, in a view of the disks where ``closed`` folders hold but what is ``kept``, and ``folder`` nothing.
 
-    The working directory is then an empty one in memory. Raises CalledProcessError or OSError where this is impossible.
+    The process then works in an empty folder in memory, and ``os.environ`` holds what `sandbox` gave it. Raises
+    CalledProcessError or OSError where this is impossible.
     """
     places = {path: Path(stash, str(i)) for i, path in enumerate(kept)}
     for path, place in places.items():
