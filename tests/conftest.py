@@ -4,6 +4,7 @@ import gc
 import os
 import random
 import shutil
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Generator
@@ -11,9 +12,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+import kernels
 import lab
+import nbval.kernel
 import pytest
-import torch
 from nbval.plugin import IPyNbCell
 from pictures import drawn_again
 
@@ -22,14 +24,14 @@ from mapping_lib.tools.recording import other_copy
 SLOW = ("notebooks", "tests/page", "tests/tools")
 """Folders whose tests start kernels or browsers."""
 
-torch.set_num_threads(1)
-
 
 def pytest_configure(config: pytest.Config) -> None:
     """Stop where the notebooks would import other code than is tested here.
 
-    Give the kernels one thread and folders that hold none of this machine's settings.
+    Give all computation one thread, and the kernels folders that hold none of this machine's settings. PyTorch is
+    imported where tests run: the process that deals them out to workers would start them two seconds later.
     """
+    deals_out = bool(config.getoption("numprocesses", 0)) and not hasattr(config, "workerinput")
     if not hasattr(config, "workerinput") and (copy := other_copy(config.rootpath)):  # asked once, not by each worker
         raise pytest.UsageError(copy)
     config.pluginmanager.register(HeldPictures())
@@ -41,6 +43,11 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     for name in ("PYTHONWARNINGS", "MPLBACKEND"):
         os.environ.pop(name, None)
+    if deals_out:
+        return
+    import_module("torch").set_num_threads(1)
+    if sys.platform == "linux":  # elsewhere what was imported may not outlive a fork
+        nbval.kernel.KernelManager = kernels.Manager
     import_module("matplotlib.font_manager")  # builds the font cache here; a kernel would say so in its first cell
 
 
@@ -76,7 +83,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Begin every test at the same random state, whichever tests this worker ran before.
 
     Skip a test marked `browser` where there is no browser, but fail it where one was promised."""
-    torch.default_generator.manual_seed(1)  # with 0, the one weight of nn.Linear(1, 1) is nearly 0
+    import_module("torch").default_generator.manual_seed(1)  # with 0, the one weight of nn.Linear(1, 1) is nearly 0
     random.seed(1)
     if item.get_closest_marker("browser") and not lab.CHROMIUM:
         if os.environ.get("REQUIRE_BROWSER"):

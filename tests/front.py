@@ -146,6 +146,7 @@ def everything_moves(page: Any, name: str) -> None:
     root.locator("details").evaluate_all("(all) => all.forEach((more) => { more.open = true; })")
     for control in root.locator("[data-name]").all():
         moves(page, name, lambda control=control: _move(control), control.get_attribute("data-name"))
+        stop(page, name)
         root.locator("button[data-label=reset]").click()
         settle(page, name)
     for label in root.locator("button[data-label]").evaluate_all("(all) => all.map((button) => button.dataset.label)"):
@@ -154,6 +155,7 @@ def everything_moves(page: Any, name: str) -> None:
             button.click()
             page.evaluate(f"() => {of(name)}.stopPlaying()")
             settle(page, name)
+            stop(page, name)
         assert root.locator(".said.wrong").count() == 0, label
     root.locator("button[data-label=reset]").click()
     settle(page, name)
@@ -161,11 +163,17 @@ def everything_moves(page: Any, name: str) -> None:
     for i, (drags, chooses) in enumerate(handles):
         if drags:
             moves(page, name, lambda i=i: _drag(page, name, i), f"handle {i}")
+            stop(page, name)
         elif chooses:
             _drag(page, name, i)
             settle(page, name)
     root.locator("button[data-label=reset]").click()
     settle(page, name)
+
+
+def stop(page: Any, name: str) -> None:
+    """Stop a run that was seen: while it trains, the page has little time for what follows."""
+    page.evaluate(f"() => {of(name)}.source.stop?.()")
 
 
 def something_moves(page: Any, name: str) -> None:

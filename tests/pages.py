@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,11 +56,16 @@ def resolves(target: str, notebook: Notebook, cell: NotebookNode) -> bool:
     path = notebook.path.parent / name if name else notebook.path
     if not path.resolve().is_relative_to(notebook.path.parent.parent.resolve()) or not path.exists():
         return False
-    return not anchor or path.suffix != ".ipynb" or anchor in anchors(nbformat.read(path, as_version=4))
+    return not anchor or path.suffix != ".ipynb" or anchor in anchors(path.read_text(encoding="utf-8"))
 
 
-def anchors(nb: NotebookNode) -> set[str]:
-    """Return the anchors of a notebook's headings, as JupyterLab makes them, and those set by hand."""
+@cache
+def anchors(notebook: str) -> set[str]:
+    """Return the anchors of a notebook's headings, as JupyterLab makes them, and those set by hand.
+
+    It is given as the text of its file, which many links point into.
+    """
+    nb = nbformat.reads(notebook, as_version=4)
     text = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
     headings = re.findall(r"^#+ +(.*?) *#*$", text, re.MULTILINE)
     return {re.sub(r"[*`]", "", heading).replace(" ", "-") for heading in headings} | set(

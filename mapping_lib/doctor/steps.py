@@ -48,18 +48,23 @@ def rebuilt_steps(slope: Callable[[Params], Params], theta: Params, phi: Params)
                 (0.3, -0.3, 0.6) if each_step and k > 1 else (0.0,)
             ):  # equal sizes are a saddle: begin beside it
                 first = equal * torch.linspace(1 + tilt, 1 - tilt, shape[0], dtype=length.dtype)[:, None]
-                end = lambda alphas, k=k: descend(slope, theta, alphas.expand(k, names))[-1]  # noqa: E731
-                found = _fitted(end, phi, first, length)
+                found = _fitted(slope, theta, phi, first, (k, names))
                 if found is not None:
                     return found.expand(k, names)
     return None
 
 
-def _fitted(end: Callable[[Tensor], Params], phi: Params, alphas: Tensor, length: Tensor) -> Tensor | None:
-    """The alphas whose last parameters are phi, by Gauss and Newton's method with differences."""
+def _fitted(
+    slope: Callable[[Params], Params], theta: Params, phi: Params, alphas: Alphas, shape: tuple[int, int]
+) -> Alphas | None:
+    """The alphas, expanded to ``shape``, whose steps end at phi, by Gauss and Newton's method with differences."""
+    length = norm(difference(phi, theta))
     for _ in range(15):
-        here = end(alphas)
-        miss = flat(difference(here, phi))
+        path, gradients = [theta], []
+        for sizes in alphas.expand(shape):
+            gradients.append(slope(path[-1]))
+            path.append(_step(path[-1], sizes, gradients[-1]))
+        miss = flat(difference(path[-1], phi))
         if not bool(miss.norm() < 10 * length):
             return None
         if bool(miss.norm() <= 1e-13 * length):
@@ -68,9 +73,19 @@ def _fitted(end: Callable[[Tensor], Params], phi: Params, alphas: Tensor, length
         for i in range(alphas.numel()):
             nudge = torch.zeros(alphas.numel(), dtype=alphas.dtype)
             nudge[i] = 1e-6 * float(alphas.abs().max())
-            columns.append(flat(difference(end(alphas + nudge.view_as(alphas)), here)) / nudge[i])
-        alphas = alphas - torch.linalg.lstsq(torch.stack(columns, 1), miss, driver="gelsd").solution.view_as(alphas)
-    return alphas if bool(norm(difference(end(alphas), phi)) <= 1e-9 * length) else None
+            at = i // alphas.shape[1]  # the first step that has another size: the way up to it is the same
+            first, *others = (alphas + nudge.view_as(alphas)).expand(shape)[at:]
+            end = _step(path[at], first, gradients[at])
+            for sizes in others:
+                end = _step(end, sizes, slope(end))
+            columns.append(flat(difference(end, path[-1])) / nudge[i])
+        jacobian = torch.stack(columns, 1)
+        change = torch.linalg.lstsq(jacobian, miss, driver="gelsd").solution
+        if bool((jacobian @ change).norm() <= 1e-6 * miss.norm()):  # no nearer, and not there
+            return None
+        alphas = alphas - change.view_as(alphas)
+    end = descend(slope, theta, alphas.expand(shape))[-1]
+    return alphas if bool(norm(difference(end, phi)) <= 1e-9 * length) else None
 
 
 def descend(slope: Callable[[Params], Params], theta: Params, alphas: Alphas) -> list[Params]:
@@ -82,9 +97,13 @@ def descend(slope: Callable[[Params], Params], theta: Params, alphas: Alphas) ->
     """
     path, phi = [], theta
     for sizes in alphas:
-        phi = phi | {name: phi[name] - size * g for size, (name, g) in zip(sizes, slope(phi).items(), strict=True)}
+        phi = _step(phi, sizes, slope(phi))
         path.append(phi)
     return path
+
+
+def _step(phi: Params, sizes: Tensor, gradient: Params) -> Params:
+    return phi | {name: phi[name] - size * g for size, (name, g) in zip(sizes, gradient.items(), strict=True)}
 
 
 def gradient(function: Callable[[Params], Tensor], params: Params) -> Params:

@@ -18,6 +18,7 @@ def axes(name: str, x: Ref, y: Ref, title: str, **look: Any) -> dict[str, Any]:
     ``look``: ``xlabel``, ``ylabel``, ``log`` ("x", "y" or both), ``share`` of the width or ``place`` (left, top, width
     and height as shares of the picture), ``square``, ``bare`` (nothing but the title), ``grid``, ``xticks`` and
     ``yticks`` (pairs of a value and its words), ``called`` (what the ends of the x-axis are called, as ``x`` is given),
+    ``rows`` (how many lines of words stand in it, so that there is room on a phone),
     ``press`` (the two fields of the state that a press puts where it is). Title and labels may have places, as a
     sentence.
     """

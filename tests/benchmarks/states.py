@@ -1,6 +1,6 @@
 """Many random states of every explorer, page against library: ``python tests/benchmarks/states.py [NAME ...]``.
 
-The checks are those of ``tests/page/test_explorers_in_page.py``, which CI asks of a hundred states. Then 10,000 states
+The checks are those of ``tests/page/test_explorers_in_page.py``, which CI asks of fifty states. Then 10,000 states
 of adaptation in the page alone, by the clock (goal: 120 s).
 """
 

@@ -40,7 +40,7 @@ def in_threads(calls: Iterable[Callable[[], Any]]) -> list[Any]:
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_learner_gives_every_thread_what_it_gives_one(name: str):
     entry = LEARNERS[name]
-    learner, sets = entry.learner(), [entry.tasks(seed=seed) for seed in range(12)]
+    learner, sets = entry.learner(), [entry.tasks(seed=seed) for seed in range(6)]
     theta = theta_of(learner)
 
     def answers(tasks) -> tuple:

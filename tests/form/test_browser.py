@@ -20,7 +20,7 @@ from mapping_lib.tools import editions, recording
 pytestmark = pytest.mark.browser
 
 ALL = {explorer.name: explorer for explorer in explorers()}
-MOVED = {name for name, explorer in ALL.items() if explorer.kernel} | {"adaptation", "landscape", "meta-training"}
+MOVED = {name for name, explorer in ALL.items() if explorer.kernel} | {"landscape", "meta-training"}
 """What is moved wholly in JupyterLab, too: what needs a kernel, one long run, and of the others every kind of hand."""
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
@@ -111,7 +111,7 @@ def test_what_is_moved_in_jupyterlab_has_every_kind_of_control_and_handle(notebo
         settle(notebook, name)
         kinds[name] = set(notebook.locator(f"[data-explorer={name}]").evaluate(KINDS))
     assert set.union(*kinds.values()) == set.union(*(kinds[name] for name in MOVED))
-    assert {"range", "drag"} <= kinds["adaptation"]
+    assert {"range", "drag"} <= kinds["landscape"]
 
 
 MESSAGES = """() => {

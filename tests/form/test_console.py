@@ -2,6 +2,7 @@
 
 import ast
 import codecs
+import json
 import os
 import subprocess
 import sys
@@ -29,6 +30,27 @@ ILL = Diagnosis(
     "exact", (Finding("it runs", "θ ↦ φ"), Finding("it adds", "∇L", ("the gradient is added",)), Finding("?", "", None))
 )
 
+
+EVERY_HELP = """
+import io, json, runpy, sys
+from contextlib import redirect_stdout
+
+said = {}
+for name in sys.argv[1:]:
+    sys.argv = [name, "--help"]
+    console = io.TextIOWrapper(io.BytesIO(), sys.stdout.encoding, sys.stdout.errors)
+    try:
+        with redirect_stdout(console):
+            if name.endswith(".py"):
+                runpy.run_path(name, run_name="__main__")
+            else:
+                runpy.run_module(name, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        console.flush()
+        said[name] = [end.code, console.buffer.getvalue().decode(console.encoding)]
+print(json.dumps(said))
+"""
+"""One process for all: each would import PyTorch."""
 
 EVERY_CHECK = """
 import importlib, inspect, pathlib, mapping_lib
@@ -122,11 +144,20 @@ def test_every_command_is_here():
     assert {name.removesuffix(".__main__") for name in names} == COMMANDS.keys()
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_says_how_it_is_called_without_docstrings_on_any_console(name: str):
-    done = python("-OO", "-m", f"mapping_lib.{name}", "--help", encoding="ascii")
+@pytest.fixture(scope="module")
+def helps() -> dict[str, list]:
+    """How every command ends and what it says, without docstrings on a console that has ASCII alone."""
+    names = [f"mapping_lib.{name}" for name in COMMANDS]
+    done = python("-OO", "-c", EVERY_HELP, *names, "figures/make.py", encoding="ascii")
     assert done.returncode == 0, done.stderr.decode()
-    usage = " ".join(done.stdout.decode("ascii").split())
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_says_how_it_is_called_without_docstrings_on_any_console(name: str, helps):
+    code, said = helps[f"mapping_lib.{name}"]
+    assert code == 0
+    usage = " ".join(said.split())
     assert usage.startswith(f"usage: python -m mapping_lib.{name} [-h]")
     assert all(word in usage for word in COMMANDS[name])
     assert ". " in usage.partition("[-h]")[2], "what it does is not said"
@@ -147,10 +178,10 @@ def test_a_command_may_name_a_file_that_its_console_cannot(tmp_path: Path):
     assert rb"\u5b66\u751f: " in done.stdout
 
 
-def test_the_picture_s_command_says_how_it_is_called():
-    done = python("-OO", "figures/make.py", "--help", encoding="ascii")
-    assert done.returncode == 0, done.stderr
-    assert b"[folder]" in done.stdout
+def test_the_picture_s_command_says_how_it_is_called(helps):
+    code, said = helps["figures/make.py"]
+    assert code == 0
+    assert "[folder]" in said
 
 
 # Without docstrings and asserts -----------------------------------------------------------------------

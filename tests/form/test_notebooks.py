@@ -7,6 +7,7 @@ notebooks with one fault each, that the guards bite.
 import base64
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
@@ -165,10 +166,14 @@ def test_there_are_notebooks():
     assert NOTEBOOKS, "notebooks/ holds no notebook"
 
 
+stored = cache(load)
+"""A stored notebook, read once for all guards."""
+
+
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.__name__)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook(path: Path, guard: Callable):
-    assert list(guard(load(path))) == []
+    assert list(guard(stored(path))) == []
 
 
 # --- The guards bite: a good notebook, and one fault at a time ---

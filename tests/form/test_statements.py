@@ -5,6 +5,7 @@ A guard takes the Markdown cells of a page and yields the faults it finds. The l
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -42,6 +43,7 @@ def cells(page: str) -> list[str]:
     return [cell.source for cell in nb.cells if cell.cell_type == "markdown"]
 
 
+@cache
 def answers() -> dict[int, tuple[str, str]]:
     """Every question's title and all that stands below it, code too, by number."""
     nb = nbformat.read(NOTEBOOKS / f"{FAQ}.ipynb", nbformat.NO_CONVERT)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from front import everything_moves, frames, opened, show
+from front import everything_moves, frames, opened, show, something_moves
 from torch.utils._pytree import tree_map
 
 from mapping_lib.page.explorer import Explorer, Frame, explorers, program_path, serialised
@@ -16,7 +16,7 @@ from mapping_lib.page.fields import any_state
 from mapping_lib.page.program import Program
 
 EXPLORERS = {explorer.name: explorer for explorer in explorers()}
-N = 100
+N = 50
 """Random states in CI; `tests/benchmarks/states.py` asks 1,000."""
 
 TOLERANCE = 1e-5
@@ -33,7 +33,7 @@ def computed(name: str) -> list[tuple[Any, Frame]]:
     """Random states of an explorer, from its start on, with what the library makes of them."""
     explorer, rng = EXPLORERS[name], random.Random(0)
     n = (
-        N if explorer.program else N // 4
+        N if explorer.program else N // 2
     )  # what the kernel computes takes longer, and has no second program to differ from
     states = [explorer.State()] + [any_state(explorer.State, rng) for _ in range(n - 1)]
     return [(state, explorer.compute(state) | explorer.compute_later(state)) for state in states]
@@ -72,14 +72,15 @@ def test_the_page_computes_what_the_library_computes(explorer: Explorer, browser
         assert set(there) - {""} == set(here)
         one_step = TOLERANCE * max(1, getattr(state, "steps", 1))
         far = {name: d for name, value in here.items() if (d := differ(there[name], value)) > one_step}
-        if far:  # where learning is chaotic, the library itself moves as far when its numbers are shaken
-            shaken = [
-                shake(explorer, seed).compute(state) | shake(explorer, seed).compute_later(state) for seed in range(10)
-            ]
-            for name, d in far.items():
-                assert d < 10 * max(differ(other[name], here[name]) for other in shaken), (state, name, d)
-        else:
+        if not far:
             assert there[""] == explorer.words(state, here)
+        for seed in range(10):  # where learning is chaotic, the library itself moves as far when its numbers are shaken
+            if not far:
+                break
+            shaken = shake(explorer, seed)
+            other = shaken.compute(state) | shaken.compute_later(state)
+            far = {name: d for name, d in far.items() if d >= 10 * differ(other[name], here[name])}
+        assert not far, state
 
 
 def shake(explorer: Explorer, seed: int) -> Explorer:
@@ -99,6 +100,7 @@ def shake(explorer: Explorer, seed: int) -> Explorer:
 
 
 def test_everything_that_moves_changes_the_picture(explorer: Explorer, browser):
+    """Of what a kernel computes one hand shows it: the others move in JupyterLab, with a kernel (test_browser)."""
     with opened(browser) as page:
         show(page, explorer)
-        everything_moves(page, explorer.name)
+        (something_moves if explorer.kernel else everything_moves)(page, explorer.name)

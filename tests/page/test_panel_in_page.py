@@ -149,9 +149,14 @@ def test_words_are_heard_and_the_picture_has_an_alt_text(page):
 def test_nothing_is_wider_than_its_page_and_both_themes_are_drawn(browser, name):
     """From 700 pixels to a projector; every canvas is as sharp as the screen."""
     papers = {}
-    for width, theme, density in ((700, "light", 1), (1024, "dark", 2), (1920, "light", 1.5)):
-        with opened(browser, width, color_scheme=theme, device_scale_factor=density) as page:
+    with opened(browser) as page:
+        screen = page.context.new_cdp_session(page)
+        for width, theme, density in ((700, "light", 1), (1024, "dark", 2), (1920, "light", 1.5)):
+            size = {"width": width, "height": 800, "deviceScaleFactor": density, "mobile": False}
+            screen.send("Emulation.setDeviceMetricsOverride", size)
+            page.emulate_media(color_scheme=theme)
             show(page, ALL[name])
+            assert page.evaluate("() => [innerWidth, devicePixelRatio]") == [width, density]
             sheet = page.locator(".sheet")
             assert sheet.evaluate("(s) => s.scrollWidth <= s.clientWidth")
             assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")

@@ -336,7 +336,7 @@ def test_tests_stop_where_notebooks_import_other_code(tmp_path: Path):
     (project / "mapping_lib" / "__init__.py").write_text("new = 1")
     shutil.copytree(ROOT / "mapping_lib" / "tools", project / "mapping_lib" / "tools")
     (project / "tests").mkdir()
-    of_tests = (f"tests/{name}.py" for name in ("conftest", "lab", "pictures"))
+    of_tests = (f"tests/{name}.py" for name in ("conftest", "kernels", "lab", "pictures"))
     for needed in ("mapping_lib/console.py", "pyproject.toml", *of_tests):
         shutil.copy(ROOT / needed, project / needed)
     (project / "tests" / "test_one.py").write_text("def test_one(): ...")

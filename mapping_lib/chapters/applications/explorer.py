@@ -188,7 +188,15 @@ EXPLORER = Explorer(
     "Who is beaten, and by how much?",
     "Press a line on the left, change the opponent, and read off how sure a gain is.",
     axes=(
-        axes("all", (LEFT, RIGHT), (0, N), "the best of learning to learn, against {against}", xticks=[], yticks=[]),
+        axes(
+            "all",
+            (LEFT, RIGHT),
+            (0, N),
+            "the best of learning to learn, against {against}",
+            xticks=[],
+            yticks=[],
+            rows=N,
+        ),
         axes(
             "own", (LEFT, 1.5), (0, N), "{application}: every method", xlabel="{unit}", xticks=[], yticks=[], share=1.1
         ),

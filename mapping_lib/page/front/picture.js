@@ -12,10 +12,13 @@ export class Picture {
     Object.assign(this, { spec, canvas, places: {}, handles: [], axes: [] });
   }
 
-  /** How high the picture is at a width: a whole panel fits a laptop's window. */
+  /** How high the picture is at a width: a whole panel fits a laptop's window; on a phone axes stand one on another. */
   heightAt(width) {
-    const stacked = width < 560 ? this.spec.axes.length * 0.8 : 1;
-    return Math.round(Math.min(Math.max(width * this.spec.height, 250), 620) * stacked);
+    const { axes, height } = this.spec;
+    const beside = Math.min(Math.max(width * height, 250), 620);
+    if (width >= 560) return Math.round(beside);
+    const rows = Math.max(...axes.map(({ rows = 0 }) => rows));
+    return Math.round(axes.length * Math.max(0.8 * beside, rows * 1.4 * typeSize(width) + 90));
   }
 
   /** Draw a frame; `values` fill templates, `colours` is a palette, `touch` makes handles larger for fingers. */

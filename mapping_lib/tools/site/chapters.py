@@ -16,6 +16,12 @@ from mapping_lib.tools import editions
 from mapping_lib.tools.pictures import image, is_explorer
 
 IN_JUPYTERLAB = re.compile(r" ?\(\*Shift\+Enter\*, twice, makes it live\.\)")
+EXERCISES = re.compile(r"^## Exercises$(\n+An unfinished stub (?:only )?prints a hint\.)?", re.MULTILINE)
+ON_PAPER = """## Exercises
+
+Write them on paper, or in a Python of your own: a hint and a solution unfold below each. Where the suite is
+[installed](install.md), it checks what you wrote."""
+
 FOR_A_KERNEL = re.compile(r" ?<!-- with a kernel -->.*?<!-- -->", re.DOTALL)
 """What is said to readers of a notebook alone stands between two comments, which JupyterLab does not show."""
 
@@ -55,6 +61,7 @@ def for_site(nb: NotebookNode, live: Callable[[str], bool], pictures: Pictures) 
                 cell.outputs = [_hint(output) for output in cell.outputs]
         else:
             cell.source = FOR_A_KERNEL.sub("", IN_JUPYTERLAB.sub("", cell.source))
+            cell.source = EXERCISES.sub(ON_PAPER, cell.source)
     return nb
 
 

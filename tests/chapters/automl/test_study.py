@@ -362,8 +362,9 @@ def test_the_stored_errors_are_those_of_the_stored_theta(inner_steps: int):
     assert (stored.errors[0][cells][~fine] >= 50).all()
 
 
-RETRAINED = 1e-3
-"""Relative, where training does not enlarge rounding: without AVX these cells move by 3e-6, a single run by 2e-4.
+RETRAINED = 1e-2
+"""Relative, where training hardly enlarges rounding: without AVX these cells move by 3e-6, a single run by 2e-4; on
+another processor cell 34 of five inner steps moves by 3e-3.
 
 In others it does, near the edge of what is stable: cell 60 of five inner steps by 0.2. No test can ask for those again.
 """

@@ -49,10 +49,10 @@ def test_a_learner_that_is_made_already_has_no_alpha():
 
 
 def test_a_run_that_diverges_says_where():
-    panel = explorer(learner=own, family=LinearFunctions(), trained=1000, alpha=1.0, beta=1.0)
+    panel = explorer(learner=own, family=LinearFunctions(), trained=300, alpha=1.0, beta=1.0)
     words = panel.explorer.words(panel.state, panel.frame)
     assert "diverged" in words or "out of all bounds" in words
-    assert panel.frame["done"] <= 1000
+    assert panel.frame["done"] <= 300
 
 
 def test_train_walks_to_the_last_outer_step_in_the_page():
