@@ -19,6 +19,7 @@ COMMANDS = {
     "tools.recording": [],
     "tools.editions": ["student"],
     "tools.site": ["out"],
+    "tools.class_table": ["--details"],
     "study": ["--train", "--tune", "sinusoids"],
     "page": ["NAME", "adaptation"],
     "chapters.few_shot_images.study_omniglot": ["--episodes"],
