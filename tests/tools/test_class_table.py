@@ -55,7 +55,7 @@ ATTACKS = {
     "a file": ("open('mine', 'w').write('x' * 10000)", "stopped", "File too large"),
     "kills all": ("import os; os.kill(-1, 9); os.kill(1, 9); return 12345.678", "", ""),
     "another user": ("import os; raise OSError(os.getuid(), os.listdir('.'), sorted(os.environ))", "stopped", "65534"),
-    "another's files": ("import os; raise OSError(os.listdir({folder!r}))", "stopped", ": []"),
+    "another's files": ("import os; raise OSError([*os.walk({folder!r})][1:])", "stopped", ": []"),
     "the terminal": ("open('/dev/tty', 'w')", "stopped", "No such device"),
     "the network": ("import socket; socket.create_connection(('127.0.0.1', {port}), 1)", "stopped", "Error"),
 }
@@ -118,6 +118,8 @@ def way(tmp_path_factory) -> list[str]:
     try:
         return sandbox.way(tmp_path_factory.mktemp("empty"))
     except OSError as error:
+        if os.environ.get("REQUIRE_BROWSER"):  # all checks are demanded
+            raise
         return pytest.skip(str(error))
 
 

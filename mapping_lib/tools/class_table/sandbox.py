@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import mapping_lib
@@ -44,7 +44,7 @@ def run(way: list[str], folder: Path, exercises: list[dict[str, Any]], seconds: 
     closed = sorted(set(filter(None, map(_closed, kept))))
     names = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(library), "PYTHONUTF8": "1"}
     names |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    with TemporaryDirectory(prefix="class-") as empty, TemporaryDirectory(prefix="class-") as stash:
+    with _temporary() as empty, _temporary() as stash:
         apart = {"kept": kept, "closed": closed, "folder": str(folder.resolve()), "stash": stash} if way else {}
         job = json.dumps({"exercises": exercises, "seconds": seconds, "apart": apart})
         how = {"cwd": empty, "env": names | {"HOME": empty}, "timeout": STARTING + 4 * seconds * len(exercises)}
@@ -54,6 +54,12 @@ def run(way: list[str], folder: Path, exercises: list[dict[str, Any]], seconds: 
         except (OSError, subprocess.TimeoutExpired) as error:
             return [], str(error)
     return [json.loads(line) for line in done.stdout.splitlines()], (done.stderr.splitlines() or ["it ended"])[-1]
+
+
+def _temporary() -> TemporaryDirectory:
+    """A folder for a while, where others can reach it: a closed one would be covered, and it with it."""
+    places = [place for place in (gettempdir(), "/tmp", "/var/tmp") if not _closed(f"{place}/class")]
+    return TemporaryDirectory(prefix="class-", dir=next(iter(places), None))
 
 
 def _closed(path: str) -> str | None:

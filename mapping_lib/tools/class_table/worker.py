@@ -40,7 +40,7 @@ def hide(kept: list[str], closed: list[str], folder: str, stash: str) -> None:
     for path, place in places.items():
         Path(path).mkdir(parents=True, exist_ok=True)
         _mount("--bind", str(place), path)
-    for path in (folder, os.getcwd()):
+    for path in filter(os.path.isdir, (folder, os.getcwd())):  # the class's may be covered by now
         _mount("-t", "tmpfs", "-o", "mode=777,size=1m", "none", path)
     os.chdir(os.getcwd()), os.setgroups([]), os.setgid(NOBODY), os.setuid(NOBODY)
     if lost := [path for path in kept if not os.listdir(path)]:
