@@ -93,6 +93,22 @@ def test_a_version_beside_is_kept_once_it_was_written_in(folders):
     assert "third" in kept.values()
 
 
+def test_a_version_beside_that_was_thrown_away_stays_away(folders):
+    source, mine = folders
+    (mine / "01.ipynb").write_text("my work")
+    (source / "01.ipynb").write_text("second")
+    assert start.bring(source, mine) == ["01.new.ipynb"]
+    (mine / "01.new.ipynb").unlink()
+    assert start.bring(source, mine) == []
+
+
+def test_a_folder_in_a_file_s_place_is_left_alone(folders):
+    source, mine = folders
+    (mine / "01.ipynb").unlink()
+    (mine / "01.ipynb").mkdir()
+    assert start.bring(source, mine) == ["01.new.ipynb"]
+
+
 def test_a_deleted_file_comes_again_and_a_spoilt_note_loses_nothing(folders):
     source, mine = folders
     (mine / "01.ipynb").unlink()

@@ -37,7 +37,7 @@ def environment(listed: Path, student: Path, teacher: Path, state: Path) -> dict
 
 
 def main() -> None:
-    """Make accounts, or become the hub."""
+    """Make accounts, or become the hub, with ``os.environ`` and what `environment` adds to it."""
     parser = command("mapping_lib.tools.class_hub", "A JupyterHub for a class on one machine.")
     parser.add_argument("act", choices=["accounts", "run"])
     parser.add_argument("list", type=Path, help="lines of account,role; the role is student or teacher")

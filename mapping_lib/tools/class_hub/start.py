@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,51 +25,49 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def plan(given: dict[str, str], mine: dict[str, str], new: dict[str, str]) -> dict[str, str]:
-    """Where each new file goes, by name: itself, where it is new or what was given is unchanged; else beside it.
+def place(name: str, new: str, given: dict[str, str], mine: Callable[[str], str]) -> str:
+    """Where a new file goes: itself, where it is new or as it was given; else beside it; "" where it is already.
 
-    All arguments are digests by name: what was given last, what the student has, what there is now. What the student
-    has deleted comes again, as nbgitpuller has it; what is there already is left out.
+    All contents are digests: ``new``, what was ``given`` by name, and what ``mine`` finds in the student's folder. What
+    was deleted comes again, as with nbgitpuller, but for a version beside, which comes once.
 
-    >>> plan({"a": "1", "b": "1"}, {"a": "1", "b": "mine"}, {"a": "2", "b": "2", "c": "2"})
-    {'a': 'a', 'b': 'b.new', 'c': 'c'}
+    >>> place("a.txt", "2", {"a.txt": "1"}, {"a.txt": "1"}.get), place("a.txt", "2", {"a.txt": "1"}, {"a.txt": "x"}.get)
+    ('a.txt', 'a.new.txt')
     """
-    places = {}
-    for name, content in new.items():
-        if mine.get(name) == content or (name in mine and given.get(name) == content):
-            continue
-        stem, dot, suffix = name.rpartition(".")
-        beside = f"{stem}.new.{suffix}" if dot else f"{name}.new"
-        unchanged = name not in mine or mine[name] == given.get(name)
-        places[name] = name if unchanged else beside
-    return places
+    path = Path(name)
+    for at in (name, f"{path.stem}.new{path.suffix}", f"{path.stem}.{new[:6]}{path.suffix}"):
+        have = mine(at) or ""
+        if have == new or (not have and at != name and given.get(at) == new):
+            given[at] = new
+            return ""
+        if not have or have == given.get(at):
+            return at
+    return ""
 
 
 def bring(source: Path, folder: Path) -> list[str]:
-    """Bring the edition in ``source`` into a student's ``folder``: nothing that the student wrote is changed.
+    """Bring the edition in ``source`` into a student's ``folder``, and name what was written; no work is changed.
 
-    Gives the names of the files written. A version beside a changed file is ``name.new.ipynb``; it replaces only a
-    version beside it that was given before, never one that was changed: then a number is added.
+    Raises OSError where a file cannot be read or written; each is written whole or not at all.
     """
+
+    def mine(name: str) -> str:
+        path = folder / name
+        return digest(path.read_bytes()) if path.is_file() else "no file" if path.exists() else ""
+
     folder.mkdir(exist_ok=True)
-    note = folder / GIVEN
     try:
-        given = dict(json.loads(note.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # none yet, or the student's own: then all that is there is the student's
+        given = dict(json.loads((folder / GIVEN).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # none yet, or spoilt: then all that is there is the student's
         given = {}
-    contents = {path.name: path.read_bytes() for path in sorted(source.iterdir()) if path.is_file()}
-    new = {name: digest(data) for name, data in contents.items()}
-    mine = {path.name: digest(path.read_bytes()) for path in folder.iterdir() if path.is_file()}
     written = []
-    for name, place in plan(given, mine, new).items():
-        if place != name and mine.get(place) not in (None, given.get(place), new[name]):
-            stem, _, suffix = place.rpartition(".")
-            place = f"{stem}-{new[name][:6]}.{suffix}"
-        _replace(folder / place, contents[name])
-        given[place] = new[name]
-        written.append(place)
-    given |= new
-    _replace(note, json.dumps(given, indent=1).encode())
+    for path in sorted(path for path in source.iterdir() if path.is_file()):
+        data = path.read_bytes()
+        if at := place(path.name, digest(data), given, mine):
+            _replace(folder / at, data)
+            given[at] = digest(data)
+            written.append(at)
+    _replace(folder / GIVEN, json.dumps(given, indent=1).encode())
     return written
 
 
