@@ -258,7 +258,7 @@ def hub():
 
 
 def test_a_class_works_each_alone_within_limits_and_a_killed_hub_loses_nothing(hub: Hub):
-    ada, bob, _ = NAMES
+    ada, bob, emmy = NAMES
     assert hub.login(ada, "wrong").answer.status_code == 403
     assert hub.login("root", "x").answer.status_code == 403
     assert hub.new().get(f"{hub.address}/hub/signup").status_code == 404
@@ -283,7 +283,9 @@ def test_a_class_works_each_alone_within_limits_and_a_killed_hub_loses_nothing(h
     assert ask("print(x)") == "42"
     saved = {"type": "file", "format": "text", "content": "saved"}
     assert hub.ask(sessions[ada], ada, "PUT", "contents/mine.txt", json=saved).status_code == 201
+    (hub.folder / "class.csv").write_text(f"{ada}\n{emmy},teacher")
     hub.start()
+    assert hub.login(bob).answer.status_code == 403  # taken off the list
     again = hub.enter(ada)
     assert hub.run(again, ada, kernel, "print(x)") == "42"
     assert Path(f"/home/{ada}/student/mine.txt").read_text() == "saved"

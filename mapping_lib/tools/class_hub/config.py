@@ -65,6 +65,7 @@ def settings(
         "ConfigurableHTTPProxy": {"pid_file": str(state / "proxy.pid")},
         "Authenticator": {
             "allowed_users": set(roles),
+            "allow_existing_users": False,  # the default lets in who was on the list once
             "admin_users": {name for name, role in roles.items() if role == "teacher"},
         },
         "Spawner": {
