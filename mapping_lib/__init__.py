@@ -24,7 +24,7 @@ Around it stand rooms. The core imports none of them, and each may import the co
     study/     worlds                        how a theta or a table is made, stored, read and judged
     page/      doctor, worlds, study         style and plots, explorers and their front end, progress, exercises
     chapters/  doctor, worlds, study, page   a wing for each chapter: all that only it uses; never another wing
-    tools/     page                          recording, editions and a table for a class, the site
+    tools/     page                          recording; editions, a table and a hub for a class; the site
 
 A wing is named as its notebook (`chapters/language` for `04c_language.ipynb`). Its files have the same names in every
 wing, as far as it needs them: `family` (its tasks), `methods` (its learners and baselines), `study` (how its theta and
