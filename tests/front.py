@@ -1,11 +1,15 @@
 """The front end in a real Chromium, without a kernel: a page with one explorer, and its modules for tests of them."""
 
+import functools
+import http.server
 import json
 import os
+import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,6 +57,21 @@ def opened(browser: Any, width: int = 1000, height: int = 800, **context: Any) -
     yield page
     page.context.close()
     assert not problems, problems
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a server of the files in a folder."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def _serve(route: Any) -> None:

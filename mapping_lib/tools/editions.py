@@ -160,11 +160,11 @@ def write(texts: dict[str, str], to: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def check_free(to: Path) -> None:
-    """Raise FileExistsError unless ``to`` is a new or an empty folder."""
+def check_free(to: Path, name: str = "to") -> None:
+    """Raise FileExistsError, by the ``name`` of the argument, unless ``to`` is a new or an empty folder."""
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         what = "which is not empty" if to.is_dir() else "which is a file"
-        raise FileExistsError(f"to is {str(to)!r}, {what}; allowed: a new or an empty folder")
+        raise FileExistsError(f"{name} is {str(to)!r}, {what}; allowed: a new or an empty folder")
 
 
 def _copy(nb: NotebookNode) -> NotebookNode:

@@ -4,15 +4,13 @@ From the start of the navigation to an explorer's first picture, from a local se
 least and median, and the bytes that came before it (a server that compresses sends about a third).
 """
 
-import functools
-import http.server
 import statistics
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
-from mapping_lib.tools.pictures import CHROMIUM, FLAGS
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from front import chromium, served
 
 PAGES = ("index.html", "01_mapping_view.html", "03_maml_code.html", "04g_what_came_after.html", "05_faq.html")
 ROUNDS = 7
@@ -22,11 +20,6 @@ WATCH = """addEventListener("DOMContentLoaded", function look() {
     if (drawn) globalThis.at = performance.now();
     else requestAnimationFrame(look);
 })"""
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 def once(browser: Any, address: str) -> tuple[float, float]:
@@ -45,21 +38,14 @@ def once(browser: Any, address: str) -> tuple[float, float]:
 
 def main(folder: Path) -> None:
     """Print a line for each page; the pages take turns."""
-    from playwright.sync_api import sync_playwright
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        found: dict[str, list] = {page: [] for page in PAGES}
+    found: dict[str, list] = {page: [] for page in PAGES}
+    with served(folder) as address, chromium() as browser:
         for _ in range(ROUNDS):
             for page in PAGES:
-                found[page].append(once(browser, f"http://127.0.0.1:{server.server_port}/{page}"))
-        browser.close()
+                found[page].append(once(browser, f"{address}/{page}"))
     for page, runs in found.items():
         times = [waited for waited, _ in runs]
         print(f"{page:28s} {min(times):5.0f} / {statistics.median(times):5.0f} ms {runs[0][1]:6.0f} kB")
-    server.shutdown()
 
 
 if __name__ == "__main__":

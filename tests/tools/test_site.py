@@ -1,14 +1,12 @@
 """The site: it works from a disk and from a folder of a server, asks nobody else, and moves under a hand."""
 
-import functools
 import gzip
-import http.server
 import json
 import os
 import re
 import subprocess
 import sys
-import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from importlib.util import find_spec
@@ -17,7 +15,7 @@ from urllib.parse import unquote, urldefrag
 
 import commands
 import pytest
-from front import chromium, moves, of, settle, something_moves, stroke
+from front import chromium, moves, of, served, settle, something_moves, stroke
 from house import ROOT
 from pages import CHAPTERS, load
 from playwright.sync_api import expect
@@ -186,19 +184,11 @@ def browser():
         yield browser
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
-def host(site) -> str:
+def host(site) -> Iterator[str]:
     """The address of the site on a server, below a folder."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site.parent)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/{site.name}/"
-    server.shutdown()
-    server.server_close()
+    with served(site.parent) as address:
+        yield f"{address}/{site.name}/"
 
 
 @contextmanager

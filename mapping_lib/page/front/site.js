@@ -33,8 +33,10 @@ const link = (spec, state) => `${location.href.split("#")[0]}#${written(spec, st
 /** What the address says of an explorer; what it says in vain is told. */
 function asked(place, spec) {
   const found = read(spec, location.hash);
-  if (!found) tell(place, "");
-  if (!found) return location.hash ? null : {};
+  if (!found) {
+    tell(place, "");
+    return location.hash ? null : {};
+  }
   const parts = found.left.slice(0, MOST_TOLD).map((part) => `“${part.slice(0, 40)}”`).join(", ");
   const more = found.left.length > MOST_TOLD ? ` and ${found.left.length - MOST_TOLD} more` : "";
   tell(place, parts && `The address says ${parts}${more}, which this explorer cannot follow: it opens without that.`);

@@ -13,6 +13,7 @@ from sphinx.application import Sphinx
 
 from mapping_lib.page import front
 from mapping_lib.page.explorer import Explorer, explorers
+from mapping_lib.tools.editions import check_free
 from mapping_lib.tools.recording import read
 from mapping_lib.tools.site.chapters import Pictures, for_site, with_pages_below
 from mapping_lib.tools.site.mathematics import font_for
@@ -93,14 +94,16 @@ def build(root: Path, out: Path, source: str = "") -> int:
     Raises FileExistsError where ``out`` holds something else, NotebookError for a file that is no notebook, and
     SiteError, with Sphinx's words, for what Sphinx warns of.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())) and not (out / EARLIER).exists():
-        raise FileExistsError(f"out is {str(out)!r}, which holds other things; allowed: a new or an empty folder")
+    if not (out / EARLIER).exists():
+        check_free(out, "out")
     made = {explorer.name: explorer for explorer in explorers()}
     with TemporaryDirectory() as folder:
         sources, pages = Path(folder, "sources"), Path(folder, "pages")
-        below = rows(section((root / "README.md").read_text(encoding="utf-8"), "Chapters"))
+        readme = (root / "README.md").read_text(encoding="utf-8")
+        below = rows(section(readme, "Chapters"))
         live = {name for name, explorer in made.items() if not explorer.kernel}
-        pictures = write_sources(root, sources, below, live, source)
+        pictures = write_chapters(root / "notebooks", sources, below, live)
+        write_words(readme, sources, below, source)
         run_sphinx(sources, pages, Path(folder, "trees"), ways(below), pictures.places[FIRST])
         write_parts(pages, pictures, made.values())
         shutil.rmtree(out, ignore_errors=True)
@@ -108,20 +111,24 @@ def build(root: Path, out: Path, source: str = "") -> int:
     return len(list(out.glob("*.html")))
 
 
-def write_sources(root: Path, sources: Path, below: dict[str, list[str]], live: set[str], source: str) -> Pictures:
-    """Write what Sphinx reads: all chapters, and from the README contents and installation; return the pictures."""
+def write_chapters(notebooks: Path, sources: Path, below: dict[str, list[str]], live: set[str]) -> Pictures:
+    """Write all chapters as Sphinx reads them; return their pictures."""
     sources.mkdir()
-    pictures, readme = Pictures(), (root / "README.md").read_text(encoding="utf-8")
-    for path in sorted(root.glob("notebooks/*.ipynb")):
+    pictures = Pictures()
+    for path in sorted(notebooks.glob("*.ipynb")):
         nb = with_pages_below(for_site(read(path), live.__contains__, pictures), below.get(path.stem, []))
         (sources / path.name).write_text(nbformat.writes(nb), encoding="utf-8")
+    return pictures
+
+
+def write_words(readme: str, sources: Path, below: dict[str, list[str]], source: str) -> None:
+    """Write the contents and the installation, which are the README's, as Sphinx reads them."""
     tree = "\n".join(["```{toctree}", ":hidden:", "", "Contents <self>", *below, "install", "```"])
     contents = ELSEWHERE.sub(r"\1", LINK.sub(r"](\1.ipynb)", section(readme, "Chapters")))
     (sources / "contents.md").write_text(f"# Contents\n\n{contents}\n\n{tree}\n", encoding="utf-8")
     where = GET.format(source=source) if source else ASK
     install = f"# Read it on your computer\n\n{where}\n\n{section(readme, 'Read it')}\n"
     (sources / "install.md").write_text(install, encoding="utf-8")
-    return pictures
 
 
 def section(readme: str, title: str) -> str:
@@ -195,10 +202,10 @@ def write_parts(pages: Path, pictures: Pictures, made: Iterable[Explorer]) -> No
     (folders["explorers"] / "explorers.css").write_text(front.style() + front.style_of_predictions(), encoding="utf-8")
     style = pages / "_static" / "styles" / "furo.css"
     style.write_text(with_widths(style.read_text(encoding="utf-8")), encoding="utf-8")
-    for path in pages.glob("*.html"):
-        path.write_text(finished(path.read_text(encoding="utf-8")), encoding="utf-8")
-    texts = (path.read_text(encoding="utf-8") for path in pages.glob("*.html"))
-    (folders["fonts"] / "mathematics.woff2").write_bytes(font_for(texts))
+    texts = {path: finished(path.read_text(encoding="utf-8")) for path in pages.glob("*.html")}
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+    (folders["fonts"] / "mathematics.woff2").write_bytes(font_for(texts.values()))
     for pattern in LEFT_OUT:
         for path in pages.rglob(pattern):
             path.unlink()
