@@ -34,7 +34,7 @@ def largest_curvature(objective: Objective, params: Params, *, generator: Genera
     10.0
     """
     check_generator(generator)
-    start = {name: torch.randn(p.shape, generator=generator, dtype=p.dtype) for name, p in params.items()}
+    start = {name: torch.randn(p.shape, generator=generator, dtype=p.dtype).to(p.device) for name, p in params.items()}
     product = partial(hessian_vector_product, objective, params)
     return largest_eigenvalue(product, start, iterations=iterations)
 

@@ -117,7 +117,8 @@ def look_at(network: nn.Module, *like: Tensor) -> None:
     """Run a module of the reader's own once, and raise where it draws random numbers or changes itself.
 
     It is run on zeros of the shapes of ``like``, in a thread of its own: there no `torch.func` transform is active,
-    which would raise errors of its own. Where the run fails, the real one will say so.
+    which would raise errors of its own. Where the run fails, the real one will say so. All is done where the network
+    lies, wherever ``like`` does.
 
     >>> class Noisy(nn.Linear):
     ...     def forward(self, x):
@@ -128,7 +129,8 @@ def look_at(network: nn.Module, *like: Tensor) -> None:
     ValueError: network is a Noisy whose forward pass draws random numbers; allowed: ...
     """
     network, seen = copy.deepcopy(network), []
-    inputs = [torch.zeros(t.shape, dtype=t.dtype, device=t.device) for t in like]
+    where = next((t.device for t in tensors_of(network).values()), None)
+    inputs = [torch.zeros(t.shape, dtype=t.dtype, device=where) for t in like]
     thread = threading.Thread(target=_run_and_look, args=(network, inputs, seen))
     thread.start()
     thread.join()
@@ -178,17 +180,19 @@ def draw_parameters(network: nn.Module, generator: Generator) -> Params:
     """Draw the trainable parameters anew as each layer's own ``reset_parameters`` does, from ``generator`` alone.
 
     PyTorch's initialisers know no generator: while they run, what they draw in this thread is drawn from one that
-    ``generator`` seeds. Parameters that no layer resets (a module's own `nn.Parameter`) keep the value they have.
+    ``generator`` seeds. Parameters that no layer resets (a module's own `nn.Parameter`) keep the value they have. They
+    are drawn on the CPU, so that a seed gives the same on every device, and put where the network's own are.
 
     >>> draw_parameters(nn.Linear(1, 1), torch.Generator().manual_seed(0))["bias"].shape
     torch.Size([1])
     """
     seed = int(torch.randint(2**62, (1,), generator=check_generator(generator)))
-    fresh = copy.deepcopy(network)
+    fresh = copy.deepcopy(network).cpu()
     with _DrawFrom(Generator().manual_seed(seed)), torch.no_grad():
         for module in fresh.modules():
             _reset_parametrised(module) if is_parametrized(module) else _reset(module)
-    return {name: p.detach() for name, p in trainable(fresh).items()}
+    where = {name: p.device for name, p in trainable(network).items()}
+    return {name: p.detach().to(where[name]) for name, p in trainable(fresh).items()}
 
 
 def _reset(module: nn.Module) -> None:

@@ -99,10 +99,10 @@ def functional(
     module has, whatever the generator. Every learner of this library takes what this returns in place of a module:
     ``maml(functional(pretrained, own_start=True), loss)`` begins where ``pretrained`` ended.
 
-    Frozen parameters and buffers follow the dtype of the parameters that are given. Raises TypeError for what is no
-    module and ValueError for a network without parameters that learn (unless it ``may_be_frozen``), batch
-    normalisation with running statistics, active dropout, and layers whose derivative PyTorch gets wrong; a module of
-    the reader's own is looked at when it is first run, and refused if it draws or changes itself.
+    Frozen parameters and buffers follow the dtype and the device of the parameters that are given. Raises TypeError
+    for what is no module and ValueError for a network without parameters that learn (unless it ``may_be_frozen``),
+    batch normalisation with running statistics, active dropout, and layers whose derivative PyTorch gets wrong; a
+    module of the reader's own is looked at when it is first run, and refused if it draws or changes itself.
 
     >>> net = functional(mlp((1, 3, 1)))
     >>> params = net.init(generator=torch.Generator().manual_seed(0))
@@ -153,9 +153,10 @@ def _predictor(network: nn.Module) -> Callable[..., Tensor]:
         if to_look_at:
             look_at(network, *inputs)
             to_look_at.clear()
-        dtype = next((t.dtype for t in (*params.values(), *inputs) if t.is_floating_point()), own_dtype)
-        if constants and dtype != own_dtype:
-            params = params | {name: t.to(dtype) for name, t in constants.items()}
+        like = next((t for t in (*params.values(), *inputs) if t.is_floating_point()), None)
+        if constants and like is not None:
+            to = {name: like.dtype if t.dtype == own_dtype else t.dtype for name, t in constants.items()}
+            params = params | {name: t.to(like.device, to[name]) for name, t in constants.items()}
         with plain_steps() if in_steps else nullcontext():
             return torch.func.functional_call(local.network, params, inputs)
 
@@ -168,9 +169,9 @@ def _dtype(network: nn.Module) -> torch.dtype:
 
 
 def _constants(network: nn.Module) -> Params:
-    """The frozen parameters and the buffers that have the network's dtype."""
-    learns, dtype = trainable(network), _dtype(network)
-    return {name: t for name, t in tensors_of(network).items() if name not in learns and t.dtype == dtype}
+    """The frozen parameters and the buffers."""
+    learns = trainable(network)
+    return {name: t for name, t in tensors_of(network).items() if name not in learns}
 
 
 class _LocalCopy(threading.local):

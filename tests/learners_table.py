@@ -279,6 +279,11 @@ EXEMPT: dict[str, dict[str, str]] = {
         **dict.fromkeys(POLICIES, "for looking: the path begins with theta itself, and the graph that it brings"),
     },
     "order": {"trust_region_maml": "ten conjugate gradients on a metric that is nearly singular magnify rounding"},
+    "device": {
+        **dict.fromkeys(LENT, "a reader's own model lies where the reader put it"),
+        **dict.fromkeys(POLICIES, "the world that it acts in lies on the CPU"),
+        **dict.fromkeys(("naive_bayes", "gaussian_prior", "choice_prior"), "counts and tables, on the CPU"),
+    },
     "doctor": {
         **ACTS,
         **dict.fromkeys(
@@ -309,6 +314,7 @@ for question, reason in {
     "order of examples": "the episodes of a trial come one after the other: in another order they are another trial",
     "query": ACTS["policy_maml"],
     "arrays": ACTS["policy_maml"],
+    "device": "the world that it acts in lies on the CPU",
     "doctor": ACTS["policy_maml"],
 }.items():
     EXEMPT.setdefault(question, {})["recurrent_policy"] = reason

@@ -97,7 +97,7 @@ def nearest_neighbour(n_way: int) -> MetaLearner:
         if len(phi["x"]) == 0:
             return x.new_zeros(len(x), n_way)
         distance = torch.cdist(x.flatten(1), phi["x"].flatten(1))
-        of_class = phi["y"] == torch.arange(n_way)[:, None]
+        of_class = phi["y"] == torch.arange(n_way, device=x.device)[:, None]
         return -torch.where(of_class, distance[:, None], torch.inf).amin(-1)
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:

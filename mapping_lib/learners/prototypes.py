@@ -66,7 +66,7 @@ def prototypical(network: nn.Module | None, n_way: int) -> MetaLearner:
 
 
 def _prototypes(embedded: Tensor, y: Tensor, n_way: int) -> Params:
-    one_hot = (y[:, None] == torch.arange(n_way)).to(embedded.dtype)
+    one_hot = (y[:, None] == torch.arange(n_way, device=y.device)).to(embedded.dtype)
     counts = one_hot.sum(0)
     return {PROTOTYPES: one_hot.T @ embedded / counts.clamp(min=1)[:, None], SEEN: counts > 0}
 

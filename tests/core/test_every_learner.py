@@ -1,4 +1,4 @@
-"""What every learner must answer, asked once: its slope, its claim, vmap, purity, no evidence, tasks of any size."""
+"""What every learner must answer, asked once: its slope, its claim, vmap, purity, device, no evidence, any size."""
 
 import pytest
 import torch
@@ -230,6 +230,17 @@ def test_tasks_of_any_size_count_the_same(name: str):
         assert {p.shape[:2] for p in path.values()} == {(2, 1)}
     for groups in (equal, [equal], [map_tasks(lambda t: t[:2], equal), map_tasks(lambda t: t[2:], equal)]):
         assert_close(uneven(learner).meta_grad(theta, groups), learner.meta_grad(theta, equal), **FLOAT64)
+
+
+@asked("device")
+def test_all_is_computed_where_theta_and_the_tasks_lie(name: str):
+    """On the device "meta", which has shapes and no numbers; a tensor of the CPU among its own is an error there."""
+    entry, learner, theta, tasks = given(name)
+    theta, tasks = {name: p.to("meta") for name, p in theta.items()}, map_tasks(lambda t: t.to("meta"), tasks)
+    meta_loss, direction = learner.meta_grad(theta, tasks)
+    phi = adapted(entry, learner, theta, next(each(tasks)))
+    y_hat = learner.predict(phi, tasks.query.x[0])
+    assert all(t.is_meta for t in (meta_loss, y_hat, *direction.values(), *phi.values()))
 
 
 @asked("order of examples")
