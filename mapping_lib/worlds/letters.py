@@ -38,7 +38,10 @@ FACES: tuple[str, ...] = (
     *("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta"),
     *("cmr10", "cmb10", "cmss10", "cmti10", "cmmi10", "cmtt10"),
 )
-"""The files of the faces. Every letter is in the first twelve; the others have some of the training letters."""
+"""The files of the faces. Every letter is in the first twelve; the others have some of the training letters.
+
+Matplotlib before 3.11 lacks cmti10. It then has no letter, and what is drawn of it elsewhere is of another face there.
+"""
 
 
 @dataclass(frozen=True)
@@ -175,9 +178,13 @@ def distances(letters: Sequence[str]) -> Tensor:
 def code_points(face: str) -> frozenset[int]:
     """The code points that a face has; of Computer Modern, whose other places hold other signs, A-Z and a-z.
 
+    None where this matplotlib does not bring the face.
+
     >>> ord("Ж") in code_points("DejaVuSans"), ord("Ж") in code_points("cmr10")
     (True, False)
     """
+    if not (FONTS / f"{face}.ttf").exists():
+        return frozenset()
     points = frozenset(_font(face).get_charmap())
     plain = (range(ord("A"), ord("Z") + 1), range(ord("a"), ord("z") + 1))
     return points & {p for part in plain for p in part} if face.startswith("cm") else points
