@@ -271,8 +271,8 @@ class Panel(Displayed, anywidget.AnyWidget):
         except Exception as problem:
             self.send({"id": question["id"], "problem": f"{type(problem).__name__}: {problem}"})
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], ...]:
-        return pictured(super()._repr_mimebundle_(**kwargs), self.explorer, asdict(self.state))
+    def _besides(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        return pictured(self.explorer, asdict(self.state))
 
     def __repr__(self) -> str:
         return f"[explorer: {self.explorer.name}]"

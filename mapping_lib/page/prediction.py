@@ -77,9 +77,8 @@ class _View(Displayed, anywidget.AnyWidget):
         """What `mount` of the front end is given; a question and its answer find each other by its ``name``."""
         return json.loads(self._spec)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], ...]:
-        bundle = super()._repr_mimebundle_(**kwargs) | {"text/html": self._html()}
-        return bundle, {"text/html": {"prediction": self.specification}}
+    def _besides(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        return {"text/html": self._html()}, {"text/html": {"prediction": self.specification}}
 
 
 class Prediction(_View):

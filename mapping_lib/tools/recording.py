@@ -261,7 +261,7 @@ def other_copy(root: Path) -> str:
         return "The notebooks find no mapping_lib: run pip install ."
     if here.samefile(there):
         return ""
-    ours, theirs = _contents(here), _contents(there)
+    ours, theirs = contents(here), contents(there)
     differing = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     if not differing:
         return ""
@@ -271,7 +271,8 @@ def other_copy(root: Path) -> str:
     )
 
 
-def _contents(folder: Path) -> dict[str, bytes]:
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files in a folder, by their names there, but for what Python compiled."""
     paths = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from threading import Lock
 
 import matplotlib
 import numpy as np
@@ -38,7 +39,10 @@ FACES: tuple[str, ...] = (
     *("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta"),
     *("cmr10", "cmb10", "cmss10", "cmti10", "cmmi10", "cmtt10"),
 )
-"""The files of the faces. Every letter is in the first twelve; the others have some of the training letters."""
+"""The files of the faces. Every letter is in the first twelve; the others have some of the training letters.
+
+Matplotlib before 3.11 lacks cmti10. It then has no letter, and what is drawn of it elsewhere is of another face there.
+"""
 
 
 @dataclass(frozen=True)
@@ -175,10 +179,15 @@ def distances(letters: Sequence[str]) -> Tensor:
 def code_points(face: str) -> frozenset[int]:
     """The code points that a face has; of Computer Modern, whose other places hold other signs, A-Z and a-z.
 
+    None where this matplotlib does not bring the face.
+
     >>> ord("Ж") in code_points("DejaVuSans"), ord("Ж") in code_points("cmr10")
     (True, False)
     """
-    points = frozenset(_font(face).get_charmap())
+    if not (FONTS / f"{face}.ttf").exists():
+        return frozenset()
+    with _PEN:
+        points = frozenset(_font(face).get_charmap())
     plain = (range(ord("A"), ord("Z") + 1), range(ord("a"), ord("z") + 1))
     return points & {p for part in plain for p in part} if face.startswith("cm") else points
 
@@ -198,12 +207,17 @@ def _font(face: str) -> FT2Font:
     return FT2Font(str(FONTS / f"{face}.ttf"))  # matplotlib before 3.11 reads no Path
 
 
+_PEN = Lock()
+"""A font keeps the letter that it draws: one thread at a time."""
+
+
 def _ink(character: str, face: str, size: float) -> np.ndarray:
     """A character at a size in points, cut out along its ink: uint8, 0 paper to 255 ink."""
-    font = _font(face)
-    font.set_size(size, 72)
-    font.set_text(character, 0, flags=LoadFlags.NO_HINTING)
-    font.draw_glyphs_to_bitmap(antialiased=True)
-    bitmap = np.array(font.get_image())
+    with _PEN:
+        font = _font(face)
+        font.set_size(size, 72)
+        font.set_text(character, 0, flags=LoadFlags.NO_HINTING)
+        font.draw_glyphs_to_bitmap(antialiased=True)
+        bitmap = np.array(font.get_image())
     rows, columns = (np.flatnonzero(bitmap.any(axis)) for axis in (1, 0))
     return bitmap[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if rows.size else bitmap[:0]

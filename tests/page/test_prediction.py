@@ -1,13 +1,17 @@
 """Predictions by hand: what they refuse, and what a recorded notebook keeps of them."""
 
 import json
+import sys
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_notebook
 
+from mapping_lib.chapters.applications.explorer import explorer
 from mapping_lib.page import front
+from mapping_lib.page.displayed import VIEW
 from mapping_lib.page.prediction import Answer, Prediction, predict
 from mapping_lib.tools import recording
 
@@ -153,3 +157,15 @@ def test_predictions_change_nothing_of_explorers():
     for word in ("eval(", "new Function", "fetch(", "innerHTML", "import("):
         assert word not in own.replace("innerHTML = SQUARE;", ""), word
     assert len(own) + len(front.style_of_predictions()) + len(json.dumps(which().specification)) < 42_000
+
+
+# On Colab -------------------------------------------------------------------------------------------------
+
+
+def test_colab_is_told_what_can_show_the_view(monkeypatch: pytest.MonkeyPatch):
+    """Colab's own hook tells it of `display`, not of a cell's last line; anywidget's metadata does."""
+    colab = SimpleNamespace(enable_custom_widget_manager=lambda: None, _widgets=SimpleNamespace(_installed_url="u"))
+    monkeypatch.setitem(sys.modules, "google.colab.output", colab)
+    for view in (which(), which().against("MAML"), explorer()):
+        assert shown(view)[1][VIEW]["colab"]["custom_widget_manager"] == {"url": "u"}
+        assert "text/html" in shown(view)[1], "and what readers without a kernel need"

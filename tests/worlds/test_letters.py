@@ -65,6 +65,19 @@ def test_every_letter_and_every_face_comes_up():
         assert counts[:12].min() > 60
 
 
+def test_a_matplotlib_without_a_face_has_all_other_images(monkeypatch, tmp_path):
+    images, there = glyphs._rendered("train")
+    for face in {*FACES} - {"cmti10"}:
+        (tmp_path / f"{face}.ttf").symlink_to(glyphs.FONTS / f"{face}.ttf")
+    monkeypatch.setattr(glyphs, "FONTS", tmp_path)
+    monkeypatch.setattr(glyphs, "code_points", glyphs.code_points.__wrapped__)
+    fewer, still_there = glyphs._rendered.__wrapped__("train")
+    is_there = torch.tensor([face != "cmti10" for face in FACES])
+    assert there[:, ~is_there].any()
+    assert torch.equal(still_there, there & is_there)
+    assert torch.equal(fewer, images * still_there[..., None, None])
+
+
 def test_parts_share_no_alphabet_and_no_letter():
     names = [name for part in PARTS.values() for name in part]
     assert sorted(names) == sorted(alphabets())
