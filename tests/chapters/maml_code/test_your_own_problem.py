@@ -23,13 +23,16 @@ def test_they_are_forty():
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    """What the forty lines leave behind, with files of straight lines of 4 to 12 rows."""
+    """What the forty lines leave behind, with files of straight lines of 6 to 15 rows, and three that will not do."""
     folder, lots = tmp_path_factory.mktemp("files"), seeded(0)
-    for number in range(40):
+    bad = {"a gap": ["1,1960", ",1961"] * 4, "empty": [], "short": ["1,1960"] * 5}
+    for name, rows in bad.items():
+        (folder / f"{name}.csv").write_text("\n".join(["births,year", *rows]), encoding="utf-8")
+    for number in range(38):
         slope, height = torch.randn(2, generator=lots).tolist()
-        years = torch.randperm(50, generator=lots)[: torch.randint(4, 13, (), generator=lots)].sort().values.tolist()
+        years = torch.randperm(50, generator=lots)[: torch.randint(6, 16, (), generator=lots)].sort().values.tolist()
         rows = ["births,year", *(f"{height + slope * (i - 25) / 10},{1960 + i}" for i in years)]  # the other way round
-        (folder / f"{number}.csv").write_text("\n".join(rows), encoding="utf-8")
+        (folder / f"{number}.csv").write_text("\n".join(rows), encoding="utf-8-sig")
     names = {"folder": folder, "seeded": seeded}
     exec(IMPORTS, names)
     names["plt"].figure()
@@ -41,11 +44,14 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 def test_they_read_what_the_files_say(ran: dict):
     path = sorted(Path(ran["folder"]).glob("*.csv"))[0]
-    births, year = zip(*(line.split(",") for line in path.read_text().split()[1:]), strict=True)
-    assert ran["read"](path).tolist() == [
-        [pytest.approx(float(y)), pytest.approx(float(b))] for y, b in zip(year, births, strict=True)
-    ]
-    assert [len(ran[part]) for part in ("train", "valid", "test")] == [24, 8, 8]
+    births, year = zip(*(map(float, line.split(",")) for line in path.read_text().split()[1:]), strict=True)
+    torch.testing.assert_close(ran["read"](path), torch.tensor([year, births]).T)
+
+
+def test_every_whole_file_is_in_one_part_and_others_are_left_out(ran: dict):
+    assert len(ran["train"]) + len(ran["valid"]) + len(ran["test"]) == 38
+    assert min(len(ran["train"]) / 2, len(ran["valid"]), len(ran["test"])) >= 3
+    assert ran["tables"].keys() - ran["ok"].keys() == {"a gap.csv", "empty.csv", "short.csv"}
 
 
 def test_every_row_is_in_the_support_or_the_query_once(ran: dict):
