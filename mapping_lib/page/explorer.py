@@ -116,6 +116,7 @@ class Explorer:
         """All that the front end reads but the state, and the bytes of all arrays."""
         names = ("name", "title", "hint", "axes", "marks", "sentence", "height", "more", "presets")
         made = {name: getattr(self, name) for name in names} | {"program": None, "later": None, "runs": None}
+        made["sentence"] = [[*group.items()] for group in self.sentence]
         made["actions"] = [dict(zip(("label", "field", "how"), action, strict=True)) for action in self.actions]
         made |= {"fields": controls(self.State), "colours": COLOURS | COLOUR_OF | dict(self.colours)}
         if self.kernel:

@@ -226,58 +226,37 @@ EXPLORER = Explorer(
         line("training", "curve", "MAML", x="curve_x", width=2.4),
     ),
     sentence=(
-        (
-            ("untrained_here", "**Meta-training diverged** here, in {runs_gone:.0f} of 3 runs: mean error {mean}."),
-            ("thrown_here", "**Adaptation diverges** here: mean error {mean} after {judged:step}."),
-            ("is_best", "**The best cell**: error {error:.2f} on new tasks after {judged:step}."),
-            ("good", "**A good cell**: error {error:.2f} after {judged:step}, the best has {lowest:.2f}."),
-            ("harms", "**The steps do harm**: error {error_before:.2f} before, {error:.2f} after {judged:step}."),
-            (
-                "little",
-                "**Next to nothing is learned** in {judged:step}: error {error_before:.2f} before, {error:.2f} after.",
-            ),
-            ("", "Error **{error:.2f}** after {judged:step}, {times:.1f} times the best cell's."),
-        ),
-        (
-            ("is_best", ""),
-            ("alone", "Neither α nor β alone would mend it."),
-            ("good", "With this {kept}, {which} = {better:.2g} has {better_error:.2f}."),
-            ("", "{which} is {how}: with this {kept}, {which} = {better:.2g} has {better_error:.2f}."),
-        ),
-        (
-            ("no_limit", "On the task nothing moves: its loss has no slope left at this θ."),
-            (
-                "off_above",
-                "The steps throw this task off: α is above 2/λ_max = {limit:.2g}, where a step leaps too far.",
-            ),
-            ("off", "This task is thrown off, though at θ α is below 2/λ_max = {limit:.2g}."),
-            (
-                "misled",
-                "This task: {task_before:.3g}, then **{task_error:.3g}**: worse on new points, though its "
-                "{k_shot:example} fit better.",
-            ),
-            (
-                "worse",
-                "This task: {task_before:.3g}, then **{task_error:.3g}**: 2/λ_max is {limit:.2g} at θ, "
-                "{limit_after:.2g} where the steps have led.",
-            ),
-            ("idle", "This task: {task_before:.3g}, then **{task_error:.3g}**: the steps change next to nothing."),
-            (
-                "flatter",
-                "This task: {task_before:.3g}, then **{task_error:.3g}**; α is above 2/λ_max = {limit:.2g} at θ, "
-                "but φ is flatter ({limit_after:.2g}).",
-            ),
-            (
-                "above",
-                "This task: {task_before:.3g}, then **{task_error:.3g}**, though α is too long for the "
-                "steepest direction (2/λ_max = {limit:.2g} at θ).",
-            ),
-            (
-                "",
-                "This task: {task_before:.3g}, then **{task_error:.3g}**; α is below 2/λ_max = {limit:.2g}, a step "
-                "goes down.",
-            ),
-        ),
+        {
+            "untrained_here": "**Meta-training diverged** here, in {runs_gone:.0f} of 3 runs: mean error {mean}.",
+            "thrown_here": "**Adaptation diverges** here: mean error {mean} after {judged:step}.",
+            "is_best": "**The best cell**: error {error:.2f} on new tasks after {judged:step}.",
+            "good": "**A good cell**: error {error:.2f} after {judged:step}, the best has {lowest:.2f}.",
+            "harms": "**The steps do harm**: error {error_before:.2f} before, {error:.2f} after {judged:step}.",
+            "little": "**Next to nothing is learned** in {judged:step}: error {error_before:.2f} before, {error:.2f} after.",
+            "": "Error **{error:.2f}** after {judged:step}, {times:.1f} times the best cell's.",
+        },
+        {
+            "is_best": "",
+            "alone": "Neither α nor β alone would mend it.",
+            "good": "With this {kept}, {which} = {better:.2g} has {better_error:.2f}.",
+            "": "{which} is {how}: with this {kept}, {which} = {better:.2g} has {better_error:.2f}.",
+        },
+        {
+            "no_limit": "On the task nothing moves: its loss has no slope left at this θ.",
+            "off_above": "The steps throw this task off: α is above 2/λ_max = {limit:.2g}, where a step leaps too far.",
+            "off": "This task is thrown off, though at θ α is below 2/λ_max = {limit:.2g}.",
+            "misled": "This task: {task_before:.3g}, then **{task_error:.3g}**: worse on new points, though its "
+            "{k_shot:example} fit better.",
+            "worse": "This task: {task_before:.3g}, then **{task_error:.3g}**: 2/λ_max is {limit:.2g} at θ, "
+            "{limit_after:.2g} where the steps have led.",
+            "idle": "This task: {task_before:.3g}, then **{task_error:.3g}**: the steps change next to nothing.",
+            "flatter": "This task: {task_before:.3g}, then **{task_error:.3g}**; α is above 2/λ_max = {limit:.2g} at θ, "
+            "but φ is flatter ({limit_after:.2g}).",
+            "above": "This task: {task_before:.3g}, then **{task_error:.3g}**, though α is too long for the "
+            "steepest direction (2/λ_max = {limit:.2g} at θ).",
+            "": "This task: {task_before:.3g}, then **{task_error:.3g}**; α is below 2/λ_max = {limit:.2g}, a step "
+            "goes down.",
+        },
     ),
     presets={
         "best cell": dict(zip(("alpha", "beta"), (SIDE[i] for i in best_cell(5, 5)), strict=True)),

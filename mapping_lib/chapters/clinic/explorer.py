@@ -153,18 +153,12 @@ EXPLORER = Explorer(
         points("task", "x", "y", "support", drag=drag("x", "lift", ("grid", "truth")), adds=True, size=7),
     ),
     sentence=(
-        (
-            (
-                "faulty",
-                "[{fault}|{fault}] prints {prints:.2f} in the end; after {steps:step} its error on new tasks is **{worth:.2f}**, [MAML's|MAML] {healthy_worth:.2f}.",
-            ),
-            (
-                "",
-                "[{fault}|{fault}] prints {prints:.2f} in the end; after {steps:step} its error on new tasks is **{worth:.2f}**.",
-            ),
-        ),
-        (("none", "Without a step most of the ten look alike."),),
-        tuple((f"is_{i}", WHY[name]) for i, name in enumerate(NAMES)),
+        {
+            "faulty": "[{fault}|{fault}] prints {prints:.2f} in the end; after {steps:step} its error on new tasks is **{worth:.2f}**, [MAML's|MAML] {healthy_worth:.2f}.",
+            "": "[{fault}|{fault}] prints {prints:.2f} in the end; after {steps:step} its error on new tasks is **{worth:.2f}**.",
+        },
+        {"none": "Without a step most of the ten look alike."},
+        {f"is_{i}": WHY[name] for i, name in enumerate(NAMES)},
     ),
     height=0.27,
     presets={

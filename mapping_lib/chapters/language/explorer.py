@@ -238,48 +238,30 @@ EXPLORER = Explorer(
         text("ngrams", "run_x", "run_y", "runs", "ink", align="right"),
     ),
     sentence=(
-        (
-            ("problem", "**“{asked_name}” cannot be read**: {problem}. Empty the box to get a name back."),
-            (
-                "typed",
-                "**{asked_name}**: {method} answers [{answer}|{answer_colour}] ({sure:.0%}). You typed it, so nobody"
-                " here knows the truth.",
-            ),
-            (
-                "is_right",
-                "**{asked_name}**: {method} answers [{answer}|{answer_colour}] ({sure:.0%}), which is right;"
-                f" {{n_right}} of {N} methods are.",
-            ),
-            (
-                "",
-                "**{asked_name}**: {method} answers [{answer}|{answer_colour}] ({sure:.0%}), but it is {truth};"
-                f" {{n_right}} of {N} methods are right.",
-            ),
-        ),
-        (
-            ("problem", ""),
-            ("silent", "No letter of it pulls the nearest centroid to any side."),
-            ("not run_for", ""),
-            ("not run_against", "In the nearest centroid “{run_for}” speaks loudest, for [{first}|{first_colour}]."),
-            (
-                "",
-                "In the nearest centroid “{run_for}” speaks loudest for [{first}|{first_colour}], “{run_against}” for"
-                " [{second}|{second_colour}].",
-            ),
-        ),
-        (
-            ("problem", ""),
-            ("few", "Of {n_others} others it gets {here:.0%} right; by chance it would be {chance:.0%}."),
-            (
-                "met",
-                "It met these languages in training: of {n_others} others it gets {here:.0%} right, of languages never"
-                " met {there:.0%}.",
-            ),
-            (
-                "",
-                "Of {n_others} others it gets {here:.0%} right, in 600 tasks {there:.0%} ({there_shots:name} each).",
-            ),
-        ),
+        {
+            "problem": "**“{asked_name}” cannot be read**: {problem}. Empty the box to get a name back.",
+            "typed": "**{asked_name}**: {method} answers [{answer}|{answer_colour}] ({sure:.0%}). You typed it, so nobody"
+            " here knows the truth.",
+            "is_right": "**{asked_name}**: {method} answers [{answer}|{answer_colour}] ({sure:.0%}), which is right;"
+            f" {{n_right}} of {N} methods are.",
+            "": "**{asked_name}**: {method} answers [{answer}|{answer_colour}] ({sure:.0%}), but it is {truth};"
+            f" {{n_right}} of {N} methods are right.",
+        },
+        {
+            "problem": "",
+            "silent": "No letter of it pulls the nearest centroid to any side.",
+            "not run_for": "",
+            "not run_against": "In the nearest centroid “{run_for}” speaks loudest, for [{first}|{first_colour}].",
+            "": "In the nearest centroid “{run_for}” speaks loudest for [{first}|{first_colour}], “{run_against}” for"
+            " [{second}|{second_colour}].",
+        },
+        {
+            "problem": "",
+            "few": "Of {n_others} others it gets {here:.0%} right; by chance it would be {chance:.0%}.",
+            "met": "It met these languages in training: of {n_others} others it gets {here:.0%} right, of languages never"
+            " met {there:.0%}.",
+            "": "Of {n_others} others it gets {here:.0%} right, in 600 tasks {there:.0%} ({there_shots:name} each).",
+        },
     ),
     presets={
         "5 names each": {"k_shot": 5},

@@ -288,37 +288,31 @@ EXPLORER = Explorer(
         line("runs", "errors", "MAML", x="outer", name="{run_name}", width=3, near="end", dots="end"),
     ),
     sentence=(
-        (
-            (
-                "gone",
-                "**The steps diverge**: after {gone_at:step} the error on its own points is ten times the first.",
-            ),
-            ("", "Error on this wave {error_before:.2f}, **{error:.3f}** after {steps:step}."),
-        ),
-        (
-            ("not two", ""),
-            ("rival_gone", "From joint training's θ they diverge."),
-            ("", "From joint training's θ: **{rival_error:.3f}**."),
-        ),
-        (
-            ("above_and_gone", "At θ a step leaps too far if α is above 2/λ_max = {limit:.2g}."),
-            ("gone", "Not at once: at θ itself α is below 2/λ_max = {limit:.2g}."),
-            ("flatter", "At θ α is above 2/λ_max = {limit:.2g}, but at φ the loss is flatter ({limit_after:.2g})."),
-            ("above", "At θ α is above 2/λ_max = {limit:.2g}: along the steepest direction a step leaps too far."),
-            ("", "At θ α is below 2/λ_max = {limit:.2g}."),
-        ),
-        (
-            ("not done", "θ is still random, as it was drawn: press *train*."),
-            ("lost", "**Meta-training has diverged**: β = {trained_beta:.2g} is too large."),
-            (
-                "apart",
-                "θ was meta-trained with α = {trained_alpha:.2g} (the square); press train, and it is with this one.",
-            ),
-            ("off", "θ after {done} of {last} outer steps: the steps throw new tasks off."),
-            ("here_untrained", "θ after {done} of {last} outer steps. On the map, meta-training diverges here."),
-            ("here_thrown", "θ after {done} of {last} outer steps. On the map, the steps throw new tasks off here."),
-            ("", "θ after {done} of {last} outer steps: on new tasks **{reached:.2f}**."),
-        ),
+        {
+            "gone": "**The steps diverge**: after {gone_at:step} the error on its own points is ten times the first.",
+            "": "Error on this wave {error_before:.2f}, **{error:.3f}** after {steps:step}.",
+        },
+        {
+            "not two": "",
+            "rival_gone": "From joint training's θ they diverge.",
+            "": "From joint training's θ: **{rival_error:.3f}**.",
+        },
+        {
+            "above_and_gone": "At θ a step leaps too far if α is above 2/λ_max = {limit:.2g}.",
+            "gone": "Not at once: at θ itself α is below 2/λ_max = {limit:.2g}.",
+            "flatter": "At θ α is above 2/λ_max = {limit:.2g}, but at φ the loss is flatter ({limit_after:.2g}).",
+            "above": "At θ α is above 2/λ_max = {limit:.2g}: along the steepest direction a step leaps too far.",
+            "": "At θ α is below 2/λ_max = {limit:.2g}.",
+        },
+        {
+            "not done": "θ is still random, as it was drawn: press *train*.",
+            "lost": "**Meta-training has diverged**: β = {trained_beta:.2g} is too large.",
+            "apart": "θ was meta-trained with α = {trained_alpha:.2g} (the square); press train, and it is with this one.",
+            "off": "θ after {done} of {last} outer steps: the steps throw new tasks off.",
+            "here_untrained": "θ after {done} of {last} outer steps. On the map, meta-training diverges here.",
+            "here_thrown": "θ after {done} of {last} outer steps. On the map, the steps throw new tasks off here.",
+            "": "θ after {done} of {last} outer steps: on new tasks **{reached:.2f}**.",
+        },
     ),
     presets={
         "the paper": {"beta": 0.001, "steps": 1},

@@ -263,32 +263,23 @@ EXPLORER = Explorer(
         line("errors", "query", "{learner}", name="{learner}", width=3, dots="end", near="end"),
     ),
     sentence=(
-        (
-            (
-                "gone",
-                "[{learner}|{learner}] **diverges**: after {gone_at:step}, ten times its first error on its own points.",
-            ),
-            ("", "[{learner}|{learner}]: error {error_before:.2f} on new points, **{error:.3f}** after {steps:step}."),
-        ),
-        (
-            ("not two", ""),
-            ("rival_gone", "[{rival}|{rival}] diverges after {rival_gone_at:step}."),
-            ("", "[{rival}|{rival}]: {rival_before:.2f}, then **{rival_error:.3f}**."),
-        ),
-        (
-            (
-                "above_and_gone",
-                "At θ a step leaps too far if α is above 2/λ_max = {limit:.2g}; this is {times:.2g} times that.",
-            ),
-            ("gone", "Not at once: at θ itself α is below 2/λ_max = {limit:.2g}."),
-            (
-                "flatter",
-                "At θ α is above 2/λ_max = {limit:.2g}, and still it works: at φ the loss is flatter, {limit_after:.2g}.",
-            ),
-            ("above", "At θ α is above 2/λ_max = {limit:.2g}: along the steepest direction a step leaps too far."),
-            ("falls", "Every step goes down; at θ α is below 2/λ_max = {limit:.2g}."),
-            ("", "At θ α is below 2/λ_max = {limit:.2g}."),
-        ),
+        {
+            "gone": "[{learner}|{learner}] **diverges**: after {gone_at:step}, ten times its first error on its own points.",
+            "": "[{learner}|{learner}]: error {error_before:.2f} on new points, **{error:.3f}** after {steps:step}.",
+        },
+        {
+            "not two": "",
+            "rival_gone": "[{rival}|{rival}] diverges after {rival_gone_at:step}.",
+            "": "[{rival}|{rival}]: {rival_before:.2f}, then **{rival_error:.3f}**.",
+        },
+        {
+            "above_and_gone": "At θ a step leaps too far if α is above 2/λ_max = {limit:.2g}; this is {times:.2g} times that.",
+            "gone": "Not at once: at θ itself α is below 2/λ_max = {limit:.2g}.",
+            "flatter": "At θ α is above 2/λ_max = {limit:.2g}, and still it works: at φ the loss is flatter, {limit_after:.2g}.",
+            "above": "At θ α is above 2/λ_max = {limit:.2g}: along the steepest direction a step leaps too far.",
+            "falls": "Every step goes down; at θ α is below 2/λ_max = {limit:.2g}.",
+            "": "At θ α is below 2/λ_max = {limit:.2g}.",
+        },
     ),
     presets={
         "the paper": {"rival": "none", "steps": 1},

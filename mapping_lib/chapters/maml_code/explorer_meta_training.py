@@ -215,20 +215,14 @@ EXPLORER = Explorer(
         points("task", "x", "y", "support", size=6.5),
     ),
     sentence=(
-        (("", "[{method}|{method}], outer step {done} of {last}:"),),
-        (
-            ("lost", "**the error on new tasks is no number any more**: β or α is too large for this θ."),
-            (
-                "worse",
-                "after {steps:inner step} the error on new tasks is {now:.2f}, **worse than {plain:.2f} without"
-                " adaptation**: for this θ, α is too large.",
-            ),
-            (
-                "",
-                "error **{now:.2f}** on new tasks after {steps:inner step}; without adaptation it would be {plain:.2f}.",
-            ),
-        ),
-        (("lost", ""), ("not done", ""), ("began", "It began at {begun:.2f}."), ("", "At first it was no number.")),
+        {"": "[{method}|{method}], outer step {done} of {last}:"},
+        {
+            "lost": "**the error on new tasks is no number any more**: β or α is too large for this θ.",
+            "worse": "after {steps:inner step} the error on new tasks is {now:.2f}, **worse than {plain:.2f} without"
+            " adaptation**: for this θ, α is too large.",
+            "": "error **{now:.2f}** on new tasks after {steps:inner step}; without adaptation it would be {plain:.2f}.",
+        },
+        {"lost": "", "not done": "", "began": "It began at {begun:.2f}.", "": "At first it was no number."},
     ),
     presets={
         "the paper": {"beta": 0.001},

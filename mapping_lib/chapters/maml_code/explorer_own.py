@@ -128,17 +128,11 @@ def with_learner(base: Explorer, own: Any, theta: Params | None, family: TaskFam
             line("errors", "query", "MAML", name="on new points", width=3, dots="end", near="end"),
         ),
         sentence=(
-            (
-                (
-                    "gone",
-                    "**It diverges**: after {steps:step} the error on its own points is more than ten times as large.",
-                ),
-                ("better", "Error {error_before:.3g} on new points before, **{error:.3g}** after {steps:step}."),
-                (
-                    "",
-                    "Error {error_before:.3g} on new points before, and **no better, {error:.3g}**, after {steps:step}.",
-                ),
-            ),
+            {
+                "gone": "**It diverges**: after {steps:step} the error on its own points is more than ten times as large.",
+                "better": "Error {error_before:.3g} on new points before, **{error:.3g}** after {steps:step}.",
+                "": "Error {error_before:.3g} on new points before, and **no better, {error:.3g}**, after {steps:step}.",
+            },
         ),
         presets={},
         kernel=compute,

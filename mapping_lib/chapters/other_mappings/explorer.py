@@ -271,20 +271,17 @@ EXPLORER = Explorer(
         *(points("chart", "tried", f"best.{i}", name, size=6, when="n_tasks") for i, name in enumerate(NAMES)),
     ),
     sentence=(
-        (
-            ("steep", f"{BOTH} **diverges**: {STEEP}"),
-            (
-                "gone",
-                f"{BOTH} **diverges**, though 0.01 is below 2/λ_max = {{limit:.2g}} at the weights that h writes.",
-            ),
-            ("not shots", "Without a point there are only words; they are {told_error:.2g} away from this wave."),
-            ("not steps", "h is told a wave that is {told_error:.2g} away, and takes no step."),
-            ("better", "Here {steps:step} on {shots:point} mend " + THEN),
-            ("", "Here {steps:step} on {shots:point} spoil " + THEN),
-        ),
-        (("not n_tasks", ""), *zip(("alone_wins", "both_wins", ""), map(WINS.format, NAMES), strict=True)),
-        (("not n_tasks", ""), ("never", NEVER), ("", AHEAD)),
-        (("lost", "Steps after h diverge on {lost} of them."), ("", "")),
+        {
+            "steep": f"{BOTH} **diverges**: {STEEP}",
+            "gone": f"{BOTH} **diverges**, though 0.01 is below 2/λ_max = {{limit:.2g}} at the weights that h writes.",
+            "not shots": "Without a point there are only words; they are {told_error:.2g} away from this wave.",
+            "not steps": "h is told a wave that is {told_error:.2g} away, and takes no step.",
+            "better": "Here {steps:step} on {shots:point} mend " + THEN,
+            "": "Here {steps:step} on {shots:point} spoil " + THEN,
+        },
+        {"not n_tasks": ""} | dict(zip(("alone_wins", "both_wins", ""), map(WINS.format, NAMES), strict=True)),
+        {"not n_tasks": "", "never": NEVER, "": AHEAD},
+        {"lost": "Steps after h diverge on {lost} of them.", "": ""},
     ),
     presets={
         "exact description": {"blur": 0.0},

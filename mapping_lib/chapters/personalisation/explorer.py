@@ -147,6 +147,13 @@ OTHERS = {
     i: ", ".join(f"[{other}|{other}] {{error_{j}:.3g}}" for j, other in enumerate(NAMES) if j != i)
     for i in range(len(NAMES))
 }
+CLOSEST = {
+    f"best_{i}": f"Closest after {{k:observation}}: [{name}|{name}], error **{{error_{i}:.3g}}**; {OTHERS[i]}."
+    for i, name in enumerate(NAMES)
+} | {
+    f"right_{i}": f"Closest after {{k:observation}}: [{name}|{name}], **{{error_{i}:.0f}} %** wrong; {OTHERS[i]}."
+    for i, name in enumerate(NAMES)
+}
 EXPLORER = Explorer(
     "personalisation",
     State,
@@ -170,33 +177,17 @@ EXPLORER = Explorer(
         *(points("errors", "k_now", f"now_{i}", name, size=6) for i, name in enumerate(NAMES)),
     ),
     sentence=(
-        tuple(
-            (
-                f"best_{i}",
-                f"Closest after {{k:observation}}: [{name}|{name}], error **{{error_{i}:.3g}}**; {OTHERS[i]}.",
-            )
-            for i, name in enumerate(NAMES)
-        )
-        + tuple(
-            (
-                f"right_{i}",
-                f"Closest after {{k:observation}}: [{name}|{name}], **{{error_{i}:.0f}} %** wrong; {OTHERS[i]}.",
-            )
-            for i, name in enumerate(NAMES)
-        ),
-        (
-            ("nothing", "Nothing is known of {who} yet: each method says what it says of everybody."),
-            ("flat", "Of one point an own fit makes a flat line; mixed effects bend it as others bend."),
-            ("", "The observations have removed {removed:.0%} of what mixed effects did not know."),
-        ),
-        (
-            (
-                "other_width",
-                "Their prior is {width:.2g} times as wide as learned; as learned, their error is {as_learned:.3g}.",
-            ),
-            ("choices", "A dot stands where the choice was forecast rightly."),
-            ("", "Their band holds {inside:.0f} of the {others:.0f} other points."),
-        ),
+        CLOSEST,
+        {
+            "nothing": "Nothing is known of {who} yet: each method says what it says of everybody.",
+            "flat": "Of one point an own fit makes a flat line; mixed effects bend it as others bend.",
+            "": "The observations have removed {removed:.0%} of what mixed effects did not know.",
+        },
+        {
+            "other_width": "Their prior is {width:.2g} times as wide as learned; as learned, their error is {as_learned:.3g}.",
+            "choices": "A dot stands where the choice was forecast rightly.",
+            "": "Their band holds {inside:.0f} of the {others:.0f} other points.",
+        },
     ),
     presets={
         "nothing yet": {"seen": ()},

@@ -221,46 +221,25 @@ EXPLORER = Explorer(
         ),
     ),
     sentence=(
-        (
-            (
-                "told",
-                "The [hypernetwork|hypernetwork] is told the goal and writes a policy without a try: it "
-                "{best_does}, return **{before:.1f}**. It has no update: four times the same.",
-            ),
-            (
-                "gone",
-                "[{method}|{method}]: update {gone_at} with α = {alpha} is so long that its weights are **no "
-                "numbers any more**. Best is a return of **{best_return:.1f}**, after {best:update}.",
-            ),
-            (
-                "helps",
-                "[{method}|{method}] is best after **{best:update}**: it {best_does}, {best_arrived} of "
-                "{trajectories} tries arrive, return **{best_return:.1f}** against {before:.1f} before.",
-            ),
-            (
-                "",
-                "**No update helps** [{method}|{method}]: the best return, **{before:.1f}**, is that before any; "
-                "after 1 update it {does_1} ({first:.1f}).",
-            ),
-        ),
-        (
-            ("told", ""),
-            (
-                "too_long",
-                "**The first step is too long**: with half of α it would come to {other:.1f} instead of {first:.1f}.",
-            ),
-            (
-                "too_short",
-                "**The first step is short**: with twice α it would come to {other:.1f} instead of {first:.1f}.",
-            ),
-            (
-                "astray",
-                "**The first step leads astray**, {before:.1f} to {first:.1f}, and so would half of it ({other:.1f}).",
-            ),
-            ("last_worse", "The updates after that lose again: the last map has {last:.1f}."),
-            ("", "Nobody tells it the goal: each update makes likelier what brought more than expected."),
-        ),
-        (("outside", "**This goal lies outside of the square** of the goals in training."), ("", "")),
+        {
+            "told": "The [hypernetwork|hypernetwork] is told the goal and writes a policy without a try: it "
+            "{best_does}, return **{before:.1f}**. It has no update: four times the same.",
+            "gone": "[{method}|{method}]: update {gone_at} with α = {alpha} is so long that its weights are **no "
+            "numbers any more**. Best is a return of **{best_return:.1f}**, after {best:update}.",
+            "helps": "[{method}|{method}] is best after **{best:update}**: it {best_does}, {best_arrived} of "
+            "{trajectories} tries arrive, return **{best_return:.1f}** against {before:.1f} before.",
+            "": "**No update helps** [{method}|{method}]: the best return, **{before:.1f}**, is that before any; "
+            "after 1 update it {does_1} ({first:.1f}).",
+        },
+        {
+            "told": "",
+            "too_long": "**The first step is too long**: with half of α it would come to {other:.1f} instead of {first:.1f}.",
+            "too_short": "**The first step is short**: with twice α it would come to {other:.1f} instead of {first:.1f}.",
+            "astray": "**The first step leads astray**, {before:.1f} to {first:.1f}, and so would half of it ({other:.1f}).",
+            "last_worse": "The updates after that lose again: the last map has {last:.1f}.",
+            "": "Nobody tells it the goal: each update makes likelier what brought more than expected.",
+        },
+        {"outside": "**This goal lies outside of the square** of the goals in training.", "": ""},
     ),
     presets={
         "near": {"x": 0.1, "y": -0.05},

@@ -104,46 +104,37 @@ EXPLORER = Explorer(
         line("chart", "second_line", "{second}", name="{second}", width=2.6, **TYPICAL),
     ),
     sentence=(
-        (
-            ("same", "Twice the same method: choose another one to compare it with."),
-            ("first_gone", f"{ONE} **diverges** on this wave."),
-            ("second_gone", f"{TWO} **diverges** on this wave."),
-            ("alike", f"{WHO}: about alike."),
-            ("ahead", f"{WHO}: {ONE} {TIMES}"),
-            ("", f"{WHO}: {TWO} {TIMES}"),
-        ),
-        (
-            ("not asks_in_context", ""),
-            (
-                "stays",
-                "In context no weight changes: the answer is **nearest to a wave of the family**, which this is not.",
-            ),
-            ("out_of_it", "This wave lies outside the family; in context, the answer follows it some way."),
-            ("", ""),
-        ),
-        (
-            ("not asks_prior", ""),
-            (
-                "prior_stays",
-                "[prior-fitted|prior-fitted] changes no weight: its answer is **nearest to a wave of the family**.",
-            ),
-            ("", ""),
-        ),
-        (
-            ("not mends", ""),
-            ("not steps", f"{CAPITAL}: none is taken yet."),
-            (
-                "mended_all",
-                f"Each of {{steps}} {STEPS} asks for every point from the others, and moves all weights: {FROM}",
-            ),
-            ("spoiled_all", f"{CAPITAL} **spoil** here: {FROM}"),
-            ("", f"{CAPITAL} change little here: {FROM}"),
-        ),
+        {
+            "same": "Twice the same method: choose another one to compare it with.",
+            "first_gone": f"{ONE} **diverges** on this wave.",
+            "second_gone": f"{TWO} **diverges** on this wave.",
+            "alike": f"{WHO}: about alike.",
+            "ahead": f"{WHO}: {ONE} {TIMES}",
+            "": f"{WHO}: {TWO} {TIMES}",
+        },
+        {
+            "not asks_in_context": "",
+            "stays": "In context no weight changes: the answer is **nearest to a wave of the family**, which this is not.",
+            "out_of_it": "This wave lies outside the family; in context, the answer follows it some way.",
+            "": "",
+        },
+        {
+            "not asks_prior": "",
+            "prior_stays": "[prior-fitted|prior-fitted] changes no weight: its answer is **nearest to a wave of the family**.",
+            "": "",
+        },
+        {
+            "not mends": "",
+            "not steps": f"{CAPITAL}: none is taken yet.",
+            "mended_all": f"Each of {{steps}} {STEPS} asks for every point from the others, and moves all weights: {FROM}",
+            "spoiled_all": f"{CAPITAL} **spoil** here: {FROM}",
+            "": f"{CAPITAL} change little here: {FROM}",
+        },
         *(
-            ((f"asks_{key}", f"[{name}|{name}]: {count(name)} numbers are a task's own, the network's 1,761 stay."),)
+            {f"asks_{key}": f"[{name}|{name}]: {count(name)} numbers are a task's own, the network's 1,761 stay."}
             for key, name in FEW.items()
         ),
-        (("beyond", "**K = {k} is beyond training**: 3b's transformer and the neural process saw 10 points at most."),),
+        {"beyond": "**K = {k} is beyond training**: 3b's transformer and the neural process saw 10 points at most."},
     ),
     presets={
         "inside": {"away": 0.0},
