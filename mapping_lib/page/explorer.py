@@ -160,7 +160,7 @@ class Explorer:
         return front.page(self.title, [self.specification(**state)], theme)
 
     def open(self, **state: Any) -> "Panel":
-        """The panel, as the last line of a notebook cell; ``state`` says where it begins."""
+        """Open the panel: the last line of a notebook cell. ``state`` says where it begins, its `State` what can be."""
         if unknown := set(state) - {part.name for part in fields(self.State)}:
             allowed = ", ".join(part.name for part in fields(self.State))
             raise ValueError(f"{self.name} has no {sorted(unknown)[0]!r}; its state has {allowed}")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice
 from mapping_lib.page.marks import arrows, axes, bars, line, points, rule, text
 from mapping_lib.page.program import Program, Stage
@@ -234,8 +234,4 @@ EXPLORER = Explorer(
     },
     program=Program((Stage(look), Stage(show), Stage(judge)), (*ARRAYS, *NUMBERS, *HOLDS), carried()),
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

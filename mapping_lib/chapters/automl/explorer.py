@@ -13,7 +13,7 @@ import torch
 
 from mapping_lib import batched_mlp
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.page.explorer import Explorer, Frame, Panel
+from mapping_lib.page.explorer import Explorer, Frame
 from mapping_lib.page.fields import choice, slider
 from mapping_lib.page.marks import axes, drag, heat, line, points, text
 from mapping_lib.page.sentence import number
@@ -273,8 +273,4 @@ EXPLORER = Explorer(
     actions=(("new task", "task", "next"),),
     colours=BAD,
 )
-
-
-def explorer(**state) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

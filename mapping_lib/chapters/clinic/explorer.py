@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mapping_lib import batched_mlp
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice, numbers, slider
 from mapping_lib.page.marks import axes, band, drag, line, points
 from mapping_lib.page.plots import COLOURS
@@ -172,8 +172,4 @@ EXPLORER = Explorer(
     colours=dict.fromkeys(NAMES[1:], COLOURS["rival"]),
     more="more: K, amplitude, phase",
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

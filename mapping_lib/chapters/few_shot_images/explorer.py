@@ -7,12 +7,11 @@ through convolutions.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
 
 import numpy as np
 import torch
 
-from mapping_lib.page.explorer import Explorer, Frame, Panel
+from mapping_lib.page.explorer import Explorer, Frame
 from mapping_lib.page.fields import choice, pad, slider
 from mapping_lib.page.marks import axes, images, line, points, rule, text, tiles
 from mapping_lib.task import Batch
@@ -285,8 +284,4 @@ EXPLORER = Explorer(
     height=0.43,
     colours={label: COLOUR_OF[name] for name, label in NAMES.items()} | {"right": "#0072B2", "wrong": "#D55E00"},
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

@@ -7,12 +7,12 @@ letters are counted.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from mapping_lib.page.explorer import Explorer, Frame, Panel
+from mapping_lib.page.explorer import Explorer, Frame
 from mapping_lib.page.fields import box, choice, slider
 from mapping_lib.page.marks import axes, bars, line, text, tiles
 from mapping_lib.study import read_table
@@ -275,8 +275,4 @@ EXPLORER = Explorer(
     more="more: method, which languages, which names",
     colours=COLOURS,
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mapping_lib import batched_mlp
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice, hidden, numbers, slider
 from mapping_lib.page.marks import axes, drag, heat, line, points, text, tiles
 from mapping_lib.page.program import Program, Stage
@@ -329,8 +329,4 @@ EXPLORER = Explorer(
     height=0.262,
     colours=BAD,
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

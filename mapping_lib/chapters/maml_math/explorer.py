@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice, slider
 from mapping_lib.page.marks import arrows, axes, drag, heat, line, points, rule
 from mapping_lib.page.plots import COLOUR_OF
@@ -293,8 +293,4 @@ EXPLORER = Explorer(
     more="more: the start, which method θ follows, the map, the tasks",
     colours={"F(θ)": COLOUR_OF["MAML"], "E[L(θ)]": COLOUR_OF["joint training"]},
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

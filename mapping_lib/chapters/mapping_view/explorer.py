@@ -15,7 +15,7 @@ from torch import Tensor
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.amortised import BASE
 from mapping_lib.networks import mlp
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice, numbers, slider
 from mapping_lib.page.marks import axes, drag, heat, line, points, rule, text
 from mapping_lib.page.program import Program, Stage
@@ -228,8 +228,4 @@ EXPLORER = Explorer(
     actions=(("new points", "x_length", "scatter"),),
     more="more: steps, K, noise",
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

@@ -12,7 +12,7 @@ from torch import Tensor
 from mapping_lib import batched_mlp
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.networks import functional, mlp
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice, slider
 from mapping_lib.page.marks import axes, cells, drag, heat, line, points, text
 from mapping_lib.page.plots import COLOUR_OF
@@ -295,8 +295,4 @@ EXPLORER = Explorer(
     colours=COLOURS,
     height=0.36,
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

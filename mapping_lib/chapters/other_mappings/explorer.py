@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.amortised import BASE, WRITER
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice, numbers, slider
 from mapping_lib.page.marks import axes, drag, line, points, rule
 from mapping_lib.page.program import Program, Stage
@@ -297,8 +297,4 @@ EXPLORER = Explorer(
     more="more: the wave, noise of y, what h was trained for",
     height=0.38,
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

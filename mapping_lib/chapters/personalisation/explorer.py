@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice, numbers, slider
 from mapping_lib.page.marks import axes, band, drag, line, points, rule, text
 from mapping_lib.page.program import Program, Stage
@@ -202,8 +202,4 @@ EXPLORER = Explorer(
     program=PROGRAM,
     colours=PEOPLE,
 )
-
-
-def explorer(**state) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

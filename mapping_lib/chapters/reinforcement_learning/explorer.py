@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from mapping_lib.networks import functional
-from mapping_lib.page.explorer import Explorer, Frame, Panel
+from mapping_lib.page.explorer import Explorer, Frame
 from mapping_lib.page.fields import choice, slider
 from mapping_lib.page.marks import Mark, axes, band, drag, line, points, rule, text
 from mapping_lib.worlds.goals import Rollouts
@@ -258,8 +258,4 @@ EXPLORER = Explorer(
     actions=(("new luck", "luck", "next"),),
     colours=COLOUR_OF,
 )
-
-
-def explorer(**state) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

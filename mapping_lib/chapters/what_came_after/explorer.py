@@ -6,9 +6,8 @@ transformers the panel and its front end have 560 kB, compressed, 410 more than 
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice, numbers, slider
 from mapping_lib.page.marks import axes, band, drag, line, points, rule
 from mapping_lib.study.sinusoids import points_and_noise
@@ -149,8 +148,4 @@ EXPLORER = Explorer(
     height=0.3,
     colours=COLOUR_OF_METHODS,
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open
