@@ -118,20 +118,7 @@ NUMBERS = ["chosen", "first", "size", "least", "most", "k_shown", "n"]
 NUMBERS += [f"{name}_{i}" for name in ("y", "told") for i in range(SLOTS)] + [f"tick_{i}" for i in range(5)]
 NUMBERS += [f"name_{i}" for i in range(len(METHODS))] + [f"title_{i}" for i in range(3)]
 HOLDS = [f"first_{i}" for i in LEARNERS] + [f"other_{i}" for i in OPPONENTS] + [f"is_{i}" for i in range(N)]
-HOLDS += [
-    "share",
-    "removes",
-    "adds",
-    "tasks",
-    "in_own",
-    "other_unit",
-    "worse",
-    "gain",
-    "loss",
-    "shown",
-    "alone",
-    "searched",
-]
+ALSO = "share removes adds tasks in_own other_unit worse gain loss shown alone searched"
 
 # What is drawn and said -----------------------------------------------------------------------------------
 
@@ -232,6 +219,6 @@ EXPLORER = Explorer(
         "three searches": {"application": "settings, digits"},
         "in g²": {"application": "chicks", "unit": "own"},
     },
-    program=Program((Stage(look), Stage(show), Stage(judge)), (*ARRAYS, *NUMBERS, *HOLDS), carried()),
+    program=Program((Stage(look), Stage(show), Stage(judge)), (*ARRAYS, *NUMBERS, *HOLDS, *ALSO.split()), carried()),
 )
 explorer = EXPLORER.open

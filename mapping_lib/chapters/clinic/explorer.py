@@ -91,23 +91,11 @@ def constants() -> dict[str, Any]:
     return {"theta": list(theta.values()), "grid": GRID} | curves
 
 
-CURVES = (
-    "y",
-    "truth",
-    "before",
-    "after",
-    "healthy_after",
-    "printed",
-    "healthy_printed",
-    "error",
-    "low",
-    "high",
-    "healthy",
-)
+CURVES = "y truth before after healthy_after printed healthy_printed error low high healthy"
 SAID = ("error_before", "error_after", "prints", "worth", "healthy_worth", "faulty", "none")
 PROGRAM = Program(
     (Stage(begin), Stage(step, times="steps"), Stage(judge)),
-    CURVES + SAID + tuple(f"is_{i}" for i in range(len(NAMES))),
+    (*CURVES.split(), *SAID, *(f"is_{i}" for i in range(len(NAMES)))),
     constants(),
     {"x": ("K",), "lift": ("K",)},
 )

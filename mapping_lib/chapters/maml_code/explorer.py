@@ -182,18 +182,7 @@ def constants() -> dict[str, Any]:
 
 
 SHOWN = ("truth", "y", "before", "after", "path", "rival_after", "query", "support", "two")
-SAID = (
-    "error_before",
-    "error",
-    "rival_error",
-    "rival_gone",
-    "gone",
-    "gone_at",
-    "falls",
-    "limit",
-    "limit_after",
-    "flatter",
-)
+SAID = "error_before error rival_error rival_gone gone gone_at falls limit limit_after flatter"
 ON_MAP = (
     *("fine", "thrown", "untrained", "words_alpha", "words_beta", "words_room", "here_thrown", "here_untrained"),
     *("reached", "shade", "here_alpha", "here_beta", "from_alpha", "from_beta", "trained_alpha", "trained_beta"),
@@ -207,7 +196,7 @@ PROGRAM = Program(
         Stage(sharpen),
         *adaptation.PROGRAM.stages[4:],
     ),
-    ON_MAP + SHOWN + SAID + ("above", "above_and_gone"),
+    (*ON_MAP, *SHOWN, *SAID.split(), "above", "above_and_gone"),
     constants(),
     adaptation.DYNAMIC,
 )

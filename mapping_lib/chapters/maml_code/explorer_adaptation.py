@@ -209,17 +209,7 @@ def _start() -> list[Tensor]:
 
 START = _start()
 SHOWN = ("truth", "y", "before", "after", "path", "rival_after", "query", "support", "rival_query", "two")
-SAID = (
-    "error_before",
-    "error",
-    "rival_before",
-    "rival_error",
-    "gone",
-    "gone_at",
-    "rival_gone",
-    "rival_gone_at",
-    "falls",
-)
+SAID = "error_before error rival_before rival_error gone gone_at rival_gone rival_gone_at falls"
 LIMITS = ("limit", "limit_after", "times", "flatter", "above", "above_and_gone")
 DYNAMIC = {"x": ("K",), "lift": ("K",)}
 PROGRAM = Program(
@@ -231,7 +221,7 @@ PROGRAM = Program(
         Stage(sharpen_on, times="rounds"),
         Stage(limits),
     ),
-    SHOWN + SAID + LIMITS,
+    (*SHOWN, *SAID.split(), *LIMITS),
     constants(),
     DYNAMIC,
 )

@@ -118,25 +118,12 @@ def views() -> dict[str, torch.Tensor]:
 
 
 DRAWN = ("lines", "line_x", "truth_y", "truth_x", "hidden_y", "place_x", "seen_x", "seen_y", "by_k", "k_now")
-SAID = (
-    "low",
-    "high",
-    "inside",
-    "others",
-    "band",
-    "removed",
-    "as_learned",
-    "k",
-    "nothing",
-    "flat",
-    "other_width",
-    "choices",
-)
+SAID = "low high inside others band removed as_learned k nothing flat other_width choices"
 EACH = tuple(f"{name}_{i}" for name in ("error", "best", "right", "now", "hits") for i in range(len(NAMES)))
 LIMITS = ("y", "y_above", "called", "e", "e_above")
 PROGRAM = Program(
     (*STAGES, Stage(show), Stage(band_of), Stage(numbers_of)),
-    DRAWN + SAID + EACH + LIMITS + tuple(KINDS),
+    (*DRAWN, *SAID.split(), *EACH, *LIMITS, *KINDS),
     Carried(),
     {"seen": ("K",)},
 )
