@@ -21,7 +21,7 @@ from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.many_tasks import one_each
 from mapping_lib.meta_training import Progress
 from mapping_lib.study import Recipe, Table, Tolerance, shipped_theta
-from mapping_lib.study.training import Training
+from mapping_lib.study.training import TOLD, Training
 from mapping_lib.task import Batch, Params, Task
 from mapping_lib.worlds.goals import Navigation, on_the_rim
 
@@ -189,11 +189,8 @@ def far_score(method: str, setting: str, n: int, generator: Generator) -> Tensor
 # Recipes, and the table -------------------------------------------------------------------------------
 
 
-def _recipe(method: str, *names: str, remarks: dict | None = None, **given) -> Recipe:
-    """The recipe of a method's theta; fields of its training that are called ``names`` are stored, too."""
-    training = Training(partial(learner, method), METHODS[method].family, n_query=20, tasks_per_step=20, **given)
-    settings = training.settings("beta", "outer_steps", "k_shot", "n_query", "tasks_per_step", *names)
-    return Recipe(partial(training.theta, SEED), {"method": method, "seed": SEED, **(remarks or {}), **settings})
+def _training(method: str, **given) -> Training:
+    return Training(partial(learner, method), METHODS[method].family, n_query=20, tasks_per_step=20, **given)
 
 
 def _best_on_validation(stream: Iterator[Progress]) -> Params:
@@ -203,12 +200,12 @@ def _best_on_validation(stream: Iterator[Progress]) -> Params:
 
 def _by_trust_region(method: str, **given) -> Recipe:
     step = {"beta": 1.0, "optimiser": "sgd", "schedule": "constant"}  # the direction is a whole step
-    remarks = {"limit": 0.01, "kept": "the best on validation"}
-    return _recipe(method, "optimiser", remarks=remarks, keep=_best_on_validation, **step, **given)
+    training = _training(method, keep=_best_on_validation, **step, **given)
+    return training.recipe(*TOLD, "optimiser", seed=SEED, method=method, limit=0.01, kept="the best on validation")
 
 
 def _by_adam(method: str, **given) -> Recipe:
-    return _recipe(method, "schedule", **given)
+    return _training(method, **given).recipe(*TOLD, "schedule", seed=SEED, method=method)
 
 
 _RECIPE_OF = {
