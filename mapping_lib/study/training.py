@@ -73,7 +73,7 @@ class Training(NamedTuple):
         return {name: getattr(self, name) for name in names}
 
     def recipe(self, *names: str, seed: int = 0, **about: object) -> Recipe:
-        """As a recipe: with theta are stored its inner settings, the named fields, the seed and what is ``about`` it."""
+        """As a recipe: with theta are stored its inner settings, the named fields, the seed and all ``about`` it."""
         return Recipe(partial(self.theta, seed), {**self.inner, **self.settings(*names), "seed": seed, **about})
 
 
