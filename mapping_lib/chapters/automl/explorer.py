@@ -17,14 +17,13 @@ from mapping_lib.page.explorer import Explorer, Frame
 from mapping_lib.page.fields import choice, slider
 from mapping_lib.page.marks import axes, drag, heat, line, points, text
 from mapping_lib.page.sentence import number
-from mapping_lib.page.shades import BAD, depth, longest_run
+from mapping_lib.page.shades import BAD, EDGES, SIDE, depth, longest_run
 from mapping_lib.task import Batch, Task
 
 from .study_grid import (
     BLOCK,
     INNER_STEPS,
     JUDGED_STEPS,
-    SIDE,
     best_cell,
     cell_of,
     curvature,
@@ -184,7 +183,6 @@ def draw(seed: int) -> Task:
 
 # What is drawn and said -----------------------------------------------------------------------------------
 
-EDGES = (SIDE[0] * 10 ** (-1 / 6), SIDE[-1] * 10 ** (1 / 6))
 CHART = {"log": "y"}
 EXPLORER = Explorer(
     "alpha-beta",

@@ -15,6 +15,7 @@ from mapping_lib.checks import check_choice
 from mapping_lib.curvature import largest_eigenvalue
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.networks import functional, mlp
+from mapping_lib.page.shades import SIDE, all_settings
 from mapping_lib.task import Batch, Params, Task
 
 from .methods_many_settings import meta_train_settings, query_errors_of_settings
@@ -23,9 +24,6 @@ FILE = Path(__file__).with_name("data") / "automl_grid.npz"
 
 SIZES = (1, 20, 20, 1)
 """Half as wide as the paper's network: the theta of all cells are shipped, at half precision."""
-
-SIDE = tuple(10.0 ** (-4 + i / 3) for i in range(13))
-"""The values of alpha and of beta: 0.0001 to 1, three to a decade."""
 
 INNER_STEPS = (1, 5)
 """With how many inner steps a grid was meta-trained. All are judged after 0 ... 5."""
@@ -77,17 +75,6 @@ class Grid(NamedTuple):
 def cell_of(alpha_index: int, beta_index: int) -> int:
     """The number of the cell with ``SIDE[alpha_index]`` and ``SIDE[beta_index]``."""
     return alpha_index * len(SIDE) + beta_index
-
-
-def all_settings(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
-    """alpha and beta of every cell, ``(cell,)`` each.
-
-    >>> alpha, beta = all_settings()
-    >>> len(alpha), float(alpha[cell_of(6, 3)]), float(beta[cell_of(6, 3)])
-    (169, 0.009999999776482582, 0.0010000000474974513)
-    """
-    side = torch.tensor(SIDE, dtype=dtype)
-    return side.repeat_interleave(len(side)), side.repeat(len(side))
 
 
 def held_out() -> Task:

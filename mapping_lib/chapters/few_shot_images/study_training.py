@@ -18,7 +18,6 @@ from .methods_cosine import Cosine
 INNER = Tuned(0.3, 3)
 """The inner steps of MAML and ANIL in training, chosen before on the validation alphabet (`study_tuning`)."""
 
-
 AS_MANY_IMAGES = 723
 """Outer steps in which joint training sees 240,000 images, as the prototypical network does in its 1,500."""
 
@@ -75,7 +74,6 @@ def _normalised(norm: str) -> Training:
 
 TRAINING = trainings(GLYPHS) | {"group_norm": _normalised("group"), "batch_norm": _normalised("batch")}
 """What is trained."""
-
 
 _KEPT = {"filters": list(FILTERS), "stored": "16 bits"}
 RECIPES = {

@@ -16,7 +16,7 @@ from mapping_lib.page.fields import choice, hidden, numbers, slider
 from mapping_lib.page.marks import axes, drag, heat, line, points, text, tiles
 from mapping_lib.page.program import Program, Stage
 from mapping_lib.page.runs import Runs
-from mapping_lib.page.shades import BAD, HIGHEST, LOWEST, depth, longest_run
+from mapping_lib.page.shades import BAD, EDGES, HIGHEST, LOWEST, SIDE, depth, longest_run
 from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch
 
@@ -28,7 +28,6 @@ from .study_map import (
     FINE,
     JUDGED_STEPS,
     OUTER_STEPS,
-    SIDE,
     TASKS,
     TRAINING_DIVERGED,
     kinds,
@@ -229,7 +228,6 @@ RUNS = Runs(
 
 # What is drawn and said -----------------------------------------------------------------------------------
 
-EDGES = (SIDE[0] * 10 ** (-1 / 6), SIDE[-1] * 10 ** (1 / 6))
 BOTH = {
     "xlabel": "β (grey: training diverges)",
     "ylabel": "α",

@@ -13,14 +13,12 @@ from mapping_lib import batched_mlp
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.page.program import call
 from mapping_lib.page.runs import Begun
+from mapping_lib.page.shades import SIDE, all_settings
 from mapping_lib.task import Batch, Task
 
 from .explorer_meta_training import EXPLORER, RUNS, State
 
 FILE = Path(__file__).with_name("data") / "alpha_beta.npz"
-
-SIDE = tuple(10.0 ** (-4 + i / 3) for i in range(13))
-"""The values of alpha and of beta: 0.0001 to 1, three to a decade."""
 
 TRAINED, JUDGED_STEPS = 1, 10
 """With how many inner steps a setting is meta-trained, and the most after which it is judged."""
@@ -55,12 +53,6 @@ SETTINGS = {
     "begun": BEGUN,
 }
 """All that the stored numbers hang on; they are stored with it."""
-
-
-def all_settings() -> tuple[Tensor, Tensor]:
-    """alpha and beta of every setting, ``(setting,)`` each: a row of the map for each alpha."""
-    side = torch.tensor(SIDE, dtype=torch.float32)
-    return side.repeat_interleave(len(side)), side.repeat(len(side))
 
 
 @torch.no_grad()

@@ -124,7 +124,6 @@ def judge(curves, truth, moved, mapping, amplitude, phase) -> dict[str, Tensor]:
 GONE = 1e4
 """An error beyond this, or not a number, is said to have diverged."""
 
-
 _shipped = cache(shipped)
 
 

@@ -166,10 +166,14 @@ def score(method: str, setting: str, n: int, generator: Generator) -> Tensor:
     """The return of ``n`` goals after as many updates as the setting says."""
     k_shot = UPDATES * METHODS[method].trajectories
     tasks = FAMILY.sample(n, k_shot, TRAJECTORIES, generator=generator)  # goals are drawn first: all meet the same
+    return _returns_after(SETTINGS[setting]["updates"], method, tasks)
+
+
+def _returns_after(updates: int, method: str, tasks: Task) -> Tensor:
     key = method, tasks.description.numpy().tobytes()  # equal goals were drawn with equal luck
     if key not in _SCORES:  # all settings are columns of one adaptation: it is done once
         _SCORES[key] = returns(method, theta_of(method), tasks)
-    return _SCORES[key][SETTINGS[setting]["updates"]]
+    return _SCORES[key][updates]
 
 
 _SCORES: dict[tuple[str, bytes], Tensor] = {}
@@ -180,10 +184,7 @@ def far_score(method: str, setting: str, n: int, generator: Generator) -> Tensor
     tasks = FAMILY.sample(n, UPDATES * TRAJECTORIES, TRAJECTORIES, generator=generator)
     goals = on_the_rim(tasks.description, FAR)
     support, query = (Batch(b.x, goals[:, None].expand_as(b.y)) for b in (tasks.support, tasks.query))
-    tasks, key = Task(support, query, goals), (method, goals.numpy().tobytes())
-    if key not in _SCORES:
-        _SCORES[key] = returns(method, theta_of(method), tasks)
-    return _SCORES[key][SETTINGS[setting]["updates"]]
+    return _returns_after(SETTINGS[setting]["updates"], method, Task(support, query, goals))
 
 
 # Recipes, and the table -------------------------------------------------------------------------------

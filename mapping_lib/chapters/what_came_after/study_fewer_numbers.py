@@ -136,6 +136,5 @@ CONTESTANTS: dict[str, Contestant] = {part: _contestant(part) for part in TUNED}
 WHERE_STEPS_DIVERGE = Tolerance(1e-3, "most scores")
 """Where ten steps nearly diverge, rounding decides a few errors."""
 
-
 _ROWS = table_of(CONTESTANTS)
 TABLES = {"after_fewer_numbers": _ROWS._replace(rough=dict.fromkeys(_ROWS.methods, WHERE_STEPS_DIVERGE))}

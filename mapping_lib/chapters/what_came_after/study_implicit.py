@@ -38,7 +38,6 @@ TRAININGS = {
 }
 """Implicit MAML; the same with two inner steps, its problem far from solved; and MAML, through its path."""
 
-
 RECIPES: dict[str, Recipe] = {
     f"after_{name}_{seed}": training.recipe("label", "type", *TOLD, seed=seed, make=training.make.func.__name__)
     for name, training in TRAININGS.items()
