@@ -1,6 +1,5 @@
 """The grid of settings alpha x beta that chapter 4f draws: how it was made, and how it is read."""
 
-import json
 import math
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from mapping_lib.curvature import largest_eigenvalue
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.networks import functional, mlp
 from mapping_lib.page.shades import SIDE, all_settings
+from mapping_lib.study.theta import load_theta, save_numbers
 from mapping_lib.task import Batch, Params, Task
 
 from .methods_many_settings import meta_train_settings, query_errors_of_settings
@@ -95,9 +95,8 @@ def read_grid(inner_steps: int) -> Grid:
     (torch.Size([3, 169, 6]), torch.Size([169, 20, 20]))
     """
     check_choice("inner_steps", str(inner_steps), map(str, INNER_STEPS))
-    with np.load(FILE, allow_pickle=False) as file:
-        names = [name for name in file.files if name.startswith(f"{inner_steps}/")]
-        part = {name.partition("/")[2]: torch.from_numpy(file[name]) for name in names}
+    stored, own = load_theta(FILE), f"{inner_steps}/"
+    part = {name.removeprefix(own): numbers for name, numbers in stored.items() if name.startswith(own)}
     theta = {name: part[name].float() for name in functional(mlp(SIZES)).shapes}
     numbers = [part[name].float() for name in ("errors", "medians", "curves")]
     return Grid(inner_steps, theta, *numbers, part["alive"])
@@ -192,9 +191,7 @@ def save_grids() -> Path:
     arrays = {}
     for inner_steps in INNER_STEPS:
         grid = make_grid(inner_steps)
-        parts = {"errors": grid.errors, "medians": grid.medians, "curves": grid.curves}
-        arrays |= {f"{inner_steps}/{name}": part.numpy() for name, part in parts.items()}
-        arrays |= {f"{inner_steps}/{name}": p.half().numpy() for name, p in grid.theta.items()}
-        arrays[f"{inner_steps}/alive"] = grid.alive.numpy()
-    np.savez_compressed(FILE, **arrays, settings=np.array(json.dumps(SETTINGS)))
-    return FILE
+        parts = {"errors": grid.errors, "medians": grid.medians, "curves": grid.curves, "alive": grid.alive}
+        parts |= {name: p.half() for name, p in grid.theta.items()}
+        arrays |= {f"{inner_steps}/{name}": part for name, part in parts.items()}
+    return save_numbers(FILE, arrays, SETTINGS)

@@ -1,7 +1,6 @@
 """The map of alpha and beta that chapter 3 opens with: what a thousand outer steps in the page come to, by setting."""
 
-import json
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.page.program import call
 from mapping_lib.page.runs import Begun
 from mapping_lib.page.shades import SIDE, all_settings
+from mapping_lib.study.theta import load_theta, save_numbers
 from mapping_lib.task import Batch, Task
 
 from .explorer_meta_training import EXPLORER, RUNS, State
@@ -128,20 +128,16 @@ def begun() -> dict[str, np.ndarray]:
 def save_map() -> Path:
     """Make the map, and the run that the panel begins with; seven minutes on one core."""
     alpha, beta = all_settings()
-    arrays = {f"begun/{name}": value for name, value in begun().items()}
-    arrays["errors"] = np.stack([errors_of(trained(alpha, beta, seed), alpha).numpy() for seed in SEEDS])
-    FILE.parent.mkdir(exist_ok=True)
-    np.savez_compressed(FILE, **arrays, settings=np.array(json.dumps(SETTINGS)))
-    return FILE
+    errors = torch.stack([errors_of(trained(alpha, beta, seed), alpha) for seed in SEEDS])
+    return save_numbers(
+        FILE, {f"begun/{name}": value for name, value in begun().items()} | {"errors": errors}, SETTINGS
+    )
 
 
 # How it is read -------------------------------------------------------------------------------------------
 
 
-@cache
-def _stored() -> dict[str, np.ndarray]:
-    with np.load(FILE, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+_stored = cache(partial(load_theta, FILE))
 
 
 def read_errors() -> np.ndarray:
@@ -150,7 +146,7 @@ def read_errors() -> np.ndarray:
     >>> read_errors().shape
     (11, 13, 13)
     """
-    errors = _stored()["errors"].astype(np.float64).mean(0)
+    errors = _stored()["errors"].numpy().astype(np.float64).mean(0)
     return errors.reshape(len(SIDE), len(SIDE), -1).transpose(2, 0, 1)
 
 
@@ -166,5 +162,5 @@ def kinds() -> np.ndarray:
 def read_begun() -> Begun:
     """The run that the panel begins with."""
     stored = _stored()
-    theta = [torch.from_numpy(stored[f"begun/theta.{i}"]) for i in range(6)]
-    return Begun(BEGUN | {"seed": 0}, stored["begun/outer"], stored["begun/errors"], theta)
+    theta = [stored[f"begun/theta.{i}"] for i in range(6)]
+    return Begun(BEGUN | {"seed": 0}, stored["begun/outer"].numpy(), stored["begun/errors"].numpy(), theta)
