@@ -17,7 +17,6 @@ import torch
 from torch import Generator, Tensor
 
 from mapping_lib.checks import check_choice
-from mapping_lib.learners import MetaLearner
 from mapping_lib.networks import functional
 from mapping_lib.study import Recipe, Table, Tolerance, shipped_theta
 from mapping_lib.study.training import Training
@@ -81,15 +80,6 @@ SEEDS = (0, 1, 2)
 RECIPES = {f"after_recurrent_{seed}": _recipe(seed) for seed in SEEDS}
 CONTESTANTS: dict = {}
 """None: there are returns here, no errors on the waves."""
-
-
-def learner() -> MetaLearner:
-    """The learner of the shipped theta, on the family of chapter 4d.
-
-    >>> sum(p.numel() for p in learner().init(generator=torch.Generator().manual_seed(0)).values())
-    5965
-    """
-    return recurrent_policy(POLICY, FAMILY)
 
 
 @cache
