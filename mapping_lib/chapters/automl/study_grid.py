@@ -79,11 +79,8 @@ def cell_of(alpha_index: int, beta_index: int) -> int:
 
 def held_out() -> Task:
     """The tasks that all cells are judged on; none is trained on."""
-    return _tasks(HELD_OUT["n_tasks"], HELD_OUT["k_shot"], HELD_OUT["n_query"], HELD_OUT["seed"])
-
-
-def _tasks(n_tasks: int, k_shot: int, n_query: int, seed: int) -> Task:
-    return Sinusoids().sample(n_tasks, k_shot, n_query, generator=torch.Generator().manual_seed(seed))
+    *counts, seed = HELD_OUT.values()
+    return Sinusoids().sample(*counts, generator=torch.Generator().manual_seed(seed))
 
 
 @cache

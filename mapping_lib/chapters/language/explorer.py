@@ -6,7 +6,7 @@ letters are counted.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -163,9 +163,7 @@ def _answers(state: State, drawn: Drawn, p: np.ndarray, label: int | None, of: t
     }
 
 
-@cache
-def _table() -> dict:
-    return read_table("language_names")
+_table = cache(partial(read_table, "language_names"))
 
 
 def _ngrams(name: str, p: np.ndarray, drawn: Drawn, problem: str) -> Frame:

@@ -83,8 +83,8 @@ NAMES = ("theta", "first", "second")
 
 def held_out() -> Task:
     """The tasks that all settings are judged on; none is trained on."""
-    g = torch.Generator().manual_seed(HELD_OUT["seed"])
-    return Sinusoids().sample(HELD_OUT["n_tasks"], HELD_OUT["k_shot"], HELD_OUT["n_query"], generator=g)
+    *counts, seed = HELD_OUT.values()
+    return Sinusoids().sample(*counts, generator=torch.Generator().manual_seed(seed))
 
 
 def spread_tasks() -> Task:

@@ -61,10 +61,6 @@ def _policy_maml(**settings) -> Callable:
     return lambda policy, family, alphas: policy_maml(policy, family, alpha=alphas, **settings)
 
 
-def _written_each(theta: Params, goals: Tensor) -> Params:
-    return torch.func.vmap(partial(written, theta))(goals)
-
-
 _MAML = Method(lambda policy, family, alphas: trust_region_maml(policy, family, alpha=alphas), "navigation_maml", 0.1)
 _PRETRAINED = Method(_policy_maml(steps=0), "navigation_pretrained", 0.5)
 
@@ -78,7 +74,10 @@ METHODS = {
     "pretrained, not tuned": _PRETRAINED._replace(alpha=0.1),
     "random": _PRETRAINED._replace(file=None, alpha=2.0),
     "hypernetwork": Method(
-        lambda policy, family, _: writing(policy, family), "navigation_hypernetwork", sizes=SMALL, of_goal=_written_each
+        lambda policy, family, _: writing(policy, family),
+        "navigation_hypernetwork",
+        sizes=SMALL,
+        of_goal=lambda theta, goals: torch.func.vmap(partial(written, theta))(goals),
     ),
     "oracle": _PRETRAINED._replace(
         file="navigation_oracle",

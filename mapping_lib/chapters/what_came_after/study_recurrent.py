@@ -122,10 +122,6 @@ def _returns_changed(change: Callable[[int, Memory], Memory], luck: Batch) -> Te
     return torch.cat([one.rollouts.returns for one in by_episodes(theta_of(), luck, change)], 1)
 
 
-def _returns(seed: int, luck: Batch) -> Tensor:
-    return remembering(theta_of(seed), luck).rollouts.returns
-
-
 def named(seed: int) -> str:
     """The table's name of the policy that was trained with this seed.
 
@@ -136,7 +132,7 @@ def named(seed: int) -> str:
 
 
 METHODS: dict[str, Callable[[Batch], Tensor]] = {
-    **{named(seed): partial(_returns, seed) for seed in SEEDS},
+    **{named(seed): lambda luck, seed=seed: remembering(theta_of(seed), luck).rollouts.returns for seed in SEEDS},
     "memory wiped": partial(_returns_changed, wiped),
     "memory swapped": partial(_returns_changed, swapped),
     "a search by hand": lambda luck: trial(searcher(FAMILY), FAMILY, luck, empty(luck.x)).rollouts.returns,
