@@ -166,10 +166,7 @@ def stand(theta: list, many: Batch) -> dict[str, Any]:
 def held_step(held: list, rates: list, many: Batch, query: Batch) -> dict[str, Any]:
     """The mean error on all of them, and one inner step."""
     error = (batched_mlp.forward(list(held), query.x)[-1] - query.y).square().mean()
-    return {
-        "error_now": error,
-        "held": batched_mlp.step(held, rates, batched_mlp.loss_gradient(list(held), many)[0]),
-    }
+    return {"error_now": error, "held": batched_mlp.step(held, rates, batched_mlp.loss_gradient(list(held), many)[0])}
 
 
 @cache
@@ -188,13 +185,7 @@ ON_MAP = (
     *("apart", "lost", "off"),
 )
 PROGRAM = Program(
-    (
-        Stage(read_map),
-        Stage(begin),
-        *adaptation.PROGRAM.stages[1:3],
-        Stage(sharpen),
-        *adaptation.PROGRAM.stages[4:],
-    ),
+    (Stage(read_map), Stage(begin), *adaptation.PROGRAM.stages[1:3], Stage(sharpen), *adaptation.PROGRAM.stages[4:]),
     (*ON_MAP, *SHOWN, *SAID.split(), "above", "above_and_gone"),
     constants(),
     adaptation.DYNAMIC,

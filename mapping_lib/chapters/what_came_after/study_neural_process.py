@@ -84,9 +84,7 @@ def ready(name: str) -> tuple[Forecaster, Params]:
     return READINGS[name].make(), widened_theta(file_of(name))
 
 
-CONTESTANTS = {
-    "neural process": Contestant(lambda seed: (by_mean().learner, ready("mean")[1]), "S ↦ φ", "48", "tasks"),
-}
+CONTESTANTS = {"neural process": Contestant(lambda seed: (by_mean().learner, ready("mean")[1]), "S ↦ φ", "48", "tasks")}
 RECIPES: dict[str, Recipe] = {
     file_of(name): one.training().recipe(*TOLD, reader=name, family=repr(one.family), kept="half precision")
     for name, one in READINGS.items()

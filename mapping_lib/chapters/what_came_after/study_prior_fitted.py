@@ -168,11 +168,7 @@ CONTESTANTS = {"prior-fitted": Contestant(_of_waves, "(S, x) ↦ p(y)", "0", "a 
 TOLERANCE = {"chicks": Tolerance(0.5), "countries": Tolerance(2e-3), "sensors": Tolerance(1e-4)}
 TABLES: dict[str, Table] = {f"after_{data}": _table_of_curves(data) for data in OF} | {
     "after_lines": Table(
-        "-log p(y) of a task's queries",
-        LINE_METHODS,
-        LINE_SETTINGS,
-        _line_score,
-        {"n_query": N_LINE_QUERIES},
+        "-log p(y) of a task's queries", LINE_METHODS, LINE_SETTINGS, _line_score, {"n_query": N_LINE_QUERIES}
     ),
     "after_prior_fitted": table_of(CONTESTANTS),
 }
