@@ -10,6 +10,9 @@ SIDE = tuple(10.0 ** (-4 + i / 3) for i in range(13))
 EDGES = (SIDE[0] * 10 ** (-1 / 6), SIDE[-1] * 10 ** (1 / 6))
 """The limits of the axes of a map."""
 
+MAP = {"ylabel": "α", "log": "xy", "square": True, "press": ("beta", "alpha")}
+"""How the axes of a map look: a press on it sets both step sizes."""
+
 LOWEST, HIGHEST = 0.3, 5.0
 """Errors of the darkest and the palest blue."""
 

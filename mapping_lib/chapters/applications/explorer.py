@@ -168,6 +168,7 @@ MARKS = (
 )
 
 EVERY = [*enumerate(APPLICATIONS.values())]
+BARE = {"xticks": [], "yticks": []}
 RANGE = "({least:.0%} to {most:.0%})"
 EXPLORER = Explorer(
     "map-of-gains",
@@ -175,18 +176,8 @@ EXPLORER = Explorer(
     "Who is beaten, and by how much?",
     "Press a line on the left, change the opponent, and read off how sure a gain is.",
     axes=(
-        axes(
-            "all",
-            (LEFT, RIGHT),
-            (0, N),
-            "the best of learning to learn, against {against}",
-            xticks=[],
-            yticks=[],
-            rows=N,
-        ),
-        axes(
-            "own", (LEFT, 1.5), (0, N), "{application}: every method", xlabel="{unit}", xticks=[], yticks=[], share=1.1
-        ),
+        axes("all", (LEFT, RIGHT), (0, N), "the best of learning to learn, against {against}", rows=N, **BARE),
+        axes("own", (LEFT, 1.5), (0, N), "{application}: every method", xlabel="{unit}", share=1.1, **BARE),
     ),
     marks=MARKS,
     sentence=(

@@ -17,7 +17,7 @@ from mapping_lib.page.explorer import Explorer, Frame
 from mapping_lib.page.fields import choice, slider
 from mapping_lib.page.marks import axes, drag, heat, line, points, text
 from mapping_lib.page.sentence import number
-from mapping_lib.page.shades import BAD, EDGES, SIDE, depth, longest_run
+from mapping_lib.page.shades import BAD, EDGES, MAP, SIDE, depth, longest_run
 from mapping_lib.task import Batch, Task
 
 from .study_grid import (
@@ -183,24 +183,14 @@ def draw(seed: int) -> Task:
 
 # What is drawn and said -----------------------------------------------------------------------------------
 
-CHART = {"log": "y"}
+CHART, HERE = {"log": "y"}, {"xlabel": "β, meta-trained with {trained}", "place": (0, 0, 0.43, 1)}
 EXPLORER = Explorer(
     "alpha-beta",
     State,
     "Two step sizes, 169 settings. Which of them learn to learn?",
     "Press the map, or drag the ring over it. Dark blue is a small error.",
     axes=(
-        axes(
-            *("map", EDGES, EDGES, "error on new tasks after {judged:step}"),
-            **{
-                "xlabel": "β, meta-trained with {trained}",
-                "ylabel": "α",
-                "log": "xy",
-                "square": True,
-                "press": ("beta", "alpha"),
-            },
-            place=(0, 0, 0.43, 1),
-        ),
+        axes("map", EDGES, EDGES, "error on new tasks after {judged:step}", **HERE | MAP),
         axes("task", (-5, 5), (-6.5, 6.5), "one new task", place=(0.43, 0, 0.57, 0.55)),
         axes("steps", (-0.2, 5.2), (0.05, 30), "error by inner step", place=(0.43, 0.55, 0.285, 0.45), **CHART),
         axes("training", (0, 1090), (0.05, 30), "meta-loss in training", place=(0.715, 0.55, 0.285, 0.45), **CHART),

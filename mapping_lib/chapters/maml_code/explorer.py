@@ -16,7 +16,7 @@ from mapping_lib.page.fields import choice, hidden, numbers, slider
 from mapping_lib.page.marks import axes, drag, heat, line, points, text, tiles
 from mapping_lib.page.program import Program, Stage
 from mapping_lib.page.runs import Runs
-from mapping_lib.page.shades import BAD, EDGES, HIGHEST, LOWEST, SIDE, depth, longest_run
+from mapping_lib.page.shades import BAD, EDGES, HIGHEST, LOWEST, MAP, SIDE, depth, longest_run
 from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch
 
@@ -38,6 +38,7 @@ from .study_map import (
 
 GRID, ALPHAS, MAX_SHOTS, ROUNDS = adaptation.GRID, adaptation.ALPHAS, adaptation.MAX_SHOTS, 15
 N, ROOM = len(SIDE), 5
+HOW_MANY = {"label": "K", "beside": ("lift",), "hint": "examples", "large": "half"}
 STEP_SIZE = {"step": 0.02, "log": True, "large": "half", "marks": {10.0**n: f"{10.0**n:g}" for n in range(-4, 1)}}
 
 
@@ -48,16 +49,7 @@ class State:
     alpha: float = slider(BEGUN["alpha"], 1e-4, 1.0, "α", "inner step size", track="track", **STEP_SIZE)
     beta: float = slider(BEGUN["beta"], 1e-4, 1.0, "β", "outer step size", **STEP_SIZE)
     steps: int = slider(5, 0, JUDGED_STEPS, "m", "inner steps", large="half", play="play m")
-    x: tuple[float, ...] = numbers(
-        adaptation.DRAWN_X[:10].tolist(),
-        -5,
-        5,
-        most=MAX_SHOTS,
-        label="K",
-        beside=("lift",),
-        hint="examples",
-        large="half",
-    )
+    x: tuple[float, ...] = numbers(adaptation.DRAWN_X[:10].tolist(), -5, 5, most=MAX_SHOTS, **HOW_MANY)
     lift: tuple[float, ...] = numbers([0.0] * 10, -12, 12, most=MAX_SHOTS, fresh=0.0)
     amplitude: float = slider(3.0, 0.1, 5.0, "amplitude", step=0.05)
     phase: float = slider(1.0, 0.0, 3.14, "phase", step=0.02)
@@ -219,14 +211,9 @@ RUNS = Runs(
 
 # What is drawn and said -----------------------------------------------------------------------------------
 
-BOTH = {
-    "xlabel": "β (grey: training diverges)",
-    "ylabel": "α",
-    "log": "xy",
-    "square": True,
-    "grid": False,
-    "press": ("beta", "alpha"),
-}
+HERE = {"xlabel": "β (grey: training diverges)", "grid": False, "place": (0.44, 0, 0.31, 1)}
+BY_STEP = {"log": "y", "place": (0.75, 0, 0.25, 0.5)}
+BY_OUTER = {"log": "y", "place": (0.75, 0.5, 0.25, 0.5), "xticks": [(0, "0"), (500, "500"), (1000, "1000")]}
 EXPLORER = Explorer(
     "alpha-beta-steps",
     State,
@@ -234,18 +221,9 @@ EXPLORER = Explorer(
     "Drag the orange points. α and m move the wave; β, or the ring on the map, trains θ anew. Strong blue: a small error.",
     axes=(
         axes("task", (-5, 5), (-6.5, 6.5), "one task: from θ to φ", place=(0, 0, 0.44, 1)),
-        axes("map", EDGES, EDGES, "error on new tasks after {steps:step}", place=(0.44, 0, 0.31, 1), **BOTH),
-        axes(
-            *("steps", (-0.3, JUDGED_STEPS + 0.4), (0.01, 100), "error by inner step"),
-            log="y",
-            place=(0.75, 0, 0.25, 0.5),
-        ),
-        axes(
-            *("runs", (0, OUTER_STEPS * 1.4), (0.3, 20), "error by outer step"),
-            log="y",
-            xticks=[(0, "0"), (500, "500"), (1000, "1000")],
-            place=(0.75, 0.5, 0.25, 0.5),
-        ),
+        axes("map", EDGES, EDGES, "error on new tasks after {steps:step}", **HERE | MAP),
+        axes("steps", (-0.3, JUDGED_STEPS + 0.4), (0.01, 100), "error by inner step", **BY_STEP),
+        axes("runs", (0, OUTER_STEPS * 1.4), (0.3, 20), "error by outer step", **BY_OUTER),
     ),
     marks=(
         heat("map", "fine", "MAML", smooth=False, gaps=True),

@@ -30,6 +30,7 @@ VIEWS = {
 EDGE, ROOM = 1.06, 1.3
 """How far the picture goes beyond the first and the last place, and above the highest value."""
 
+WIDTHS = {0.1: "0.1", 1.0: "1, as learned", 10.0: "10"}
 BY_LOT, FIRST = (1.0, -0.81, -0.05), (-1.0, -0.81, -0.62)
 """Three days of chick 6, drawn by lot and from the beginning."""
 
@@ -39,13 +40,7 @@ class State:
     """Who is new, where it is observed (from -1, the first place, to 1, the last), and how wide the prior is."""
 
     seen: tuple[float, ...] = numbers(BY_LOT, -1, 1, least=0, most=MAX_SHOTS, label="observations", large=True)
-    width: float = slider(
-        *(1.0, 0.1, 10.0, "width", "of the prior"),
-        step=0.05,
-        log=True,
-        large=True,
-        marks={0.1: "0.1", 1.0: "1, as learned", 10.0: "10"},
-    )
+    width: float = slider(1.0, 0.1, 10.0, "width", "of the prior", step=0.05, log=True, large=True, marks=WIDTHS)
     who: str = choice("chick 6", list(WHOM), "who", large=True)
 
 

@@ -27,6 +27,7 @@ HOVERS, STANDS, WIDE, BEYOND = 0.15, 0.12, 0.4, 1.3
 """Distances for words: about the goal, about the start, all over; and how many times the goal's distance is too far."""
 
 STEPS = range(UPDATES + 1)
+ALPHAS = {0.01: "0.01", 0.1: "0.1, as in training", 0.5: "0.5", 2.0: "2"}
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,7 @@ class State:
     trajectories: int = slider(
         *(20, 2, MAX_TRIES, "tries", "for each update"), large=True, marks={2: "2", 10: "10", 20: "20, as in training"}
     )
-    alpha: float = slider(
-        *(0.1, 0.01, 2.0, "α", "then half of it"),
-        step=0.05,
-        log=True,
-        large=True,
-        marks={0.01: "0.01", 0.1: "0.1, as in training", 0.5: "0.5", 2.0: "2"},
-    )
+    alpha: float = slider(0.1, 0.01, 2.0, "α", "then half of it", step=0.05, log=True, large=True, marks=ALPHAS)
     method: str = choice("MAML", POLICIES, "method")
     luck: int = slider(1, 1, 100, "luck")
 
@@ -194,6 +189,7 @@ def map_of(step: int) -> list[Mark]:
     return [square, *named, *ways, *ends, start, goal, words]
 
 
+ROLES, SAYS = ([f"{{{word}_{i}}}" for i in STEPS] for word in ("role", "says"))
 TITLES = ("before any update", "after 1 update", "after 2 updates", "after 3 updates")
 MAP = {"square": True, "bare": True, "press": ("x", "y")}
 RETURNS = {"place": (0, 0.735, 1, 0.265), "bare": True}
@@ -211,14 +207,7 @@ EXPLORER = Explorer(
         rule("returns", "grid", y=0.0, dash=[]),
         line("returns", PAPER, "truth", name="MAML in the paper, a mean over goals", width=1.5, dash=[5, 4]),
         line("returns", "returns", "{method}", width=2.4),
-        points(
-            "returns",
-            [*STEPS],
-            "returns",
-            [f"{{role_{i}}}" for i in STEPS],
-            size=6,
-            name=[f"{{says_{i}}}" for i in STEPS],
-        ),
+        points("returns", [*STEPS], "returns", ROLES, size=6, name=SAYS),
     ),
     sentence=(
         {

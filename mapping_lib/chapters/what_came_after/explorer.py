@@ -45,7 +45,8 @@ class State:
 # What is drawn and said -----------------------------------------------------------------------------------
 
 MOVES_WAVE = drag("phase", "amplitude", about="about")
-BAND = {"x": "grid", "fade": 0.16}
+BAND, ANSWER = {"x": "grid", "fade": 0.16}, {"x": "grid", "width": 3}
+CHART = {"xlabel": "examples K", "log": "y"}
 TYPICAL = {"x": "tried", "dots": "all"}
 ONE, TWO, STEPS = "[{first}|{first}]", "[{second}|{second}]", "[test-time steps|test-time steps]"
 WHO = f"On {{waves}} such waves with K = {{tried_k}}: {ONE} {{first_here:.2g}}, {TWO} {{second_here:.2g}} (medians)"
@@ -59,40 +60,15 @@ EXPLORER = Explorer(
     "Drag the orange points or the dark one, which is the wave; click to add a point. Then lead it out of the family.",
     axes=(
         axes("wave", (-5, 5), (-6.6, 6.6), "one wave, two answers, each with its error", share=1.45),
-        axes(
-            "chart",
-            (0, MAX_SHOTS + 0.6),
-            (1e-3, 20),
-            "typical error (thin: inside the family)",
-            xlabel="examples K",
-            log="y",
-        ),
+        axes("chart", (0, MAX_SHOTS + 0.6), (1e-3, 20), "typical error (thin: inside the family)", **CHART),
     ),
     marks=(
         band("wave", "first_answer.1", "first_answer.2", "{first}", when="first_now", **BAND),
         band("wave", "second_answer.1", "second_answer.2", "{second}", when="second_now", **BAND),
         line("wave", "truth", "truth", x="grid", name="the wave", dash=[6, 5], width=1.8),
-        line(
-            "wave", "first_answer.0", "{first}", x="grid", name="{first} {first_error:.2g}", width=3, when="first_now"
-        ),
-        line(
-            "wave",
-            "second_answer.0",
-            "{second}",
-            x="grid",
-            name="{second} {second_error:.2g}",
-            width=3,
-            when="second_now",
-        ),
-        line(
-            "wave",
-            "mended",
-            NAMES[STEPPING],
-            x="grid",
-            name="test-time steps {mended_error:.2g}",
-            width=3,
-            when="mending",
-        ),
+        line("wave", "first_answer.0", "{first}", name="{first} {first_error:.2g}", when="first_now", **ANSWER),
+        line("wave", "second_answer.0", "{second}", name="{second} {second_error:.2g}", when="second_now", **ANSWER),
+        line("wave", "mended", NAMES[STEPPING], name="test-time steps {mended_error:.2g}", when="mending", **ANSWER),
         points("wave", "x", "y", "support", drag=drag("x", "lift", ("grid", "truth")), adds=True, size=7),
         points("wave", "low_x", "low_y", "truth", size=6, drag=MOVES_WAVE),
         rule("chart", "grid", x="k", width=9, dash=[]),
