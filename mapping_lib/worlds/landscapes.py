@@ -90,12 +90,8 @@ def sines(minima: Tensor = SINES) -> Landscape:
     def derivatives(points: Tensor) -> tuple[Tensor, Tensor]:
         a, phase = points.unbind(-1)
         sin, cos = phase.sin(), phase.cos()
-        p, q, dp, dq = (
-            sin_size * cos,
-            cos_size * sin,
-            -sin_size * sin,
-            cos_size * cos,
-        )  # of amplitude 1, and by the phase
+        # of amplitude 1, and by the phase
+        p, q, dp, dq = sin_size * cos, cos_size * sin, -sin_size * sin, cos_size * cos
         u, v = a * p - best[0], a * q - best[1]  # too much of each weight
         turned = dp * u + dq * v
         mixed = turned + a * (p * dp + q * dq)

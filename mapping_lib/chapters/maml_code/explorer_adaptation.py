@@ -171,13 +171,12 @@ def colour_track(many: list, theta: list, learner, truth) -> dict[str, Tensor]:
 
 def how_much_worse(many: list, first: list, truth) -> Tensor:
     """The logarithm, -1 ... 1, of the errors of many parameters over that of the first ones."""
-    errors = [
-        (batched_mlp.forward(params, GRID[None, :, None].expand(len(params[0]), -1, 1))[-1][..., 0] - truth)
-        .square()
-        .mean(1)
-        for params in (many, first)
-    ]
-    ratio = (errors[0] / errors[1]).log() / math.log(10)
+
+    def error(params: list) -> Tensor:
+        drawn = batched_mlp.forward(params, GRID[None, :, None].expand(len(params[0]), -1, 1))[-1][..., 0]
+        return (drawn - truth).square().mean(1)
+
+    ratio = (error(many) / error(first)).log() / math.log(10)
     return torch.where(ratio.isfinite(), ratio.clamp(-1, 1), 1.0)
 
 

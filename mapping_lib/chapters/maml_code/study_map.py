@@ -69,12 +69,8 @@ def trained(alpha: Tensor, beta: Tensor, seed: int) -> list[Tensor]:
 
     step = vmap(outer_step, in_dims=(0, 0, 0, None))
     for count in range(1, OUTER_STEPS + 1):
-        common = {
-            "steps": steps,
-            "count": torch.tensor(float(count), dtype=torch.float32),
-            **RUNS.drawn(seed, count, TASKS),
-        }
-        carried = step(alpha, beta, carried, common)
+        now = {"steps": steps, "count": torch.tensor(float(count), dtype=torch.float32)}
+        carried = step(alpha, beta, carried, now | RUNS.drawn(seed, count, TASKS))
     return carried[0]
 
 

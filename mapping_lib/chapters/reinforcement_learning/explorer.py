@@ -84,10 +84,8 @@ def compute(state: State) -> Frame:
         "outside": float(np.abs(goal).max() > FAMILY.half + 1e-9),
     }
     for step, rollouts in enumerate(tries):
-        frame |= drawn(step, rollouts) | {
-            f"does_{step}": doing(rollouts, goal),
-            f"arrived_{step}": float(arrived[step]),
-        }
+        frame |= drawn(step, rollouts)
+        frame |= {f"does_{step}": doing(rollouts, goal), f"arrived_{step}": float(arrived[step])}
         frame[f"says_{step}"] = f"{means[step]:.1f}".replace("-", "−") if np.isfinite(means[step]) else "no number"
         frame[f"role_{step}"] = "after" if arrived[step] >= state.trajectories / 2 else "rival"
     return frame
