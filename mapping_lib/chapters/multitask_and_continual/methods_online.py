@@ -91,7 +91,7 @@ def follow_the_meta_leader(
     """Online MAML: with each task that comes, go on to meta-train, on all tasks so far; yield theta after each.
 
     Follow the meta-leader (Finn et al. 2019): all examples of old tasks are kept. Without ``remember`` none is, and
-    theta practises the current task alone. ``settings`` are those of `meta_train_each`, its ``steps`` for each task.
+    theta practises the current task alone. ``settings`` are those of `train_on_splits`, its ``steps`` for each task.
     """
     theta = starts
     for now in range(tasks.x.shape[1]):
