@@ -3,13 +3,15 @@
 import functools
 import http.server
 import json
+import math
 import os
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -265,3 +267,37 @@ def stroke(page: Any, *points: tuple[float, float]) -> None:
     for point in points[1:]:
         page.mouse.move(*point)
     page.mouse.up()
+
+
+def any_state(State: type, rng: Random) -> Any:
+    """A state that a reader's hand can make: each slider at one of its steps, each choice at one of its options."""
+    values, lengths = {}, {}
+    for part in fields(State):
+        about = part.metadata
+        if about["kind"] == "choice":
+            values[part.name] = rng.choice(about["options"])[0]
+        elif about["kind"] == "box":
+            values[part.name] = part.default
+        elif about["kind"] == "pad":
+            values[part.name] = tuple(_any_drawing(rng) for _ in about["places"])
+        elif about["kind"] == "numbers":
+            n = lengths[part.name] if part.name in lengths else rng.randint(about["least"], about["most"])
+            lengths |= dict.fromkeys(about["beside"], n)
+            values[part.name] = tuple(_any_step(about, rng, float) for _ in range(n))
+        else:
+            values[part.name] = _any_step(about, rng, type(part.default))
+    return State(**values)
+
+
+def _any_drawing(rng: Random) -> tuple:
+    """No stroke, or up to three of one to four points."""
+    point = lambda: (round(rng.random(), 3), round(rng.random(), 3))  # noqa: E731
+    return tuple(tuple(point() for _ in range(rng.randint(1, 4))) for _ in range(rng.randint(0, 3)))
+
+
+def _any_step(about: dict, rng: Random, kind: type) -> Any:
+    low, high, step = about["low"], about["high"], about["step"]
+    log = about.get("log")
+    steps = rng.randint(0, round((math.log10(high / low) if log else high - low) / step))
+    value = float(f"{10 ** (math.log10(low) + steps * step):.6g}") if log else round(low + steps * step, 9)
+    return kind(value)

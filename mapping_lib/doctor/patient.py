@@ -15,7 +15,6 @@ from mapping_lib.task import Batch, Params, Task, each, join, map_tasks
 TOLERANCE = 1e-4
 """Relative error up to which two float64 results count as equal; central differences are good to about 1e-8."""
 
-
 STEP_BY_STEP = "a weighted sum of the query losses"
 EARLY = STEP_BY_STEP + " before the last inner step"
 

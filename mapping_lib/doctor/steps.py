@@ -44,9 +44,8 @@ def rebuilt_steps(slope: Callable[[Params], Params], theta: Params, phi: Params)
             if 2 * shape[0] * shape[1] > numbers:  # so many sizes fit any way
                 break
             equal = torch.full(shape, float(length / (k * norm(start)).clamp_min(1e-300)), dtype=length.dtype)
-            for tilt in (
-                (0.3, -0.3, 0.6) if each_step and k > 1 else (0.0,)
-            ):  # equal sizes are a saddle: begin beside it
+            # equal sizes are a saddle: begin beside it
+            for tilt in (0.3, -0.3, 0.6) if each_step and k > 1 else (0.0,):
                 first = equal * torch.linspace(1 + tilt, 1 - tilt, shape[0], dtype=length.dtype)[:, None]
                 found = _fitted(slope, theta, phi, first, (k, names))
                 if found is not None:

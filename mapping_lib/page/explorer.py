@@ -116,6 +116,7 @@ class Explorer:
         """All that the front end reads but the state, and the bytes of all arrays."""
         names = ("name", "title", "hint", "axes", "marks", "sentence", "height", "more", "presets")
         made = {name: getattr(self, name) for name in names} | {"program": None, "later": None, "runs": None}
+        made["sentence"] = [[*group.items()] for group in self.sentence]
         made["actions"] = [dict(zip(("label", "field", "how"), action, strict=True)) for action in self.actions]
         made |= {"fields": controls(self.State), "colours": COLOURS | COLOUR_OF | dict(self.colours)}
         if self.kernel:
@@ -159,7 +160,7 @@ class Explorer:
         return front.page(self.title, [self.specification(**state)], theme)
 
     def open(self, **state: Any) -> "Panel":
-        """The panel, as the last line of a notebook cell; ``state`` says where it begins."""
+        """Open the panel: the last line of a notebook cell. ``state`` says where it begins, its `State` what can be."""
         if unknown := set(state) - {part.name for part in fields(self.State)}:
             allowed = ", ".join(part.name for part in fields(self.State))
             raise ValueError(f"{self.name} has no {sorted(unknown)[0]!r}; its state has {allowed}")

@@ -6,10 +6,8 @@ class State:
     learner: str = choice("maml", {"maml": "MAML", "joint": "joint training"}, "θ from")
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import field, fields
-from random import Random
 from typing import Any
 
 import traitlets
@@ -139,45 +137,3 @@ def trait(part: Any) -> traitlets.TraitType:
         return traitlets.List(each, list(default), about["least"], about["most"]).tag(sync=True)
     kind = traitlets.Int if isinstance(default, int) else traitlets.Float
     return kind(default, min=about["low"], max=about["high"]).tag(sync=True)
-
-
-def any_state(State: type, rng: Random) -> Any:
-    """A state that a reader's hand can make: each slider at one of its steps, each choice at one of its options.
-
-    >>> from dataclasses import dataclass
-    >>> @dataclass(frozen=True)
-    ... class State:
-    ...     steps: int = slider(5, 0, 20, "m")
-    >>> 0 <= any_state(State, Random(0)).steps <= 20
-    True
-    """
-    values, lengths = {}, {}
-    for part in fields(State):
-        about = part.metadata
-        if about["kind"] == "choice":
-            values[part.name] = rng.choice(about["options"])[0]
-        elif about["kind"] == "box":
-            values[part.name] = part.default
-        elif about["kind"] == "pad":
-            values[part.name] = tuple(_any_drawing(rng) for _ in about["places"])
-        elif about["kind"] == "numbers":
-            n = lengths[part.name] if part.name in lengths else rng.randint(about["least"], about["most"])
-            lengths |= dict.fromkeys(about["beside"], n)
-            values[part.name] = tuple(_any_step(about, rng, float) for _ in range(n))
-        else:
-            values[part.name] = _any_step(about, rng, type(part.default))
-    return State(**values)
-
-
-def _any_drawing(rng: Random) -> tuple:
-    """No stroke, or up to three of one to four points."""
-    point = lambda: (round(rng.random(), 3), round(rng.random(), 3))  # noqa: E731
-    return tuple(tuple(point() for _ in range(rng.randint(1, 4))) for _ in range(rng.randint(0, 3)))
-
-
-def _any_step(about: Mapping[str, Any], rng: Random, kind: type) -> Any:
-    low, high, step = about["low"], about["high"], about["step"]
-    log = about.get("log")
-    steps = rng.randint(0, round((math.log10(high / low) if log else high - low) / step))
-    value = float(f"{10 ** (math.log10(low) + steps * step):.6g}") if log else round(low + steps * step, 9)
-    return kind(value)

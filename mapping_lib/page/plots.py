@@ -63,7 +63,6 @@ STYLE = {
     "axes.prop_cycle": mpl.cycler(color=list(COLOUR_OF.values())[:7]),
 }
 
-
 _OF_THE_MACHINE = ("backend", "interactive", "toolbar", "webagg", "tk.", "keymap", "savefig.directory", "date.epoch")
 WHOLE_STYLE = {name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith(_OF_THE_MACHINE)}
 WHOLE_STYLE |= STYLE

@@ -122,16 +122,6 @@ class Answer(_View):
         return printable(f"It was {self.specification['was']}. Run both cells, and your own guess stands beside it.")
 
 
-def page(*views: Prediction | Answer, theme: str = "") -> str:
-    """A page of HTML without a kernel: an answer is hidden there until its question has a guess.
-
-    >>> guess = predict("Which?", ["this", "that"])
-    >>> page(guess, guess.against("that")).count("<div data-prediction")
-    2
-    """
-    return front.page_of_predictions([view.specification for view in views], theme)
-
-
 def _checked(options: Sequence[str]) -> list[str]:
     """Two or more texts, each once."""
     allowed = "two or more different texts"

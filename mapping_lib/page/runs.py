@@ -95,29 +95,20 @@ class Runs(NamedTuple):
 
     def beginning(self, state: Any, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
         """The frame of a panel that opens: the run begun, or theta before the first outer step; no earlier runs."""
-        if self.begun:
-            return self._as_begun(state)
-        frame = self.look(next(self.train(state, inputs)), inputs)
-        none = torch.zeros(0, 0, dtype=torch.float32)
-        curves = {
-            "outer": torch.zeros(1, dtype=torch.float32),
-            "errors": frame["now"].view(1),
-            "earlier_outer": none,
-            "earlier_errors": none,
-        }
-        numbers = {"done": 0.0, "last": float(self.outer_steps), "begun": float(frame["now"])}
-        numbers["began"] = float(math.isfinite(numbers["begun"]))
-        return frame | curves | numbers | {"earlier_names": [], "run_name": filled(self.name, values_of(state))}
+        if not self.begun:
+            frame = self.look(next(self.train(state, inputs)), inputs)
+            return frame | self._curve(state, torch.zeros(1, dtype=torch.float32), frame["now"].view(1), done=0.0)
+        errors = _floats(self.begun.errors)[:, getattr(state, self.judged) if self.judged else 0]
+        begun = replace(state, **self.begun.state)
+        return self._curve(begun, _floats(self.begun.outer), errors, done=float(self.outer_steps))
 
-    def _as_begun(self, state: Any) -> dict[str, Any]:
-        begun, none = self.begun, torch.zeros(0, 0, dtype=torch.float32)
-        errors = _floats(begun.errors)[:, getattr(state, self.judged) if self.judged else 0]
-        curves = {"outer": _floats(begun.outer), "errors": errors}
-        curves |= {"earlier_outer": none, "earlier_errors": none, "earlier_names": []}
-        last = float(self.outer_steps)
-        numbers = {"done": last, "last": last, "begun": float(errors[0]), "began": 1.0}
-        name = filled(self.name, values_of(replace(state, **begun.state)))
-        return curves | numbers | {"run_name": name}
+    def _curve(self, state: Any, outer: Tensor, errors: Tensor, *, done: float) -> dict[str, Any]:
+        """What is drawn and said of the run of a state, after as many outer steps as are ``done``."""
+        none = torch.zeros(0, 0, dtype=torch.float32)
+        curves = {"outer": outer, "errors": errors, "earlier_outer": none, "earlier_errors": none, "earlier_names": []}
+        numbers = {"done": done, "last": float(self.outer_steps), "begun": float(errors[0])}
+        numbers["began"] = float(math.isfinite(numbers["begun"]))
+        return curves | numbers | {"run_name": filled(self.name, values_of(state))}
 
     def shown(self, explorer_inputs: Mapping[str, Tensor]) -> dict[str, Any]:
         """What a program that draws the run begun is given beside the state: its theta, and what it began with."""

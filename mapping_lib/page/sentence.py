@@ -1,7 +1,7 @@
 """Words as data: numbers, templates and sentences, as `front/sentence.js` reads them, too.
 
-A sentence is a tuple of groups; of each group the first ``(condition, template)`` that holds is said. A condition is
-the name of a value, "not " and a name, or "" for always. A template has places, ``{error:.2f}``, and marks,
+A sentence is a tuple of groups, templates by their conditions; of each group the first that holds is said. A condition
+is the name of a value, "not " and a name, or "" for always. A template has places, ``{error:.2f}``, and marks,
 ``**bold**`` and ``[in a colour|MAML]``.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-Sentence = Sequence[Sequence[tuple[str, str]]]
+Sentence = Sequence[Mapping[str, str]]
 PLACE = re.compile(r"\{(\w+)(?::([^}]*))?\}")
 MARK = re.compile(r"\*\*(.+?)\*\*|\[([^\]|]+)\|[^\]]+\]")
 
@@ -78,10 +78,10 @@ def holds(condition: str, values: Mapping[str, Any]) -> bool:
 def said(sentence: Sentence, values: Mapping[str, Any]) -> str:
     """The words for a set of values, with their marks: see the module.
 
-    >>> said([[("big", "**Too big.**"), ("", "Fine.")], [("", "x = {x}")]], {"big": 0, "x": 2.0})
+    >>> said([{"big": "**Too big.**", "": "Fine."}, {"": "x = {x}"}], {"big": 0, "x": 2.0})
     'Fine. x = 2'
     """
-    parts = (next((words for condition, words in group if holds(condition, values)), "") for group in sentence)
+    parts = (next((words for condition, words in group.items() if holds(condition, values)), "") for group in sentence)
     return " ".join(filter(None, (filled(part, values) for part in parts)))
 
 

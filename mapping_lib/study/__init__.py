@@ -33,7 +33,6 @@ LIBRARY = Path(__file__).parent.parent
 SHARED = "sinusoids"
 """The part that no single wing owns: it lies in this folder."""
 
-
 OWN = "episode"
 """The unit of a table that names none: every score is of a task drawn anew, and a unit of its own."""
 

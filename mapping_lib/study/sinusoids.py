@@ -24,7 +24,7 @@ from mapping_lib.networks import mlp
 from mapping_lib.set_networks import ContextTransformer, DeepSet
 from mapping_lib.study import Recipe, shipped_theta, theta_path
 from mapping_lib.study.theta import load_theta
-from mapping_lib.study.training import Training
+from mapping_lib.study.training import TOLD, Training
 from mapping_lib.task import Batch, Params
 from mapping_lib.worlds.derived import NoisyDescriptions, VaryingShots
 from mapping_lib.worlds.linear import LinearFunctions
@@ -132,23 +132,16 @@ def file_of(name: str, seed: int = 0) -> str:
     return f"{'' if name.startswith('lines_') else 'sinusoid_'}{name}_{seed}"
 
 
-def _recipe_of_learner(training: Training, seed: int) -> Recipe:
-    names = ("label", "beta", "outer_steps", "k_shot", "n_query", "optimiser")
-    settings = {"make": training.make.func.__name__, **training.inner, **training.settings(*names), "seed": seed}
-    return Recipe(lambda: training.theta(seed), settings)
-
-
-def _recipe_of_mapping(training: Training) -> Recipe:
-    names = ("label", "type", "beta", "outer_steps", "k_shot", "n_query", "tasks_per_step")
-    return Recipe(training.theta, {**training.settings(*names), "family": repr(training.family), "seed": 0})
-
-
+_TOLD = ("label", "beta", "outer_steps", "k_shot", "n_query", "optimiser")
 RECIPES: dict[str, Recipe] = {
-    file_of(name, seed): _recipe_of_learner(training, seed)
+    file_of(name, seed): training.recipe(*_TOLD, seed=seed, make=training.make.func.__name__)
     for name, training in LEARNERS.items()
     for seed in SEEDS
     if training.outer_steps
-} | {file_of(name): _recipe_of_mapping(training) for name, training in MAPPINGS.items()}
+} | {
+    file_of(name): training.recipe("label", "type", *TOLD, family=repr(training.family))
+    for name, training in MAPPINGS.items()
+}
 TABLES: dict = {}
 
 

@@ -62,6 +62,20 @@ def load_settings(path: str | Path) -> dict:
         return json.loads(str(arrays[SETTINGS]))
 
 
+def save_numbers(path: Path, numbers: Mapping[str, Tensor | np.ndarray], settings: Mapping[str, object]) -> Path:
+    """Write what a study measured, packed, with the settings that it hangs on; `load_theta` reads it. Return the path.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = save_numbers(Path(folder) / "data" / "mine.npz", {"errors": torch.ones(2)}, {"seed": 0})
+    ...     load_theta(path), load_settings(path)
+    ({'errors': tensor([1., 1.])}, {'seed': 0})
+    """
+    path.parent.mkdir(exist_ok=True)
+    np.savez_compressed(path, **numbers, **{SETTINGS: np.array(json.dumps(settings, ensure_ascii=False))})
+    return path
+
+
 def _as_path(path: str | Path) -> Path:
     if not isinstance(path, str | PurePath):
         raise TypeError(f"path is a {type(path).__name__}; allowed: the name of a file, as text or a pathlib.Path")

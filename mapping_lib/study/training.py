@@ -1,12 +1,14 @@
 """Meta-training as a recipe has it: whose, on which tasks, and what `meta_train` is given."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import torch
 
 from mapping_lib.learners import MetaLearner
 from mapping_lib.meta_training import Progress, meta_train
+from mapping_lib.study import Recipe
 from mapping_lib.task import Params, TaskFamily
 
 
@@ -70,6 +72,13 @@ class Training(NamedTuple):
         """The named fields as plain values, for storing."""
         return {name: getattr(self, name) for name in names}
 
+    def recipe(self, *names: str, seed: int = 0, **about: object) -> Recipe:
+        """As a recipe: with theta are stored its inner settings, the named fields, the seed and all ``about`` it."""
+        return Recipe(partial(self.theta, seed), {**self.inner, **self.settings(*names), "seed": seed, **about})
+
+
+TOLD = ("beta", "outer_steps", "k_shot", "n_query", "tasks_per_step")
+"""The fields that most recipes store."""
 
 GIVEN = ("beta", "outer_steps", "k_shot", "n_query", "tasks_per_step", "optimiser", "schedule")
 """The fields that `meta_train` is given by these names."""

@@ -5,6 +5,7 @@ starts at the origin, actions are velocities in units of the largest one, the re
 an episode ends where both coordinates are near enough to the goal.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -150,6 +151,16 @@ def on_the_rim(goals: Tensor, half: float) -> Tensor:
     """
     _check_goals(goals)
     return goals * check_number("half", half, above=0) / goals.abs().amax(-1, keepdim=True)
+
+
+def log_probability(y_hat: Tensor, actions: Tensor) -> Tensor:
+    """log π(a | s) of a Gaussian policy: ``y_hat (..., 2 n)`` is its mean and log std, ``actions (..., n)``.
+
+    >>> log_probability(torch.zeros(1, 2), torch.zeros(1, 1))  # - log sqrt(2 π)
+    tensor([-0.9189])
+    """
+    mean, log_std = y_hat.chunk(2, -1)
+    return (-0.5 * ((actions - mean) / log_std.exp()).square() - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
 
 
 def _check_goals(goals: Tensor) -> None:

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from mapping_lib.checks import check_choice, check_count, check_number
-from mapping_lib.inner_loop import Objective, adapt, adapt_path
-from mapping_lib.task import Params
+from mapping_lib.inner_loop import adapt
 
 
 class Landscape(NamedTuple):
@@ -91,12 +90,8 @@ def sines(minima: Tensor = SINES) -> Landscape:
     def derivatives(points: Tensor) -> tuple[Tensor, Tensor]:
         a, phase = points.unbind(-1)
         sin, cos = phase.sin(), phase.cos()
-        p, q, dp, dq = (
-            sin_size * cos,
-            cos_size * sin,
-            -sin_size * sin,
-            cos_size * cos,
-        )  # of amplitude 1, and by the phase
+        # of amplitude 1, and by the phase
+        p, q, dp, dq = sin_size * cos, cos_size * sin, -sin_size * sin, cos_size * cos
         u, v = a * p - best[0], a * q - best[1]  # too much of each weight
         turned = dp * u + dq * v
         mixed = turned + a * (p * dp + q * dq)
@@ -115,27 +110,12 @@ def adapted(landscape: Landscape, theta: Tensor, *, alpha: float, steps: int, fi
     >>> adapted(bowls(), torch.zeros(7, 5, 2), alpha=0.1, steps=3).shape
     torch.Size([7, 5, 4, 2])
     """
-    start, objective = _inner_problem(landscape, theta, alpha, steps)
-    return adapt(start, objective, alpha=alpha, steps=steps, first_order=first_order)["theta"]
-
-
-def adapted_path(landscape: Landscape, theta: Tensor, *, alpha: float, steps: int) -> Tensor:
-    """Like `adapted`, with every iterate: ``(steps + 1, ..., task, 2)``.
-
-    >>> adapted_path(bowls(), torch.zeros(2), alpha=0.1, steps=3).shape
-    torch.Size([4, 4, 2])
-    """
-    start, objective = _inner_problem(landscape, theta, alpha, steps)
-    return adapt_path(start, objective, alpha=alpha, steps=steps)["theta"]
-
-
-def _inner_problem(landscape: Landscape, theta: Tensor, alpha: float, steps: int) -> tuple[Params, Objective]:
-    """Where the inner loops of all points and tasks start, and what they descend."""
     check_number("alpha", alpha, at_least=0)
     check_count("steps", steps, at_least=0)
-    start = theta[..., None, :].expand(*theta.shape[:-1], *landscape.minima.shape)
+    start = {"theta": theta[..., None, :].expand(*theta.shape[:-1], *landscape.minima.shape)}
     # no point's loss depends on another point: the gradient of the sum is each one's own
-    return {"theta": start}, lambda params: landscape.loss(params["theta"]).sum()
+    objective = lambda params: landscape.loss(params["theta"]).sum()  # noqa: E731
+    return adapt(start, objective, alpha=alpha, steps=steps, first_order=first_order)["theta"]
 
 
 def meta_loss(landscape: Landscape, theta: Tensor, *, alpha: float, steps: int) -> Tensor:
@@ -152,14 +132,12 @@ METHODS = ("MAML", "FOMAML", "Reptile", "joint training")
 """The methods of `direction`."""
 
 
-def direction(
-    landscape: Landscape, theta: Tensor, method: str, *, alpha: float, steps: int, phi: Tensor | None = None
-) -> Tensor:
+def direction(landscape: Landscape, theta: Tensor, method: str, *, alpha: float, steps: int) -> Tensor:
     """What ``method`` descends at one theta ``(2,)``; without inner steps, the joint gradient for all.
 
     MAML: grad F. FOMAML: the mean over tasks of the gradient at phi. Joint training: that at theta. Reptile:
     (theta - phi) / (alpha * steps), which makes it the mean of the gradients met on the way, so that the
-    same beta suits all four. Who knows ``phi`` already may give it.
+    same beta suits all four.
 
     >>> direction(bowls(), torch.zeros(2), "Reptile", alpha=0.1, steps=1).allclose(
     ...     direction(bowls(), torch.zeros(2), "joint training", alpha=0.1, steps=1), atol=1e-5)
@@ -171,21 +149,10 @@ def direction(
         return gradient(lambda t: meta_loss(landscape, t, alpha=alpha, steps=0))(theta)
     if method == "MAML":
         return gradient(lambda t: meta_loss(landscape, t, alpha=alpha, steps=steps))(theta)
-    if phi is None:
-        phi = adapted(landscape, theta, alpha=alpha, steps=steps)
+    phi = adapted(landscape, theta, alpha=alpha, steps=steps)
     if method == "FOMAML":
         return gradient(lambda points: landscape.loss(points).mean())(phi).sum(0)
     return (theta - phi.mean(0)) / (alpha * steps)
-
-
-def directions(landscape: Landscape, theta: Tensor, *, alpha: float, steps: int) -> dict[str, Tensor]:
-    """The `direction` of every method at one theta ``(2,)``.
-
-    >>> list(directions(bowls(), torch.zeros(2), alpha=0.1, steps=1))
-    ['MAML', 'FOMAML', 'Reptile', 'joint training']
-    """
-    phi = adapted(landscape, theta, alpha=alpha, steps=steps)
-    return {method: direction(landscape, theta, method, alpha=alpha, steps=steps, phi=phi) for method in METHODS}
 
 
 def curvatures(landscape: Landscape, theta: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ def walk(
     """An inner step of all methods or, once ``steps`` are done, an outer one; tensors without dimensions say how.
 
     An outer step that would leave the map, ``ends`` (low, high), is not taken. Returns the walkers, the slope
-    ``(method, 2)`` that an outer step from here would go down (`landscapes.directions`, once all inner steps are done),
+    ``(method, 2)`` that an outer step from here would go down (`landscapes.direction`, once all inner steps are done),
     and whether it would stay on the map ``(method,)``.
 
     >>> from mapping_lib.worlds.landscapes import bowls

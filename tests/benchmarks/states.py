@@ -13,9 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "page"))
 import test_explorers_in_page as checks
-from front import chromium, frames, opened
-
-from mapping_lib.page.fields import any_state
+from front import any_state, chromium, frames, opened
 
 
 def compare(names: list[str], n: int) -> None:

@@ -4,10 +4,9 @@ import random
 from dataclasses import asdict
 
 import pytest
-from front import opened
+from front import any_state, opened
 
 from mapping_lib.page.explorer import explorers
-from mapping_lib.page.fields import any_state
 
 EXPLORERS = {explorer.name: explorer for explorer in explorers()}
 

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from front import everything_moves, frames, opened, show, something_moves
+from front import any_state, everything_moves, frames, opened, show, something_moves
 from torch.utils._pytree import tree_map
 
 from mapping_lib.page.explorer import Explorer, Frame, explorers, program_path, serialised
-from mapping_lib.page.fields import any_state
 from mapping_lib.page.program import Program
 
 EXPLORERS = {explorer.name: explorer for explorer in explorers()}

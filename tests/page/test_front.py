@@ -69,7 +69,7 @@ def test_conditions_choose_the_same_words(page):
                return [words, plain(words)]; }""",
             [groups, values],
         )
-        words = sentence.said(groups, values)
+        words = sentence.said([dict(group) for group in groups], values)
         assert there == [words, sentence.plain(words)]
 
 

@@ -1,11 +1,14 @@
 """Predictions under a hand: by mouse and by keys, on a page without a kernel."""
 
+import json
+from html import escape
+
 import pytest
 from front import opened
 from playwright.sync_api import expect
 
+from mapping_lib.page import front as front_end
 from mapping_lib.page.plots import COLOUR_OF
-from mapping_lib.page.prediction import page as page_of
 from mapping_lib.page.prediction import predict
 
 ROOM = '<div style="height: 2000px"></div>'
@@ -20,7 +23,18 @@ def page(browser):
 
 def show(page, guess, value, room: str = "") -> None:
     """A question and its answer, with something between them."""
-    page.set_content(page_of(guess, guess.against(value), theme="light").replace("</div>\n", f"</div>{room}\n", 1))
+    page.set_content(page_of(guess, guess.against(value), room=room))
+
+
+def page_of(*views, room: str = "") -> str:
+    held = [escape(json.dumps(view.specification, ensure_ascii=False)) for view in views]
+    places = f"{room}\n".join(f"<div data-prediction='{spec}'></div>" for spec in held)
+    mount = (
+        'for (const place of document.querySelectorAll("[data-prediction]"))'
+        " mount(place, JSON.parse(place.dataset.prediction));"
+    )
+    script = f"{front_end.module_of_predictions()}\n{mount}"
+    return front_end.html("Predictions", front_end.style_of_predictions(), places, script, "light")
 
 
 def which(page, value: str = "MAML", room: str = "") -> None:

@@ -7,12 +7,11 @@ from oracles import FLOAT64
 
 from mapping_lib.worlds.landscapes import (
     METHODS,
+    Landscape,
     adapted,
-    adapted_path,
     bowls,
     curvatures,
     direction,
-    directions,
     meta_loss,
     rings,
     sines,
@@ -51,6 +50,10 @@ def bowl_directions(theta: np.ndarray, alpha: float, steps: int) -> dict[str, np
         met = [A @ np.linalg.matrix_power(shrink, k) @ (theta - c) for k in range(max(steps, 1))]
         sums["Reptile"] += np.mean(met, axis=0)
     return {method: total / len(matrices()[0]) for method, total in sums.items()}
+
+
+def directions(landscape: Landscape, theta: torch.Tensor, **inner: float) -> dict[str, torch.Tensor]:
+    return {method: direction(landscape, theta, method, **inner) for method in METHODS}
 
 
 def close(ours: torch.Tensor, expected: np.ndarray, **tolerance: float) -> None:
@@ -122,7 +125,8 @@ def test_on_sines_the_path_the_first_order_and_reptile_are_those_of_a_plain_loop
         for _ in range(steps):
             met.append(slopes(path[-1]))
             path.append(path[-1] - alpha * met[-1])
-        close(adapted_path(landscape, theta, alpha=alpha, steps=steps), torch.stack(path).numpy())
+        ours = torch.stack([adapted(landscape, theta, alpha=alpha, steps=m) for m in range(steps + 1)])
+        close(ours, torch.stack(path).numpy())
         ours = directions(landscape, theta, alpha=alpha, steps=steps)
         close(ours["FOMAML"], slopes(path[-1]).mean(0).numpy())
         close(ours["Reptile"], torch.stack(met).mean((0, 1)).numpy(), rtol=1e-7, atol=1e-9)
@@ -208,4 +212,4 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match=r"alpha is -0\.1"):
         adapted(bowls(), POINTS[0], alpha=-0.1, steps=1)
     with pytest.raises(ValueError, match="steps is -1"):
-        adapted_path(bowls(), POINTS[0], alpha=0.1, steps=-1)
+        adapted(bowls(), POINTS[0], alpha=0.1, steps=-1)

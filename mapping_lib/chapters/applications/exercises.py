@@ -29,10 +29,7 @@ def check_interval(interval: Callable[[Tensor, Tensor], tuple[float, float]]) ->
         middle = (high + low) / 2
         need(not close(middle, -mean), "its middle is the mean of b - a: asked for is that of a - b.")
         need(close(middle, mean), "its middle is not the mean of a - b.")
-        need(
-            abs(half / (1.96 * sd) - 1) > 0.03,
-            "single episodes spread as far; for a mean, divide by the root of n.",
-        )
+        need(abs(half / (1.96 * sd) - 1) > 0.03, "single episodes spread as far; for a mean, divide by the root of n.")
         need(
             abs(half * math.sqrt(n) / sd - 1) > 0.03, "that is one standard error to each side: 95 % want 1.96 of them."
         )

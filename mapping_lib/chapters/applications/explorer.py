@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice
 from mapping_lib.page.marks import arrows, axes, bars, line, points, rule, text
 from mapping_lib.page.program import Program, Stage
@@ -118,20 +118,7 @@ NUMBERS = ["chosen", "first", "size", "least", "most", "k_shown", "n"]
 NUMBERS += [f"{name}_{i}" for name in ("y", "told") for i in range(SLOTS)] + [f"tick_{i}" for i in range(5)]
 NUMBERS += [f"name_{i}" for i in range(len(METHODS))] + [f"title_{i}" for i in range(3)]
 HOLDS = [f"first_{i}" for i in LEARNERS] + [f"other_{i}" for i in OPPONENTS] + [f"is_{i}" for i in range(N)]
-HOLDS += [
-    "share",
-    "removes",
-    "adds",
-    "tasks",
-    "in_own",
-    "other_unit",
-    "worse",
-    "gain",
-    "loss",
-    "shown",
-    "alone",
-    "searched",
-]
+ALSO = "share removes adds tasks in_own other_unit worse gain loss shown alone searched"
 
 # What is drawn and said -----------------------------------------------------------------------------------
 
@@ -181,6 +168,7 @@ MARKS = (
 )
 
 EVERY = [*enumerate(APPLICATIONS.values())]
+BARE = {"xticks": [], "yticks": []}
 RANGE = "({least:.0%} to {most:.0%})"
 EXPLORER = Explorer(
     "map-of-gains",
@@ -188,42 +176,32 @@ EXPLORER = Explorer(
     "Who is beaten, and by how much?",
     "Press a line on the left, change the opponent, and read off how sure a gain is.",
     axes=(
-        axes(
-            "all",
-            (LEFT, RIGHT),
-            (0, N),
-            "the best of learning to learn, against {against}",
-            xticks=[],
-            yticks=[],
-            rows=N,
-        ),
-        axes(
-            "own", (LEFT, 1.5), (0, N), "{application}: every method", xlabel="{unit}", xticks=[], yticks=[], share=1.1
-        ),
+        axes("all", (LEFT, RIGHT), (0, N), "the best of learning to learn, against {against}", rows=N, **BARE),
+        axes("own", (LEFT, 1.5), (0, N), "{application}: every method", xlabel="{unit}", share=1.1, **BARE),
     ),
     marks=MARKS,
     sentence=(
-        tuple((f"is_{i}", f"**{{application}}**, {about.shows}:") for i, about in EVERY),
-        tuple((f"first_{i}", f"[{METHODS[i]}|after]") for i in LEARNERS),
-        (
-            ("removes", f"removes **{{size:.0%}}** {RANGE} of the error of"),
-            ("adds", f"adds **{{size:.0%}}** {RANGE} to the error of"),
-            ("tasks", f"does better on **{{size:.0%}}** {RANGE} of the tasks than"),
-            ("worse", "is worse by **{size:.3g}** ({least:.3g} to {most:.3g})"),
-            ("", "is better by **{size:.3g}** ({least:.3g} to {most:.3g})"),
-        ),
-        (("other_unit", ""), *((f"is_{i}", f"{about.unit} than") for i, about in EVERY)),
-        tuple((f"other_{i}", f"**{METHODS[i]}**,") for i in OPPONENTS),
-        (("alone", "the best from the task alone."), ("", "the best that puts other tasks together.")),
-        (
-            ("gain", "[A gain is shown|after]:"),
-            ("loss", "[A loss is shown|rival]:"),
-            ("", "[Nothing is shown|before]:"),
-        ),
-        tuple((f"is_{i}", f"the 95 % interval over {{n}} {about.units}") for i, about in EVERY),
-        (("shown", "leaves the line of no gain out."), ("", "holds the line of no gain.")),
-        (("tasks", "(Ties count half.)"),),
-        (("searched", "Each search trained a θ of its own."), ("", "Not in it: another training of θ.")),
+        {f"is_{i}": f"**{{application}}**, {about.shows}:" for i, about in EVERY},
+        {f"first_{i}": f"[{METHODS[i]}|after]" for i in LEARNERS},
+        {
+            "removes": f"removes **{{size:.0%}}** {RANGE} of the error of",
+            "adds": f"adds **{{size:.0%}}** {RANGE} to the error of",
+            "tasks": f"does better on **{{size:.0%}}** {RANGE} of the tasks than",
+            "worse": "is worse by **{size:.3g}** ({least:.3g} to {most:.3g})",
+            "": "is better by **{size:.3g}** ({least:.3g} to {most:.3g})",
+        },
+        {"other_unit": "", **{f"is_{i}": f"{about.unit} than" for i, about in EVERY}},
+        {f"other_{i}": f"**{METHODS[i]}**," for i in OPPONENTS},
+        {"alone": "the best from the task alone.", "": "the best that puts other tasks together."},
+        {
+            "gain": "[A gain is shown|after]:",
+            "loss": "[A loss is shown|rival]:",
+            "": "[Nothing is shown|before]:",
+        },
+        {f"is_{i}": f"the 95 % interval over {{n}} {about.units}" for i, about in EVERY},
+        {"shown": "leaves the line of no gain out.", "": "holds the line of no gain."},
+        {"tasks": "(Ties count half.)"},
+        {"searched": "Each search trained a θ of its own.", "": "Not in it: another training of θ."},
     ),
     presets={
         "the surprise": {"against": "together"},
@@ -232,10 +210,6 @@ EXPLORER = Explorer(
         "three searches": {"application": "settings, digits"},
         "in g²": {"application": "chicks", "unit": "own"},
     },
-    program=Program((Stage(look), Stage(show), Stage(judge)), (*ARRAYS, *NUMBERS, *HOLDS), carried()),
+    program=Program((Stage(look), Stage(show), Stage(judge)), (*ARRAYS, *NUMBERS, *HOLDS, *ALSO.split()), carried()),
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

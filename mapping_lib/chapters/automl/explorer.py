@@ -13,18 +13,17 @@ import torch
 
 from mapping_lib import batched_mlp
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.page.explorer import Explorer, Frame, Panel
+from mapping_lib.page.explorer import Explorer, Frame
 from mapping_lib.page.fields import choice, slider
 from mapping_lib.page.marks import axes, drag, heat, line, points, text
 from mapping_lib.page.sentence import number
-from mapping_lib.page.shades import BAD, depth, longest_run
+from mapping_lib.page.shades import BAD, EDGES, MAP, SIDE, depth, longest_run
 from mapping_lib.task import Batch, Task
 
 from .study_grid import (
     BLOCK,
     INNER_STEPS,
     JUDGED_STEPS,
-    SIDE,
     best_cell,
     cell_of,
     curvature,
@@ -184,25 +183,14 @@ def draw(seed: int) -> Task:
 
 # What is drawn and said -----------------------------------------------------------------------------------
 
-EDGES = (SIDE[0] * 10 ** (-1 / 6), SIDE[-1] * 10 ** (1 / 6))
-CHART = {"log": "y"}
+CHART, HERE = {"log": "y"}, {"xlabel": "β, meta-trained with {trained}", "place": (0, 0, 0.43, 1)}
 EXPLORER = Explorer(
     "alpha-beta",
     State,
     "Two step sizes, 169 settings. Which of them learn to learn?",
     "Press the map, or drag the ring over it. Dark blue is a small error.",
     axes=(
-        axes(
-            *("map", EDGES, EDGES, "error on new tasks after {judged:step}"),
-            **{
-                "xlabel": "β, meta-trained with {trained}",
-                "ylabel": "α",
-                "log": "xy",
-                "square": True,
-                "press": ("beta", "alpha"),
-            },
-            place=(0, 0, 0.43, 1),
-        ),
+        axes("map", EDGES, EDGES, "error on new tasks after {judged:step}", **HERE | MAP),
         axes("task", (-5, 5), (-6.5, 6.5), "one new task", place=(0.43, 0, 0.57, 0.55)),
         axes("steps", (-0.2, 5.2), (0.05, 30), "error by inner step", place=(0.43, 0.55, 0.285, 0.45), **CHART),
         axes("training", (0, 1090), (0.05, 30), "meta-loss in training", place=(0.715, 0.55, 0.285, 0.45), **CHART),
@@ -226,58 +214,37 @@ EXPLORER = Explorer(
         line("training", "curve", "MAML", x="curve_x", width=2.4),
     ),
     sentence=(
-        (
-            ("untrained_here", "**Meta-training diverged** here, in {runs_gone:.0f} of 3 runs: mean error {mean}."),
-            ("thrown_here", "**Adaptation diverges** here: mean error {mean} after {judged:step}."),
-            ("is_best", "**The best cell**: error {error:.2f} on new tasks after {judged:step}."),
-            ("good", "**A good cell**: error {error:.2f} after {judged:step}, the best has {lowest:.2f}."),
-            ("harms", "**The steps do harm**: error {error_before:.2f} before, {error:.2f} after {judged:step}."),
-            (
-                "little",
-                "**Next to nothing is learned** in {judged:step}: error {error_before:.2f} before, {error:.2f} after.",
-            ),
-            ("", "Error **{error:.2f}** after {judged:step}, {times:.1f} times the best cell's."),
-        ),
-        (
-            ("is_best", ""),
-            ("alone", "Neither α nor β alone would mend it."),
-            ("good", "With this {kept}, {which} = {better:.2g} has {better_error:.2f}."),
-            ("", "{which} is {how}: with this {kept}, {which} = {better:.2g} has {better_error:.2f}."),
-        ),
-        (
-            ("no_limit", "On the task nothing moves: its loss has no slope left at this θ."),
-            (
-                "off_above",
-                "The steps throw this task off: α is above 2/λ_max = {limit:.2g}, where a step leaps too far.",
-            ),
-            ("off", "This task is thrown off, though at θ α is below 2/λ_max = {limit:.2g}."),
-            (
-                "misled",
-                "This task: {task_before:.3g}, then **{task_error:.3g}**: worse on new points, though its "
-                "{k_shot:example} fit better.",
-            ),
-            (
-                "worse",
-                "This task: {task_before:.3g}, then **{task_error:.3g}**: 2/λ_max is {limit:.2g} at θ, "
-                "{limit_after:.2g} where the steps have led.",
-            ),
-            ("idle", "This task: {task_before:.3g}, then **{task_error:.3g}**: the steps change next to nothing."),
-            (
-                "flatter",
-                "This task: {task_before:.3g}, then **{task_error:.3g}**; α is above 2/λ_max = {limit:.2g} at θ, "
-                "but φ is flatter ({limit_after:.2g}).",
-            ),
-            (
-                "above",
-                "This task: {task_before:.3g}, then **{task_error:.3g}**, though α is too long for the "
-                "steepest direction (2/λ_max = {limit:.2g} at θ).",
-            ),
-            (
-                "",
-                "This task: {task_before:.3g}, then **{task_error:.3g}**; α is below 2/λ_max = {limit:.2g}, a step "
-                "goes down.",
-            ),
-        ),
+        {
+            "untrained_here": "**Meta-training diverged** here, in {runs_gone:.0f} of 3 runs: mean error {mean}.",
+            "thrown_here": "**Adaptation diverges** here: mean error {mean} after {judged:step}.",
+            "is_best": "**The best cell**: error {error:.2f} on new tasks after {judged:step}.",
+            "good": "**A good cell**: error {error:.2f} after {judged:step}, the best has {lowest:.2f}.",
+            "harms": "**The steps do harm**: error {error_before:.2f} before, {error:.2f} after {judged:step}.",
+            "little": "**Next to nothing is learned** in {judged:step}: error {error_before:.2f} before, {error:.2f} after.",
+            "": "Error **{error:.2f}** after {judged:step}, {times:.1f} times the best cell's.",
+        },
+        {
+            "is_best": "",
+            "alone": "Neither α nor β alone would mend it.",
+            "good": "With this {kept}, {which} = {better:.2g} has {better_error:.2f}.",
+            "": "{which} is {how}: with this {kept}, {which} = {better:.2g} has {better_error:.2f}.",
+        },
+        {
+            "no_limit": "On the task nothing moves: its loss has no slope left at this θ.",
+            "off_above": "The steps throw this task off: α is above 2/λ_max = {limit:.2g}, where a step leaps too far.",
+            "off": "This task is thrown off, though at θ α is below 2/λ_max = {limit:.2g}.",
+            "misled": "This task: {task_before:.3g}, then **{task_error:.3g}**: worse on new points, though its "
+            "{k_shot:example} fit better.",
+            "worse": "This task: {task_before:.3g}, then **{task_error:.3g}**: 2/λ_max is {limit:.2g} at θ, "
+            "{limit_after:.2g} where the steps have led.",
+            "idle": "This task: {task_before:.3g}, then **{task_error:.3g}**: the steps change next to nothing.",
+            "flatter": "This task: {task_before:.3g}, then **{task_error:.3g}**; α is above 2/λ_max = {limit:.2g} at θ, "
+            "but φ is flatter ({limit_after:.2g}).",
+            "above": "This task: {task_before:.3g}, then **{task_error:.3g}**, though α is too long for the "
+            "steepest direction (2/λ_max = {limit:.2g} at θ).",
+            "": "This task: {task_before:.3g}, then **{task_error:.3g}**; α is below 2/λ_max = {limit:.2g}, a step "
+            "goes down.",
+        },
     ),
     presets={
         "best cell": dict(zip(("alpha", "beta"), (SIDE[i] for i in best_cell(5, 5)), strict=True)),
@@ -294,8 +261,4 @@ EXPLORER = Explorer(
     actions=(("new task", "task", "next"),),
     colours=BAD,
 )
-
-
-def explorer(**state) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

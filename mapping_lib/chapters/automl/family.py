@@ -18,7 +18,6 @@ from mapping_lib.worlds.digits import FIRST_HELD_OUT, load, wrong
 JUDGED_STEPS = 5
 """Whatever number of inner steps a setting is meta-trained with, it may take so many at test time, at most."""
 
-
 FIRST_VALID = 906
 """The eighth of the fourteen forms of digits begins here."""
 

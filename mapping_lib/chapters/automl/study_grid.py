@@ -1,6 +1,5 @@
 """The grid of settings alpha x beta that chapter 4f draws: how it was made, and how it is read."""
 
-import json
 import math
 from functools import cache
 from pathlib import Path
@@ -15,6 +14,8 @@ from mapping_lib.checks import check_choice
 from mapping_lib.curvature import largest_eigenvalue
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.networks import functional, mlp
+from mapping_lib.page.shades import SIDE, all_settings
+from mapping_lib.study.theta import load_theta, save_numbers
 from mapping_lib.task import Batch, Params, Task
 
 from .methods_many_settings import meta_train_settings, query_errors_of_settings
@@ -23,9 +24,6 @@ FILE = Path(__file__).with_name("data") / "automl_grid.npz"
 
 SIZES = (1, 20, 20, 1)
 """Half as wide as the paper's network: the theta of all cells are shipped, at half precision."""
-
-SIDE = tuple(10.0 ** (-4 + i / 3) for i in range(13))
-"""The values of alpha and of beta: 0.0001 to 1, three to a decade."""
 
 INNER_STEPS = (1, 5)
 """With how many inner steps a grid was meta-trained. All are judged after 0 ... 5."""
@@ -79,24 +77,10 @@ def cell_of(alpha_index: int, beta_index: int) -> int:
     return alpha_index * len(SIDE) + beta_index
 
 
-def all_settings(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
-    """alpha and beta of every cell, ``(cell,)`` each.
-
-    >>> alpha, beta = all_settings()
-    >>> len(alpha), float(alpha[cell_of(6, 3)]), float(beta[cell_of(6, 3)])
-    (169, 0.009999999776482582, 0.0010000000474974513)
-    """
-    side = torch.tensor(SIDE, dtype=dtype)
-    return side.repeat_interleave(len(side)), side.repeat(len(side))
-
-
 def held_out() -> Task:
     """The tasks that all cells are judged on; none is trained on."""
-    return _tasks(HELD_OUT["n_tasks"], HELD_OUT["k_shot"], HELD_OUT["n_query"], HELD_OUT["seed"])
-
-
-def _tasks(n_tasks: int, k_shot: int, n_query: int, seed: int) -> Task:
-    return Sinusoids().sample(n_tasks, k_shot, n_query, generator=torch.Generator().manual_seed(seed))
+    *counts, seed = HELD_OUT.values()
+    return Sinusoids().sample(*counts, generator=torch.Generator().manual_seed(seed))
 
 
 @cache
@@ -108,9 +92,8 @@ def read_grid(inner_steps: int) -> Grid:
     (torch.Size([3, 169, 6]), torch.Size([169, 20, 20]))
     """
     check_choice("inner_steps", str(inner_steps), map(str, INNER_STEPS))
-    with np.load(FILE, allow_pickle=False) as file:
-        names = [name for name in file.files if name.startswith(f"{inner_steps}/")]
-        part = {name.partition("/")[2]: torch.from_numpy(file[name]) for name in names}
+    stored, own = load_theta(FILE), f"{inner_steps}/"
+    part = {name.removeprefix(own): numbers for name, numbers in stored.items() if name.startswith(own)}
     theta = {name: part[name].float() for name in functional(mlp(SIZES)).shapes}
     numbers = [part[name].float() for name in ("errors", "medians", "curves")]
     return Grid(inner_steps, theta, *numbers, part["alive"])
@@ -205,9 +188,7 @@ def save_grids() -> Path:
     arrays = {}
     for inner_steps in INNER_STEPS:
         grid = make_grid(inner_steps)
-        parts = {"errors": grid.errors, "medians": grid.medians, "curves": grid.curves}
-        arrays |= {f"{inner_steps}/{name}": part.numpy() for name, part in parts.items()}
-        arrays |= {f"{inner_steps}/{name}": p.half().numpy() for name, p in grid.theta.items()}
-        arrays[f"{inner_steps}/alive"] = grid.alive.numpy()
-    np.savez_compressed(FILE, **arrays, settings=np.array(json.dumps(SETTINGS)))
-    return FILE
+        parts = {"errors": grid.errors, "medians": grid.medians, "curves": grid.curves, "alive": grid.alive}
+        parts |= {name: p.half() for name, p in grid.theta.items()}
+        arrays |= {f"{inner_steps}/{name}": part for name, part in parts.items()}
+    return save_numbers(FILE, arrays, SETTINGS)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mapping_lib import batched_mlp
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice, numbers, slider
 from mapping_lib.page.marks import axes, band, drag, line, points
 from mapping_lib.page.plots import COLOURS
@@ -91,23 +91,11 @@ def constants() -> dict[str, Any]:
     return {"theta": list(theta.values()), "grid": GRID} | curves
 
 
-CURVES = (
-    "y",
-    "truth",
-    "before",
-    "after",
-    "healthy_after",
-    "printed",
-    "healthy_printed",
-    "error",
-    "low",
-    "high",
-    "healthy",
-)
+CURVES = "y truth before after healthy_after printed healthy_printed error low high healthy"
 SAID = ("error_before", "error_after", "prints", "worth", "healthy_worth", "faulty", "none")
 PROGRAM = Program(
     (Stage(begin), Stage(step, times="steps"), Stage(judge)),
-    CURVES + SAID + tuple(f"is_{i}" for i in range(len(NAMES))),
+    (*CURVES.split(), *SAID, *(f"is_{i}" for i in range(len(NAMES)))),
     constants(),
     {"x": ("K",), "lift": ("K",)},
 )
@@ -153,18 +141,12 @@ EXPLORER = Explorer(
         points("task", "x", "y", "support", drag=drag("x", "lift", ("grid", "truth")), adds=True, size=7),
     ),
     sentence=(
-        (
-            (
-                "faulty",
-                "[{fault}|{fault}] prints {prints:.2f} in the end; after {steps:step} its error on new tasks is **{worth:.2f}**, [MAML's|MAML] {healthy_worth:.2f}.",
-            ),
-            (
-                "",
-                "[{fault}|{fault}] prints {prints:.2f} in the end; after {steps:step} its error on new tasks is **{worth:.2f}**.",
-            ),
-        ),
-        (("none", "Without a step most of the ten look alike."),),
-        tuple((f"is_{i}", WHY[name]) for i, name in enumerate(NAMES)),
+        {
+            "faulty": "[{fault}|{fault}] prints {prints:.2f} in the end; after {steps:step} its error on new tasks is **{worth:.2f}**, [MAML's|MAML] {healthy_worth:.2f}.",
+            "": "[{fault}|{fault}] prints {prints:.2f} in the end; after {steps:step} its error on new tasks is **{worth:.2f}**.",
+        },
+        {"none": "Without a step most of the ten look alike."},
+        {f"is_{i}": WHY[name] for i, name in enumerate(NAMES)},
     ),
     height=0.27,
     presets={
@@ -178,8 +160,4 @@ EXPLORER = Explorer(
     colours=dict.fromkeys(NAMES[1:], COLOURS["rival"]),
     more="more: K, amplitude, phase",
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

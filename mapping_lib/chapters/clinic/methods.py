@@ -78,12 +78,8 @@ def judge(theta: Params) -> ErrorByStep:
 def examined(recipe: Recipe, adapt_by: Callable) -> MetaLearner:
     """A recipe and its inner loop ``(model, optimiser, support) -> phi`` as a learner, for the doctor."""
     model, optimiser = begin()
-    backward, inner = (partial(_with, work, optimiser) for work in (recipe, adapt_by))
-    return from_module(model, backward, inner)
-
-
-def _with(work: Callable, optimiser: torch.optim.Optimizer, model: nn.Module, evidence: Task | Batch):
-    return work(model, optimiser, evidence)
+    given = lambda work: lambda model, evidence: work(model, optimiser, evidence)  # noqa: E731
+    return from_module(model, given(recipe), given(adapt_by))
 
 
 def by_library(meta_grad: Callable[[Params, Task], tuple[Tensor, Params]]) -> Recipe:

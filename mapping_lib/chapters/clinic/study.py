@@ -5,16 +5,15 @@ Everything is stored in one file, which the explorer reads (`data/README.md`):
     python -m mapping_lib.study clinic --train
 """
 
-import json
 from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from mapping_lib.study.theta import load_theta, save_numbers
 from mapping_lib.task import Params
 
 from .methods import ALPHA, BETA, CASES, DRAWN, JUDGED, OUTER_STEPS, SEEDS, STEPS, begin, judge, stream
@@ -58,11 +57,10 @@ def save_training() -> Path:
     """Train all programs with all seeds and write what came of it; 3 minutes on one core."""
     thetas, printed, errors = zip(*(trained(name, seed) for name in CASES for seed in SEEDS), strict=True)
     shape = len(CASES), len(SEEDS)
-    arrays = {key: torch.stack([theta[key] for theta in thetas[:: len(SEEDS)]]).numpy() for key in thetas[0]}
-    arrays |= {"printed": torch.stack(printed).unflatten(0, shape).numpy()}
-    arrays |= {"errors": torch.stack(errors).unflatten(0, shape).numpy()}
-    np.savez_compressed(FILE, **arrays, settings=np.array(json.dumps(SETTINGS, ensure_ascii=False)))
-    return FILE
+    numbers = {key: torch.stack([theta[key] for theta in thetas[:: len(SEEDS)]]) for key in thetas[0]}
+    numbers["printed"] = torch.stack(printed).unflatten(0, shape)
+    numbers["errors"] = torch.stack(errors).unflatten(0, shape)
+    return save_numbers(FILE, numbers, SETTINGS)
 
 
 @cache
@@ -72,10 +70,9 @@ def history() -> History:
     >>> history().errors.shape, history().theta["2.weight"].shape
     (torch.Size([10, 3, 41, 6]), torch.Size([10, 40, 40]))
     """
-    with np.load(FILE, allow_pickle=False) as file:
-        arrays = {name: torch.from_numpy(file[name]) for name in file.files if name != "settings"}
-    printed, errors = arrays.pop("printed"), arrays.pop("errors")
-    return History(arrays, printed, errors)
+    stored = load_theta(FILE)
+    printed, errors = stored.pop("printed"), stored.pop("errors")
+    return History(stored, printed, errors)
 
 
 RECIPES: dict = {}

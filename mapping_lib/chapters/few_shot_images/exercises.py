@@ -51,13 +51,14 @@ def check_company(depends_on_company: Callable[[Callable, Tensor], bool]) -> str
     """Chapter 4a, exercise 3: ``depends_on_company(predict, x)``, whether an answer depends on who else is asked."""
     generator = torch.Generator().manual_seed(0)
     weight, x = (torch.randn(*size, generator=generator) for size in ((3, 4), (6, 4)))
+    count = lambda x: torch.arange(1, len(x) + 1)[:, None]  # noqa: E731
     kinds = {
         "each image by itself": (lambda x: x @ weight.T, False),
         "centred by the batch": (lambda x: (x - x.mean(0)) @ weight.T, True),
         "divided by the largest in the batch": (lambda x: x @ weight.T / x.abs().max(), True),
         "normalised image by image": (lambda x: (x - x.mean(1, keepdim=True)) @ weight.T, False),
         "with noise of rounding": (lambda x: x @ weight.T + 1e-7 * len(x), False),
-        "centred by the images before": (lambda x: (x - x.cumsum(0) / _count(x)) @ weight.T, True),  # first: no company
+        "centred by the images before": (lambda x: (x - x.cumsum(0) / count(x)) @ weight.T, True),  # first: no company
         "each with the next one, if there is one": (lambda x: torch.cat([x[1:], x[-1:]]) @ weight.T, True),
         "a hundredth nearer to the batch's mean": (lambda x: (0.99 * x + 0.01 * x.mean(0)) @ weight.T, True),
     }
@@ -65,7 +66,3 @@ def check_company(depends_on_company: Callable[[Callable, Tensor], bool]) -> str
         got = truth(depends_on_company(predict, x.clone()))
         need(got == wanted, f"a predict that works {kind} should give {wanted}.")
     return "Three lines find a leak that no accuracy shows."
-
-
-def _count(x: Tensor) -> Tensor:
-    return torch.arange(1, len(x) + 1)[:, None]

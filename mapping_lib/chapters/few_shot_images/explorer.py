@@ -7,12 +7,11 @@ through convolutions.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
 
 import numpy as np
 import torch
 
-from mapping_lib.page.explorer import Explorer, Frame, Panel
+from mapping_lib.page.explorer import Explorer, Frame
 from mapping_lib.page.fields import choice, pad, slider
 from mapping_lib.page.marks import axes, images, line, points, rule, text, tiles
 from mapping_lib.task import Batch
@@ -250,34 +249,28 @@ EXPLORER = Explorer(
         points("scores", "episodes", "scores", "{method}", size=5, name="{method}", near="end"),
     ),
     sentence=(
-        (
-            (
-                "cannot",
-                f"[{{method}}|{{method}}] **was meta-trained for {WAYS} letters**, as many as its last layer has"
-                f" outputs, and you ask for {{way}}: set N to {WAYS}, or choose another method.",
-            ),
-            (
-                "several",
-                "[{method}|{method}]: **{right} of 10 right** here; {mean:.0%} ± {half:.0%} in all of episodes {first}"
-                " to {episode}.",
-            ),
-            ("", "[{method}|{method}]: **{right} of 10 right** here; {mean:.0%} in all of this episode."),
-        ),
-        (
-            ("cannot", ""),
-            ("not others", "It compares pixels alone; guessing gives {chance:.0%}."),
-            ("better", "More than pixels alone give, {pixel_mean:.0%}: what it learned on other alphabets helps here."),
-            ("worse", "Less than pixels alone give, {pixel_mean:.0%}."),
-            ("", "Pixels alone do as well: {pixel_mean:.0%}."),
-        ),
-        (
-            ("own_unsure", "Your drawing looks most like **{own_best}**, but is hardly more like it: {own_share:.0%}."),
-            ("own_known", "Your drawing looks most like **{own_best}**: {own_share:.0%} sure."),
-            ("own_none", "Nothing is drawn: draw characters in A and B, and one of them again in “?”."),
-            ("own_one", "Only {own_letters} is drawn: draw a second character that looks different."),
-            ("own_unasked", "{own_letters} are drawn: draw one of them again in “?”."),
-            ("", f"Of drawings this method needs {min(JUDGED_WAYS)}, and {{own_n}} are there."),
-        ),
+        {
+            "cannot": f"[{{method}}|{{method}}] **was meta-trained for {WAYS} letters**, as many as its last layer has"
+            f" outputs, and you ask for {{way}}: set N to {WAYS}, or choose another method.",
+            "several": "[{method}|{method}]: **{right} of 10 right** here; {mean:.0%} ± {half:.0%} in all of episodes {first}"
+            " to {episode}.",
+            "": "[{method}|{method}]: **{right} of 10 right** here; {mean:.0%} in all of this episode.",
+        },
+        {
+            "cannot": "",
+            "not others": "It compares pixels alone; guessing gives {chance:.0%}.",
+            "better": "More than pixels alone give, {pixel_mean:.0%}: what it learned on other alphabets helps here.",
+            "worse": "Less than pixels alone give, {pixel_mean:.0%}.",
+            "": "Pixels alone do as well: {pixel_mean:.0%}.",
+        },
+        {
+            "own_unsure": "Your drawing looks most like **{own_best}**, but is hardly more like it: {own_share:.0%}.",
+            "own_known": "Your drawing looks most like **{own_best}**: {own_share:.0%} sure.",
+            "own_none": "Nothing is drawn: draw characters in A and B, and one of them again in “?”.",
+            "own_one": "Only {own_letters} is drawn: draw a second character that looks different.",
+            "own_unasked": "{own_letters} are drawn: draw one of them again in “?”.",
+            "": f"Of drawings this method needs {min(JUDGED_WAYS)}, and {{own_n}} are there.",
+        },
     ),
     presets={
         "20 letters": {"way": 20},
@@ -291,8 +284,4 @@ EXPLORER = Explorer(
     height=0.43,
     colours={label: COLOUR_OF[name] for name, label in NAMES.items()} | {"right": "#0072B2", "wrong": "#D55E00"},
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

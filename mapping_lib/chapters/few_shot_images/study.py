@@ -16,18 +16,7 @@ from mapping_lib.study import Table, Tolerance
 from mapping_lib.task import Params, Task, each
 from mapping_lib.worlds.letters import Glyphs
 
-from .methods import (
-    FILTERS,
-    GLYPHS,
-    METHODS,
-    TUNED,
-    Source,
-    Tuned,
-    embedding,
-    glyphs_theta,
-    learner_of,
-    theta_of,
-)
+from .methods import FILTERS, GLYPHS, METHODS, TUNED, Source, Tuned, embedding, glyphs_theta, learner_of, theta_of
 from .study_episodes import N_QUERY, SETTINGS, right_answers
 from .study_seeds import save_seeds
 from .study_training import RECIPES as RECIPES

@@ -12,19 +12,18 @@ MAML and ANIL are not here: three seeds of each, with and without that head, wou
 order the chapter says what one training shows, and calls it no verdict.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mapping_lib.checks import check_choice
 from mapping_lib.learners import MetaLearner
 from mapping_lib.study.intervals import half_width
+from mapping_lib.study.theta import load_settings, load_theta, save_numbers
 from mapping_lib.study.training import GIVEN, Training
 from mapping_lib.task import Params, Task
 from mapping_lib.worlds.letters import Glyphs
@@ -157,9 +156,7 @@ def judge(learner: Callable[..., MetaLearner], theta: Params) -> Tensor:
 def write(counted: dict[tuple[str, int], Tensor]) -> Path:
     """Write what `judge` gave for each contestant and seed, with the settings that made it."""
     every = torch.stack([torch.stack([counted[name, seed] for seed in SEEDS]) for name in CONTESTANTS])
-    FILE.parent.mkdir(exist_ok=True)
-    np.savez_compressed(FILE, counted=every.short().numpy(), settings=np.array(json.dumps(described())))
-    return FILE
+    return save_numbers(FILE, {"counted": every.short()}, described())
 
 
 @cache
@@ -169,8 +166,7 @@ def read_seeds() -> dict[tuple[str, str], Tensor]:
     >>> read_seeds()["joint, cosine", "5-way 1-shot"].shape
     torch.Size([3, 102])
     """
-    with np.load(FILE, allow_pickle=False) as file:
-        about, counted = json.loads(str(file["settings"])), torch.from_numpy(file["counted"])
+    about, counted = load_settings(FILE), load_theta(FILE)["counted"]
     asked, right = counted.unbind(3)  # of (method, seed, setting, 2, letter)
     pairs = ((i, j, m, s) for i, m in enumerate(about["methods"]) for j, s in enumerate(about["settings"]))
     return {(method, setting): (right / asked)[i, :, j] for i, j, method, setting in pairs}

@@ -9,8 +9,7 @@ from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.baselines import joint
 from mapping_lib.meta_training import Progress
 from mapping_lib.networks import conv_net
-from mapping_lib.study import Recipe
-from mapping_lib.study.training import Training, rounded
+from mapping_lib.study.training import GIVEN, Training, rounded
 from mapping_lib.task import Params
 
 from .methods import EMBEDDING, FILTERS, GLYPHS, METHODS, Source, Tuned, cross_entropy, embedding
@@ -18,7 +17,6 @@ from .methods_cosine import Cosine
 
 INNER = Tuned(0.3, 3)
 """The inner steps of MAML and ANIL in training, chosen before on the validation alphabet (`study_tuning`)."""
-
 
 AS_MANY_IMAGES = 723
 """Outer steps in which joint training sees 240,000 images, as the prototypical network does in its 1,500."""
@@ -77,12 +75,8 @@ def _normalised(norm: str) -> Training:
 TRAINING = trainings(GLYPHS) | {"group_norm": _normalised("group"), "batch_norm": _normalised("batch")}
 """What is trained."""
 
-
-def _settings(training: Training) -> dict:
-    """What a theta hangs on, as plain values."""
-    names = ("outer_steps", "tasks_per_step", "k_shot", "n_query", "beta", "optimiser", "schedule")
-    fixed = {"seed": 0, "body_only": training.keep is rounded_body, "filters": list(FILTERS), "stored": "16 bits"}
-    return {**training.settings(*names), **training.inner, **fixed}
-
-
-RECIPES = {f"glyphs_{name}": Recipe(training.theta, _settings(training)) for name, training in TRAINING.items()}
+_KEPT = {"filters": list(FILTERS), "stored": "16 bits"}
+RECIPES = {
+    f"glyphs_{name}": training.recipe(*GIVEN, body_only=training.keep is rounded_body, **_KEPT)
+    for name, training in TRAINING.items()
+}

@@ -6,13 +6,13 @@ letters are counted.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from functools import cache, lru_cache, partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from mapping_lib.page.explorer import Explorer, Frame, Panel
+from mapping_lib.page.explorer import Explorer, Frame
 from mapping_lib.page.fields import box, choice, slider
 from mapping_lib.page.marks import axes, bars, line, text, tiles
 from mapping_lib.study import read_table
@@ -163,9 +163,7 @@ def _answers(state: State, drawn: Drawn, p: np.ndarray, label: int | None, of: t
     }
 
 
-@cache
-def _table() -> dict:
-    return read_table("language_names")
+_table = cache(partial(read_table, "language_names"))
 
 
 def _ngrams(name: str, p: np.ndarray, drawn: Drawn, problem: str) -> Frame:
@@ -238,48 +236,30 @@ EXPLORER = Explorer(
         text("ngrams", "run_x", "run_y", "runs", "ink", align="right"),
     ),
     sentence=(
-        (
-            ("problem", "**“{asked_name}” cannot be read**: {problem}. Empty the box to get a name back."),
-            (
-                "typed",
-                "**{asked_name}**: {method} answers [{answer}|{answer_colour}] ({sure:.0%}). You typed it, so nobody"
-                " here knows the truth.",
-            ),
-            (
-                "is_right",
-                "**{asked_name}**: {method} answers [{answer}|{answer_colour}] ({sure:.0%}), which is right;"
-                f" {{n_right}} of {N} methods are.",
-            ),
-            (
-                "",
-                "**{asked_name}**: {method} answers [{answer}|{answer_colour}] ({sure:.0%}), but it is {truth};"
-                f" {{n_right}} of {N} methods are right.",
-            ),
-        ),
-        (
-            ("problem", ""),
-            ("silent", "No letter of it pulls the nearest centroid to any side."),
-            ("not run_for", ""),
-            ("not run_against", "In the nearest centroid “{run_for}” speaks loudest, for [{first}|{first_colour}]."),
-            (
-                "",
-                "In the nearest centroid “{run_for}” speaks loudest for [{first}|{first_colour}], “{run_against}” for"
-                " [{second}|{second_colour}].",
-            ),
-        ),
-        (
-            ("problem", ""),
-            ("few", "Of {n_others} others it gets {here:.0%} right; by chance it would be {chance:.0%}."),
-            (
-                "met",
-                "It met these languages in training: of {n_others} others it gets {here:.0%} right, of languages never"
-                " met {there:.0%}.",
-            ),
-            (
-                "",
-                "Of {n_others} others it gets {here:.0%} right, in 600 tasks {there:.0%} ({there_shots:name} each).",
-            ),
-        ),
+        {
+            "problem": "**“{asked_name}” cannot be read**: {problem}. Empty the box to get a name back.",
+            "typed": "**{asked_name}**: {method} answers [{answer}|{answer_colour}] ({sure:.0%}). You typed it, so nobody"
+            " here knows the truth.",
+            "is_right": "**{asked_name}**: {method} answers [{answer}|{answer_colour}] ({sure:.0%}), which is right;"
+            f" {{n_right}} of {N} methods are.",
+            "": "**{asked_name}**: {method} answers [{answer}|{answer_colour}] ({sure:.0%}), but it is {truth};"
+            f" {{n_right}} of {N} methods are right.",
+        },
+        {
+            "problem": "",
+            "silent": "No letter of it pulls the nearest centroid to any side.",
+            "not run_for": "",
+            "not run_against": "In the nearest centroid “{run_for}” speaks loudest, for [{first}|{first_colour}].",
+            "": "In the nearest centroid “{run_for}” speaks loudest for [{first}|{first_colour}], “{run_against}” for"
+            " [{second}|{second_colour}].",
+        },
+        {
+            "problem": "",
+            "few": "Of {n_others} others it gets {here:.0%} right; by chance it would be {chance:.0%}.",
+            "met": "It met these languages in training: of {n_others} others it gets {here:.0%} right, of languages never"
+            " met {there:.0%}.",
+            "": "Of {n_others} others it gets {here:.0%} right, in 600 tasks {there:.0%} ({there_shots:name} each).",
+        },
     ),
     presets={
         "5 names each": {"k_shot": 5},
@@ -293,8 +273,4 @@ EXPLORER = Explorer(
     more="more: method, which languages, which names",
     colours=COLOURS,
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

@@ -134,7 +134,6 @@ CHOSEN: dict[str, dict[int, object]] = {
 }
 """What `study_tuning` gave for each method that has a choice, by shots."""
 
-
 SHARPNESS = dict.fromkeys(("nearest centroid", "idf weights", "embedding and raw"), 15.0)
 """These methods learned no scale for their squared distances between vectors of length 1: times this, to be logits."""
 

@@ -12,7 +12,7 @@ from mapping_lib.learners.gradient import maml
 from mapping_lib.learners.prototypes import prototypical
 from mapping_lib.networks import functional, mlp
 from mapping_lib.study import Recipe
-from mapping_lib.study.training import Training
+from mapping_lib.study.training import TOLD, Training
 from mapping_lib.task import Params
 
 from .family import WIDTH, Languages, part_features
@@ -76,8 +76,7 @@ def classifier(n_classes: int = N_WAY) -> nn.Sequential:
 def _meta_trained(learner: str, make: Callable[..., MetaLearner], **given) -> Recipe:
     """Meta-training on the training languages, with one shot and cosine decay of beta to 0."""
     training = Training(make, Languages("train"), k_shot=1, n_query=5, tasks_per_step=8, **given)
-    settings = training.settings("beta", "outer_steps", "k_shot", "n_query", "tasks_per_step", "schedule")
-    return Recipe(training.theta, {"learner": learner, "n_way": N_WAY, "seed": 0, **training.inner, **settings})
+    return training.recipe(*TOLD, "schedule", learner=learner, n_way=N_WAY)
 
 
 def _jointly_trained(steps: int, beta: float, batch: int = 256, seed: int = 0) -> Params:

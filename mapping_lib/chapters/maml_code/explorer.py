@@ -11,12 +11,12 @@ from torch import Tensor
 
 from mapping_lib import batched_mlp
 from mapping_lib.families.sinusoid import Sinusoids
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice, hidden, numbers, slider
 from mapping_lib.page.marks import axes, drag, heat, line, points, text, tiles
 from mapping_lib.page.program import Program, Stage
 from mapping_lib.page.runs import Runs
-from mapping_lib.page.shades import BAD, HIGHEST, LOWEST, depth, longest_run
+from mapping_lib.page.shades import BAD, EDGES, HIGHEST, LOWEST, MAP, SIDE, depth, longest_run
 from mapping_lib.study.sinusoids import shipped
 from mapping_lib.task import Batch
 
@@ -28,7 +28,6 @@ from .study_map import (
     FINE,
     JUDGED_STEPS,
     OUTER_STEPS,
-    SIDE,
     TASKS,
     TRAINING_DIVERGED,
     kinds,
@@ -39,6 +38,7 @@ from .study_map import (
 
 GRID, ALPHAS, MAX_SHOTS, ROUNDS = adaptation.GRID, adaptation.ALPHAS, adaptation.MAX_SHOTS, 15
 N, ROOM = len(SIDE), 5
+HOW_MANY = {"label": "K", "beside": ("lift",), "hint": "examples", "large": "half"}
 STEP_SIZE = {"step": 0.02, "log": True, "large": "half", "marks": {10.0**n: f"{10.0**n:g}" for n in range(-4, 1)}}
 
 
@@ -49,16 +49,7 @@ class State:
     alpha: float = slider(BEGUN["alpha"], 1e-4, 1.0, "α", "inner step size", track="track", **STEP_SIZE)
     beta: float = slider(BEGUN["beta"], 1e-4, 1.0, "β", "outer step size", **STEP_SIZE)
     steps: int = slider(5, 0, JUDGED_STEPS, "m", "inner steps", large="half", play="play m")
-    x: tuple[float, ...] = numbers(
-        adaptation.DRAWN_X[:10].tolist(),
-        -5,
-        5,
-        most=MAX_SHOTS,
-        label="K",
-        beside=("lift",),
-        hint="examples",
-        large="half",
-    )
+    x: tuple[float, ...] = numbers(adaptation.DRAWN_X[:10].tolist(), -5, 5, most=MAX_SHOTS, **HOW_MANY)
     lift: tuple[float, ...] = numbers([0.0] * 10, -12, 12, most=MAX_SHOTS, fresh=0.0)
     amplitude: float = slider(3.0, 0.1, 5.0, "amplitude", step=0.05)
     phase: float = slider(1.0, 0.0, 3.14, "phase", step=0.02)
@@ -167,10 +158,7 @@ def stand(theta: list, many: Batch) -> dict[str, Any]:
 def held_step(held: list, rates: list, many: Batch, query: Batch) -> dict[str, Any]:
     """The mean error on all of them, and one inner step."""
     error = (batched_mlp.forward(list(held), query.x)[-1] - query.y).square().mean()
-    return {
-        "error_now": error,
-        "held": batched_mlp.step(held, rates, batched_mlp.loss_gradient(list(held), many)[0]),
-    }
+    return {"error_now": error, "held": batched_mlp.step(held, rates, batched_mlp.loss_gradient(list(held), many)[0])}
 
 
 @cache
@@ -182,32 +170,15 @@ def constants() -> dict[str, Any]:
 
 
 SHOWN = ("truth", "y", "before", "after", "path", "rival_after", "query", "support", "two")
-SAID = (
-    "error_before",
-    "error",
-    "rival_error",
-    "rival_gone",
-    "gone",
-    "gone_at",
-    "falls",
-    "limit",
-    "limit_after",
-    "flatter",
-)
+SAID = "error_before error rival_error rival_gone gone gone_at falls limit limit_after flatter"
 ON_MAP = (
     *("fine", "thrown", "untrained", "words_alpha", "words_beta", "words_room", "here_thrown", "here_untrained"),
     *("reached", "shade", "here_alpha", "here_beta", "from_alpha", "from_beta", "trained_alpha", "trained_beta"),
     *("apart", "lost", "off"),
 )
 PROGRAM = Program(
-    (
-        Stage(read_map),
-        Stage(begin),
-        *adaptation.PROGRAM.stages[1:3],
-        Stage(sharpen),
-        *adaptation.PROGRAM.stages[4:],
-    ),
-    ON_MAP + SHOWN + SAID + ("above", "above_and_gone"),
+    (Stage(read_map), Stage(begin), *adaptation.PROGRAM.stages[1:3], Stage(sharpen), *adaptation.PROGRAM.stages[4:]),
+    (*ON_MAP, *SHOWN, *SAID.split(), "above", "above_and_gone"),
     constants(),
     adaptation.DYNAMIC,
 )
@@ -240,15 +211,9 @@ RUNS = Runs(
 
 # What is drawn and said -----------------------------------------------------------------------------------
 
-EDGES = (SIDE[0] * 10 ** (-1 / 6), SIDE[-1] * 10 ** (1 / 6))
-BOTH = {
-    "xlabel": "β (grey: training diverges)",
-    "ylabel": "α",
-    "log": "xy",
-    "square": True,
-    "grid": False,
-    "press": ("beta", "alpha"),
-}
+HERE = {"xlabel": "β (grey: training diverges)", "grid": False, "place": (0.44, 0, 0.31, 1)}
+BY_STEP = {"log": "y", "place": (0.75, 0, 0.25, 0.5)}
+BY_OUTER = {"log": "y", "place": (0.75, 0.5, 0.25, 0.5), "xticks": [(0, "0"), (500, "500"), (1000, "1000")]}
 EXPLORER = Explorer(
     "alpha-beta-steps",
     State,
@@ -256,18 +221,9 @@ EXPLORER = Explorer(
     "Drag the orange points. α and m move the wave; β, or the ring on the map, trains θ anew. Strong blue: a small error.",
     axes=(
         axes("task", (-5, 5), (-6.5, 6.5), "one task: from θ to φ", place=(0, 0, 0.44, 1)),
-        axes("map", EDGES, EDGES, "error on new tasks after {steps:step}", place=(0.44, 0, 0.31, 1), **BOTH),
-        axes(
-            *("steps", (-0.3, JUDGED_STEPS + 0.4), (0.01, 100), "error by inner step"),
-            log="y",
-            place=(0.75, 0, 0.25, 0.5),
-        ),
-        axes(
-            *("runs", (0, OUTER_STEPS * 1.4), (0.3, 20), "error by outer step"),
-            log="y",
-            xticks=[(0, "0"), (500, "500"), (1000, "1000")],
-            place=(0.75, 0.5, 0.25, 0.5),
-        ),
+        axes("map", EDGES, EDGES, "error on new tasks after {steps:step}", **HERE | MAP),
+        axes("steps", (-0.3, JUDGED_STEPS + 0.4), (0.01, 100), "error by inner step", **BY_STEP),
+        axes("runs", (0, OUTER_STEPS * 1.4), (0.3, 20), "error by outer step", **BY_OUTER),
     ),
     marks=(
         heat("map", "fine", "MAML", smooth=False, gaps=True),
@@ -288,37 +244,31 @@ EXPLORER = Explorer(
         line("runs", "errors", "MAML", x="outer", name="{run_name}", width=3, near="end", dots="end"),
     ),
     sentence=(
-        (
-            (
-                "gone",
-                "**The steps diverge**: after {gone_at:step} the error on its own points is ten times the first.",
-            ),
-            ("", "Error on this wave {error_before:.2f}, **{error:.3f}** after {steps:step}."),
-        ),
-        (
-            ("not two", ""),
-            ("rival_gone", "From joint training's θ they diverge."),
-            ("", "From joint training's θ: **{rival_error:.3f}**."),
-        ),
-        (
-            ("above_and_gone", "At θ a step leaps too far if α is above 2/λ_max = {limit:.2g}."),
-            ("gone", "Not at once: at θ itself α is below 2/λ_max = {limit:.2g}."),
-            ("flatter", "At θ α is above 2/λ_max = {limit:.2g}, but at φ the loss is flatter ({limit_after:.2g})."),
-            ("above", "At θ α is above 2/λ_max = {limit:.2g}: along the steepest direction a step leaps too far."),
-            ("", "At θ α is below 2/λ_max = {limit:.2g}."),
-        ),
-        (
-            ("not done", "θ is still random, as it was drawn: press *train*."),
-            ("lost", "**Meta-training has diverged**: β = {trained_beta:.2g} is too large."),
-            (
-                "apart",
-                "θ was meta-trained with α = {trained_alpha:.2g} (the square); press train, and it is with this one.",
-            ),
-            ("off", "θ after {done} of {last} outer steps: the steps throw new tasks off."),
-            ("here_untrained", "θ after {done} of {last} outer steps. On the map, meta-training diverges here."),
-            ("here_thrown", "θ after {done} of {last} outer steps. On the map, the steps throw new tasks off here."),
-            ("", "θ after {done} of {last} outer steps: on new tasks **{reached:.2f}**."),
-        ),
+        {
+            "gone": "**The steps diverge**: after {gone_at:step} the error on its own points is ten times the first.",
+            "": "Error on this wave {error_before:.2f}, **{error:.3f}** after {steps:step}.",
+        },
+        {
+            "not two": "",
+            "rival_gone": "From joint training's θ they diverge.",
+            "": "From joint training's θ: **{rival_error:.3f}**.",
+        },
+        {
+            "above_and_gone": "At θ a step leaps too far if α is above 2/λ_max = {limit:.2g}.",
+            "gone": "Not at once: at θ itself α is below 2/λ_max = {limit:.2g}.",
+            "flatter": "At θ α is above 2/λ_max = {limit:.2g}, but at φ the loss is flatter ({limit_after:.2g}).",
+            "above": "At θ α is above 2/λ_max = {limit:.2g}: along the steepest direction a step leaps too far.",
+            "": "At θ α is below 2/λ_max = {limit:.2g}.",
+        },
+        {
+            "not done": "θ is still random, as it was drawn: press *train*.",
+            "lost": "**Meta-training has diverged**: β = {trained_beta:.2g} is too large.",
+            "apart": "θ was meta-trained with α = {trained_alpha:.2g} (the square); press train, and it is with this one.",
+            "off": "θ after {done} of {last} outer steps: the steps throw new tasks off.",
+            "here_untrained": "θ after {done} of {last} outer steps. On the map, meta-training diverges here.",
+            "here_thrown": "θ after {done} of {last} outer steps. On the map, the steps throw new tasks off here.",
+            "": "θ after {done} of {last} outer steps: on new tasks **{reached:.2f}**.",
+        },
     ),
     presets={
         "the paper": {"beta": 0.001, "steps": 1},
@@ -335,8 +285,4 @@ EXPLORER = Explorer(
     height=0.262,
     colours=BAD,
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

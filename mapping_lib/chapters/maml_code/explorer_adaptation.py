@@ -171,13 +171,12 @@ def colour_track(many: list, theta: list, learner, truth) -> dict[str, Tensor]:
 
 def how_much_worse(many: list, first: list, truth) -> Tensor:
     """The logarithm, -1 ... 1, of the errors of many parameters over that of the first ones."""
-    errors = [
-        (batched_mlp.forward(params, GRID[None, :, None].expand(len(params[0]), -1, 1))[-1][..., 0] - truth)
-        .square()
-        .mean(1)
-        for params in (many, first)
-    ]
-    ratio = (errors[0] / errors[1]).log() / math.log(10)
+
+    def error(params: list) -> Tensor:
+        drawn = batched_mlp.forward(params, GRID[None, :, None].expand(len(params[0]), -1, 1))[-1][..., 0]
+        return (drawn - truth).square().mean(1)
+
+    ratio = (error(many) / error(first)).log() / math.log(10)
     return torch.where(ratio.isfinite(), ratio.clamp(-1, 1), 1.0)
 
 
@@ -209,17 +208,7 @@ def _start() -> list[Tensor]:
 
 START = _start()
 SHOWN = ("truth", "y", "before", "after", "path", "rival_after", "query", "support", "rival_query", "two")
-SAID = (
-    "error_before",
-    "error",
-    "rival_before",
-    "rival_error",
-    "gone",
-    "gone_at",
-    "rival_gone",
-    "rival_gone_at",
-    "falls",
-)
+SAID = "error_before error rival_before rival_error gone gone_at rival_gone rival_gone_at falls"
 LIMITS = ("limit", "limit_after", "times", "flatter", "above", "above_and_gone")
 DYNAMIC = {"x": ("K",), "lift": ("K",)}
 PROGRAM = Program(
@@ -231,7 +220,7 @@ PROGRAM = Program(
         Stage(sharpen_on, times="rounds"),
         Stage(limits),
     ),
-    SHOWN + SAID + LIMITS,
+    (*SHOWN, *SAID.split(), *LIMITS),
     constants(),
     DYNAMIC,
 )
@@ -263,32 +252,23 @@ EXPLORER = Explorer(
         line("errors", "query", "{learner}", name="{learner}", width=3, dots="end", near="end"),
     ),
     sentence=(
-        (
-            (
-                "gone",
-                "[{learner}|{learner}] **diverges**: after {gone_at:step}, ten times its first error on its own points.",
-            ),
-            ("", "[{learner}|{learner}]: error {error_before:.2f} on new points, **{error:.3f}** after {steps:step}."),
-        ),
-        (
-            ("not two", ""),
-            ("rival_gone", "[{rival}|{rival}] diverges after {rival_gone_at:step}."),
-            ("", "[{rival}|{rival}]: {rival_before:.2f}, then **{rival_error:.3f}**."),
-        ),
-        (
-            (
-                "above_and_gone",
-                "At θ a step leaps too far if α is above 2/λ_max = {limit:.2g}; this is {times:.2g} times that.",
-            ),
-            ("gone", "Not at once: at θ itself α is below 2/λ_max = {limit:.2g}."),
-            (
-                "flatter",
-                "At θ α is above 2/λ_max = {limit:.2g}, and still it works: at φ the loss is flatter, {limit_after:.2g}.",
-            ),
-            ("above", "At θ α is above 2/λ_max = {limit:.2g}: along the steepest direction a step leaps too far."),
-            ("falls", "Every step goes down; at θ α is below 2/λ_max = {limit:.2g}."),
-            ("", "At θ α is below 2/λ_max = {limit:.2g}."),
-        ),
+        {
+            "gone": "[{learner}|{learner}] **diverges**: after {gone_at:step}, ten times its first error on its own points.",
+            "": "[{learner}|{learner}]: error {error_before:.2f} on new points, **{error:.3f}** after {steps:step}.",
+        },
+        {
+            "not two": "",
+            "rival_gone": "[{rival}|{rival}] diverges after {rival_gone_at:step}.",
+            "": "[{rival}|{rival}]: {rival_before:.2f}, then **{rival_error:.3f}**.",
+        },
+        {
+            "above_and_gone": "At θ a step leaps too far if α is above 2/λ_max = {limit:.2g}; this is {times:.2g} times that.",
+            "gone": "Not at once: at θ itself α is below 2/λ_max = {limit:.2g}.",
+            "flatter": "At θ α is above 2/λ_max = {limit:.2g}, and still it works: at φ the loss is flatter, {limit_after:.2g}.",
+            "above": "At θ α is above 2/λ_max = {limit:.2g}: along the steepest direction a step leaps too far.",
+            "falls": "Every step goes down; at θ α is below 2/λ_max = {limit:.2g}.",
+            "": "At θ α is below 2/λ_max = {limit:.2g}.",
+        },
     ),
     presets={
         "the paper": {"rival": "none", "steps": 1},

@@ -60,10 +60,8 @@ def begin(alpha, steps, where, reach, *, mask: tuple[int, ...], read: int) -> di
     where there is no inner step.
     """
     (low_a, high_a), (low_p, high_p) = FAMILY.amplitude, FAMILY.phase
-    low, size = (
-        torch.tensor([low_a, low_p], dtype=torch.float32),
-        torch.tensor([high_a - low_a, high_p - low_p], dtype=torch.float32),
-    )
+    low = torch.tensor([low_a, low_p], dtype=torch.float32)
+    size = torch.tensor([high_a - low_a, high_p - low_p], dtype=torch.float32)
     x = (10 * reach - 5)[..., None]
     y = Sinusoids.truth(low + size * where, x)
     return {
@@ -132,13 +130,8 @@ def _steps_of(method: str) -> tuple[Stage, ...]:
     way = Stage(first_step), Stage(inner, times="rest", collect={"traces": "trace"} if method != "reptile" else {})
     if method == "reptile":
         return read, *way, Stage(toward_phi)
-    return (
-        read,
-        *way,
-        Stage(ahead),
-        *([Stage(back, times="rest"), Stage(back_to_theta)] * (method != "fomaml")),
-        Stage(adam),
-    )
+    second_order = [Stage(back, times="rest"), Stage(back_to_theta)] if method != "fomaml" else []
+    return read, *way, Stage(ahead), *second_order, Stage(adam)
 
 
 def at_theta(theta: list, support: Batch) -> dict[str, Any]:
@@ -215,20 +208,14 @@ EXPLORER = Explorer(
         points("task", "x", "y", "support", size=6.5),
     ),
     sentence=(
-        (("", "[{method}|{method}], outer step {done} of {last}:"),),
-        (
-            ("lost", "**the error on new tasks is no number any more**: β or α is too large for this θ."),
-            (
-                "worse",
-                "after {steps:inner step} the error on new tasks is {now:.2f}, **worse than {plain:.2f} without"
-                " adaptation**: for this θ, α is too large.",
-            ),
-            (
-                "",
-                "error **{now:.2f}** on new tasks after {steps:inner step}; without adaptation it would be {plain:.2f}.",
-            ),
-        ),
-        (("lost", ""), ("not done", ""), ("began", "It began at {begun:.2f}."), ("", "At first it was no number.")),
+        {"": "[{method}|{method}], outer step {done} of {last}:"},
+        {
+            "lost": "**the error on new tasks is no number any more**: β or α is too large for this θ.",
+            "worse": "after {steps:inner step} the error on new tasks is {now:.2f}, **worse than {plain:.2f} without"
+            " adaptation**: for this θ, α is too large.",
+            "": "error **{now:.2f}** on new tasks after {steps:inner step}; without adaptation it would be {plain:.2f}.",
+        },
+        {"lost": "", "not done": "", "began": "It began at {begun:.2f}.", "": "At first it was no number."},
     ),
     presets={
         "the paper": {"beta": 0.001},

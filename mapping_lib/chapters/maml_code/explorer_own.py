@@ -114,10 +114,7 @@ def with_learner(base: Explorer, own: Any, theta: Params | None, family: TaskFam
         TaskState if any_alpha else fixed(TaskState),
         "Your θ, your task: what do a few steps make of it?",
         "Take the steps; then another task.",
-        axes=(
-            axes("task", wave["x"], wave["y"], "one task: from θ to φ", share=1.75),
-            base.axes[1],
-        ),
+        axes=(axes("task", wave["x"], wave["y"], "one task: from θ to φ", share=1.75), base.axes[1]),
         marks=(
             line("task", "truth", "truth", x="wave_x", name="truth", dash=[6, 5], width=1.8),
             line("task", "path", "MAML", x="wave_x", width=1.0, fade=0.3),
@@ -128,17 +125,11 @@ def with_learner(base: Explorer, own: Any, theta: Params | None, family: TaskFam
             line("errors", "query", "MAML", name="on new points", width=3, dots="end", near="end"),
         ),
         sentence=(
-            (
-                (
-                    "gone",
-                    "**It diverges**: after {steps:step} the error on its own points is more than ten times as large.",
-                ),
-                ("better", "Error {error_before:.3g} on new points before, **{error:.3g}** after {steps:step}."),
-                (
-                    "",
-                    "Error {error_before:.3g} on new points before, and **no better, {error:.3g}**, after {steps:step}.",
-                ),
-            ),
+            {
+                "gone": "**It diverges**: after {steps:step} the error on its own points is more than ten times as large.",
+                "better": "Error {error_before:.3g} on new points before, **{error:.3g}** after {steps:step}.",
+                "": "Error {error_before:.3g} on new points before, and **no better, {error:.3g}**, after {steps:step}.",
+            },
         ),
         presets={},
         kernel=compute,

@@ -103,23 +103,14 @@ def trained_by(base: Explorer, own: Any, family: TaskFamily) -> Explorer:
             points("task", "x", "y", "support", size=6.5),
         ),
         sentence=(
-            (
-                (
-                    "stopped",
-                    "**Meta-training diverged** after outer step {done:.0f}: β or α is too large for this learner.",
-                ),
-                ("lost", "Outer step {done:.0f}: **the error is out of all bounds**: β or α is too large."),
-                (
-                    "better",
-                    "Outer step {done:.0f}: error **{now:.3g}** on new tasks after {steps:inner step}; it began at"
-                    " {begun:.3g}, and without adaptation it would be {plain:.3g}.",
-                ),
-                (
-                    "",
-                    "Outer step {done:.0f}: error **{now:.3g}** on new tasks after {steps:inner step}; without"
-                    " adaptation it is no worse, {plain:.3g}.",
-                ),
-            ),
+            {
+                "stopped": "**Meta-training diverged** after outer step {done:.0f}: β or α is too large for this learner.",
+                "lost": "Outer step {done:.0f}: **the error is out of all bounds**: β or α is too large.",
+                "better": "Outer step {done:.0f}: error **{now:.3g}** on new tasks after {steps:inner step}; it began at"
+                " {begun:.3g}, and without adaptation it would be {plain:.3g}.",
+                "": "Outer step {done:.0f}: error **{now:.3g}** on new tasks after {steps:inner step}; without"
+                " adaptation it is no worse, {plain:.3g}.",
+            },
         ),
         presets={},
         kernel=compute,

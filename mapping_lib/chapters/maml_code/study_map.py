@@ -1,7 +1,6 @@
 """The map of alpha and beta that chapter 3 opens with: what a thousand outer steps in the page come to, by setting."""
 
-import json
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +12,13 @@ from mapping_lib import batched_mlp
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.page.program import call
 from mapping_lib.page.runs import Begun
+from mapping_lib.page.shades import SIDE, all_settings
+from mapping_lib.study.theta import load_theta, save_numbers
 from mapping_lib.task import Batch, Task
 
 from .explorer_meta_training import EXPLORER, RUNS, State
 
 FILE = Path(__file__).with_name("data") / "alpha_beta.npz"
-
-SIDE = tuple(10.0 ** (-4 + i / 3) for i in range(13))
-"""The values of alpha and of beta: 0.0001 to 1, three to a decade."""
 
 TRAINED, JUDGED_STEPS = 1, 10
 """With how many inner steps a setting is meta-trained, and the most after which it is judged."""
@@ -57,12 +55,6 @@ SETTINGS = {
 """All that the stored numbers hang on; they are stored with it."""
 
 
-def all_settings() -> tuple[Tensor, Tensor]:
-    """alpha and beta of every setting, ``(setting,)`` each: a row of the map for each alpha."""
-    side = torch.tensor(SIDE, dtype=torch.float32)
-    return side.repeat_interleave(len(side)), side.repeat(len(side))
-
-
 @torch.no_grad()
 def trained(alpha: Tensor, beta: Tensor, seed: int) -> list[Tensor]:
     """The theta, led by ``setting``, of the page's own outer step, taken `OUTER_STEPS` times with every setting."""
@@ -77,12 +69,8 @@ def trained(alpha: Tensor, beta: Tensor, seed: int) -> list[Tensor]:
 
     step = vmap(outer_step, in_dims=(0, 0, 0, None))
     for count in range(1, OUTER_STEPS + 1):
-        common = {
-            "steps": steps,
-            "count": torch.tensor(float(count), dtype=torch.float32),
-            **RUNS.drawn(seed, count, TASKS),
-        }
-        carried = step(alpha, beta, carried, common)
+        now = {"steps": steps, "count": torch.tensor(float(count), dtype=torch.float32)}
+        carried = step(alpha, beta, carried, now | RUNS.drawn(seed, count, TASKS))
     return carried[0]
 
 
@@ -91,8 +79,8 @@ NAMES = ("theta", "first", "second")
 
 def held_out() -> Task:
     """The tasks that all settings are judged on; none is trained on."""
-    g = torch.Generator().manual_seed(HELD_OUT["seed"])
-    return Sinusoids().sample(HELD_OUT["n_tasks"], HELD_OUT["k_shot"], HELD_OUT["n_query"], generator=g)
+    *counts, seed = HELD_OUT.values()
+    return Sinusoids().sample(*counts, generator=torch.Generator().manual_seed(seed))
 
 
 def spread_tasks() -> Task:
@@ -136,20 +124,16 @@ def begun() -> dict[str, np.ndarray]:
 def save_map() -> Path:
     """Make the map, and the run that the panel begins with; seven minutes on one core."""
     alpha, beta = all_settings()
-    arrays = {f"begun/{name}": value for name, value in begun().items()}
-    arrays["errors"] = np.stack([errors_of(trained(alpha, beta, seed), alpha).numpy() for seed in SEEDS])
-    FILE.parent.mkdir(exist_ok=True)
-    np.savez_compressed(FILE, **arrays, settings=np.array(json.dumps(SETTINGS)))
-    return FILE
+    errors = torch.stack([errors_of(trained(alpha, beta, seed), alpha) for seed in SEEDS])
+    return save_numbers(
+        FILE, {f"begun/{name}": value for name, value in begun().items()} | {"errors": errors}, SETTINGS
+    )
 
 
 # How it is read -------------------------------------------------------------------------------------------
 
 
-@cache
-def _stored() -> dict[str, np.ndarray]:
-    with np.load(FILE, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+_stored = cache(partial(load_theta, FILE))
 
 
 def read_errors() -> np.ndarray:
@@ -158,7 +142,7 @@ def read_errors() -> np.ndarray:
     >>> read_errors().shape
     (11, 13, 13)
     """
-    errors = _stored()["errors"].astype(np.float64).mean(0)
+    errors = _stored()["errors"].numpy().astype(np.float64).mean(0)
     return errors.reshape(len(SIDE), len(SIDE), -1).transpose(2, 0, 1)
 
 
@@ -174,5 +158,5 @@ def kinds() -> np.ndarray:
 def read_begun() -> Begun:
     """The run that the panel begins with."""
     stored = _stored()
-    theta = [torch.from_numpy(stored[f"begun/theta.{i}"]) for i in range(6)]
-    return Begun(BEGUN | {"seed": 0}, stored["begun/outer"], stored["begun/errors"], theta)
+    theta = [stored[f"begun/theta.{i}"] for i in range(6)]
+    return Begun(BEGUN | {"seed": 0}, stored["begun/outer"].numpy(), stored["begun/errors"].numpy(), theta)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice, slider
 from mapping_lib.page.marks import arrows, axes, drag, heat, line, points, rule
 from mapping_lib.page.plots import COLOUR_OF
@@ -257,29 +257,29 @@ EXPLORER = Explorer(
         points("chart", "last_k", "last_errors", "{follow}", size=4.5, when="not outer"),
     ),
     sentence=(
-        (
-            ("outer", "[{follow}|{follow}], {outer:outer step}: F = **{F_now}** (at the start {F_start}),"),
-            ("", "[{follow}|{follow}] at the start: F = **{F_now}**,"),
-        ),
-        (("", "E[L] = {E_now}. Lowest F: {lowest}; where E[L] is lowest, F = {F_at_joint}."),),
-        (
-            ("leaves_up", "**The next step would leave the map, up F** (cosine with MAML's arrow {cosine:.2f})."),
-            ("leaves_over", "**The next step would leave the map**: its arrow points down F, but β overshoots."),
-            ("leaves", "The next step would leave the map."),
-            ("rests_lowest", "It rests where F is lowest."),
-            ("at_rest_elsewhere", "It rests where its own slope is zero; that of F is not."),
-            ("rests", "It rests: F is flat here."),
-            ("up", "**Its arrow points up F** (cosine with MAML's {cosine:.2f})."),
-            ("over", "Its arrow points down F, but β overshoots: F would be {F_next}."),
-            ("", "The next step leads to F = {F_next}."),
-        ),
-        (
-            ("not inner", "Without an inner step φ = θ, F is E[L], and all four arrows are one."),
-            ("worse_above", "Inner steps make task {worst} worse: α is above 2/λ_max = {worst_limit:.2g} of its loss."),
-            ("worse", "Inner steps make task {worst} worse: they lead where its loss is more curved than at θ."),
-            ("above", "α is above 2/λ_max = {limit:.2g} of task {steepest}, and yet no task ends worse."),
-            ("", "α is below 2/λ_max = {limit:.2g} of the steepest task, {steepest}."),
-        ),
+        {
+            "outer": "[{follow}|{follow}], {outer:outer step}: F = **{F_now}** (at the start {F_start}),",
+            "": "[{follow}|{follow}] at the start: F = **{F_now}**,",
+        },
+        {"": "E[L] = {E_now}. Lowest F: {lowest}; where E[L] is lowest, F = {F_at_joint}."},
+        {
+            "leaves_up": "**The next step would leave the map, up F** (cosine with MAML's arrow {cosine:.2f}).",
+            "leaves_over": "**The next step would leave the map**: its arrow points down F, but β overshoots.",
+            "leaves": "The next step would leave the map.",
+            "rests_lowest": "It rests where F is lowest.",
+            "at_rest_elsewhere": "It rests where its own slope is zero; that of F is not.",
+            "rests": "It rests: F is flat here.",
+            "up": "**Its arrow points up F** (cosine with MAML's {cosine:.2f}).",
+            "over": "Its arrow points down F, but β overshoots: F would be {F_next}.",
+            "": "The next step leads to F = {F_next}.",
+        },
+        {
+            "not inner": "Without an inner step φ = θ, F is E[L], and all four arrows are one.",
+            "worse_above": "Inner steps make task {worst} worse: α is above 2/λ_max = {worst_limit:.2g} of its loss.",
+            "worse": "Inner steps make task {worst} worse: they lead where its loss is more curved than at θ.",
+            "above": "α is above 2/λ_max = {limit:.2g} of task {steepest}, and yet no task ends worse.",
+            "": "α is below 2/λ_max = {limit:.2g} of the steepest task, {steepest}.",
+        },
     ),
     presets={
         "small α: all as joint": {"alpha": 0.02, "steps": 1},
@@ -293,8 +293,4 @@ EXPLORER = Explorer(
     more="more: the start, which method θ follows, the map, the tasks",
     colours={"F(θ)": COLOUR_OF["MAML"], "E[L(θ)]": COLOUR_OF["joint training"]},
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

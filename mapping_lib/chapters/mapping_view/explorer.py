@@ -15,7 +15,7 @@ from torch import Tensor
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.amortised import BASE
 from mapping_lib.networks import mlp
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice, numbers, slider
 from mapping_lib.page.marks import axes, drag, heat, line, points, rule, text
 from mapping_lib.page.program import Program, Stage
@@ -124,7 +124,6 @@ def judge(curves, truth, moved, mapping, amplitude, phase) -> dict[str, Tensor]:
 GONE = 1e4
 """An error beyond this, or not a number, is said to have diverged."""
 
-
 _shipped = cache(shipped)
 
 
@@ -171,7 +170,7 @@ PROGRAM = Program(
 HEAD = "[{mapping}|{mapping}]"
 TICKS = [[1e-3, "0.001"], [0.1, "0.1"], [10, "10"], [1e3, "1000"]]
 ERRORS = [f"{label} {{error_{name}:.2g}}" for name, label in zip(NAMES, LABELS, strict=True)]
-BEST = [(f"best_{name}", f"Best: [{label}|{label}] ({{best:.2g}}).") for name, label in zip(NAMES, LABELS, strict=True)]
+BEST = {f"best_{name}": f"Best: [{label}|{label}] ({{best:.2g}})." for name, label in zip(NAMES, LABELS, strict=True)}
 EXPLORER = Explorer(
     "five-mappings",
     State,
@@ -200,25 +199,22 @@ EXPLORER = Explorer(
         points("errors", "errors", "rows", LABELS, size=6, near="end", name=ERRORS),
     ),
     sentence=(
-        (
-            ("is_hypernetwork", f"{HEAD}, d ↦ φ: it reads amplitude and phase, not one point, and writes all weights."),
-            (
-                "is_in_context",
-                f"{HEAD}, (S, x) ↦ y: a transformer reads {{k:point}}, answers each x, changes no weight.",
-            ),
-            ("not some", f"{HEAD}: no example, so nothing moves, and φ = θ."),
-            ("is_maml", f"{HEAD}, (θ, S) ↦ φ: {{k:point}}, {{steps:gradient step}} from θ."),
-            ("is_rule", f"{HEAD}, (φ, ∇) ↦ φ′: {{k:point}}, {{steps:step}} from θ, as a small network says."),
-            ("is_flow", f"{HEAD}, τ ↦ φ(τ): {{k:point}}; φ flows downhill for {{steps}} fifths of a learned time."),
-        ),
-        (("gone", "**It diverges**: these steps are too long for this task."), ("", "Error **{error:.2g}**.")),
+        {
+            "is_hypernetwork": f"{HEAD}, d ↦ φ: it reads amplitude and phase, not one point, and writes all weights.",
+            "is_in_context": f"{HEAD}, (S, x) ↦ y: a transformer reads {{k:point}}, answers each x, changes no weight.",
+            "not some": f"{HEAD}: no example, so nothing moves, and φ = θ.",
+            "is_maml": f"{HEAD}, (θ, S) ↦ φ: {{k:point}}, {{steps:gradient step}} from θ.",
+            "is_rule": f"{HEAD}, (φ, ∇) ↦ φ′: {{k:point}}, {{steps:step}} from θ, as a small network says.",
+            "is_flow": f"{HEAD}, τ ↦ φ(τ): {{k:point}}; φ flows downhill for {{steps}} fifths of a learned time.",
+        },
+        {"gone": "**It diverges**: these steps are too long for this task.", "": "Error **{error:.2g}**."},
         BEST,
-        (("worse", "Worse than the flat line y = 0: {worse} of 5."),),
-        (
-            ("outside", "**Training never saw** such an amplitude, nor such a phase."),
-            ("wide", "**Training never saw** an amplitude above 5."),
-            ("turned", "**Training never saw** such a phase."),
-        ),
+        {"worse": "Worse than the flat line y = 0: {worse} of 5."},
+        {
+            "outside": "**Training never saw** such an amplitude, nor such a phase.",
+            "wide": "**Training never saw** an amplitude above 5.",
+            "turned": "**Training never saw** such a phase.",
+        },
     ),
     presets={
         "no example": {"x": (), "lift": ()},
@@ -231,8 +227,4 @@ EXPLORER = Explorer(
     actions=(("new points", "x_length", "scatter"),),
     more="more: steps, K, noise",
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

@@ -12,7 +12,7 @@ from torch import Tensor
 from mapping_lib import batched_mlp
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.networks import functional, mlp
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice, slider
 from mapping_lib.page.marks import axes, cells, drag, heat, line, points, text
 from mapping_lib.page.plots import COLOUR_OF
@@ -256,30 +256,30 @@ EXPLORER = Explorer(
         line("matrix", "row_y", "{method}", x="row_x", width=3),
     ),
     sentence=(
-        (
-            ("gone", "Adaptation **diverged** on {gone:task}: steps of α = {alpha:.2g} are too long there."),
-            ("alone", "Task 1 is learned to an error of **{first:.2g}**. No task is old yet: press play."),
-            ("", "Task 1 had error {then:.2g} when it was learned; after task {now} it has **{first:.2g}**."),
-        ),
-        (
-            ("quiet", ""),
-            ("unlearned", "It never was learned: a flat line has {flat:.2g}."),
-            ("lost", "**Forgotten**: a flat line has {flat:.2g}."),
-            ("in_part", "**Part of it is lost.**"),
-            ("", "It is kept."),
-        ),
-        (
-            ("quiet", ""),
-            ("maml_empty", "θ never moved, but no point is kept: it answers alike for all."),
-            ("maml", "θ never moved: each task is learned again, from its {memory:point}."),
-            ("heads_hold", "It has its own head, and {memory:point} of it hold the layers below, which all share."),
-            ("alike", "Nothing of it was kept, but wave {now} is much like it, only {apart:.2g} apart."),
-            ("kept", ""),
-            ("heads_empty", "No later step touched its head; but the layers below are shared, and they moved."),
-            ("heads", "It has its own head, but {memory:point} of it do not hold the layers below, which all share."),
-            ("one_empty", "Nothing of it was kept, and the one curve went to wave {now}, which is {apart:.2g} apart."),
-            ("", "One curve cannot be {now} waves: the best for all of them misses the first by {compromise:.2g}."),
-        ),
+        {
+            "gone": "Adaptation **diverged** on {gone:task}: steps of α = {alpha:.2g} are too long there.",
+            "alone": "Task 1 is learned to an error of **{first:.2g}**. No task is old yet: press play.",
+            "": "Task 1 had error {then:.2g} when it was learned; after task {now} it has **{first:.2g}**.",
+        },
+        {
+            "quiet": "",
+            "unlearned": "It never was learned: a flat line has {flat:.2g}.",
+            "lost": "**Forgotten**: a flat line has {flat:.2g}.",
+            "in_part": "**Part of it is lost.**",
+            "": "It is kept.",
+        },
+        {
+            "quiet": "",
+            "maml_empty": "θ never moved, but no point is kept: it answers alike for all.",
+            "maml": "θ never moved: each task is learned again, from its {memory:point}.",
+            "heads_hold": "It has its own head, and {memory:point} of it hold the layers below, which all share.",
+            "alike": "Nothing of it was kept, but wave {now} is much like it, only {apart:.2g} apart.",
+            "kept": "",
+            "heads_empty": "No later step touched its head; but the layers below are shared, and they moved.",
+            "heads": "It has its own head, but {memory:point} of it do not hold the layers below, which all share.",
+            "one_empty": "Nothing of it was kept, and the one curve went to wave {now}, which is {apart:.2g} apart.",
+            "": "One curve cannot be {now} waves: the best for all of them misses the first by {compromise:.2g}.",
+        },
     ),
     presets={
         "one after the other": {},
@@ -295,8 +295,4 @@ EXPLORER = Explorer(
     colours=COLOURS,
     height=0.36,
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

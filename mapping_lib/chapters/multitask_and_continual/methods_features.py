@@ -5,20 +5,20 @@ them, or of the nearest mean of a label (Snell et al. 2017, section 2.3). Any ne
 trained: `READOUTS` are the ways, and which one serves a network best is chosen like a step size.
 """
 
-from collections.abc import Callable
+from functools import partial
 from itertools import product
 from typing import NamedTuple
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.func import vmap
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
-from mapping_lib.checks import check_choice, check_count
+from mapping_lib.checks import check_choice
 from mapping_lib.task import Batch, Params
 
-from .methods import Model, minimise_each
-from .methods_online import Inner, episode
+from .methods import Model
+from .methods_online import Inner, train_on_splits
 
 LAYERS, DISTANCES, NEAREST = ("hidden", "outputs", "probabilities"), ("euclid", "cosine"), ("example", "mean")
 
@@ -84,18 +84,7 @@ def prototype_loss(model: Model, theta: Params, support: Batch, query: Batch, n_
     return vmap(of_one)(support, query).mean()
 
 
-def train_prototypes(
-    model: Model,
-    starts: Params,
-    tasks: Batch,
-    inner: Inner,
-    *,
-    scale: float,
-    steps: int,
-    lr: float,
-    generator: Generator,
-) -> Params:
-    """A prototypical network on a fixed set of tasks: ``steps`` steps of Adam, each on a new split as MAML's."""
-    stream = (episode(tasks, inner, generator=generator) for _ in range(check_count("steps", steps, at_least=0)))
-    objective: Callable = lambda theta, drawn: prototype_loss(model, theta, *drawn, inner.n_way, scale)  # noqa: E731
-    return minimise_each(objective, starts, stream, lr=lr)
+def train_prototypes(model: Model, starts: Params, tasks: Batch, inner: Inner, *, scale: float, **settings) -> Params:
+    """A prototypical network on a fixed set of tasks: steps of Adam, each on a new split; ``settings`` as for MAML."""
+    objective = partial(prototype_loss, model, n_way=inner.n_way, scale=scale)
+    return train_on_splits(objective, starts, tasks, inner, **settings)

@@ -4,7 +4,8 @@ theta is judged after adaptation, and each task starts from theta itself. As in 
 sequences at once, by Adam.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -71,12 +72,17 @@ def episode(tasks: Batch, inner: Inner, *, generator: Generator) -> tuple[Batch,
     return tuple(Batch(*(part[:, :, places] for part in tasks)) for places in chosen)
 
 
-def meta_train_each(
-    model: Model, starts: Params, tasks: Batch, inner: Inner, *, steps: int, lr: float, generator: Generator
+def meta_train_each(model: Model, starts: Params, tasks: Batch, inner: Inner, **settings) -> Params:
+    """MAML on a fixed set of tasks: down `mean_loss_after`, with the ``settings`` of `train_on_splits`."""
+    return train_on_splits(partial(mean_loss_after, model, inner=inner), starts, tasks, inner, **settings)
+
+
+def train_on_splits(
+    objective: Callable, starts: Params, tasks: Batch, inner: Inner, *, steps: int, lr: float, generator: Generator
 ) -> Params:
-    """MAML on a fixed set of tasks: ``steps`` outer steps of Adam down `mean_loss_after`, each on a new split."""
+    """Descend ``objective(theta, support, query)`` by ``steps`` steps of Adam, each on a new split of the tasks."""
     stream = (episode(tasks, inner, generator=generator) for _ in range(check_count("steps", steps, at_least=0)))
-    return minimise_each(lambda theta, drawn: mean_loss_after(model, theta, *drawn, inner), starts, stream, lr=lr)
+    return minimise_each(lambda theta, drawn: objective(theta, *drawn), starts, stream, lr=lr)
 
 
 def follow_the_meta_leader(
@@ -85,7 +91,7 @@ def follow_the_meta_leader(
     """Online MAML: with each task that comes, go on to meta-train, on all tasks so far; yield theta after each.
 
     Follow the meta-leader (Finn et al. 2019): all examples of old tasks are kept. Without ``remember`` none is, and
-    theta practises the current task alone. ``settings`` are those of `meta_train_each`, its ``steps`` for each task.
+    theta practises the current task alone. ``settings`` are those of `train_on_splits`, its ``steps`` for each task.
     """
     theta = starts
     for now in range(tasks.x.shape[1]):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.amortised import BASE, WRITER
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice, numbers, slider
 from mapping_lib.page.marks import axes, drag, line, points, rule
 from mapping_lib.page.program import Program, Stage
@@ -271,20 +271,17 @@ EXPLORER = Explorer(
         *(points("chart", "tried", f"best.{i}", name, size=6, when="n_tasks") for i, name in enumerate(NAMES)),
     ),
     sentence=(
-        (
-            ("steep", f"{BOTH} **diverges**: {STEEP}"),
-            (
-                "gone",
-                f"{BOTH} **diverges**, though 0.01 is below 2/λ_max = {{limit:.2g}} at the weights that h writes.",
-            ),
-            ("not shots", "Without a point there are only words; they are {told_error:.2g} away from this wave."),
-            ("not steps", "h is told a wave that is {told_error:.2g} away, and takes no step."),
-            ("better", "Here {steps:step} on {shots:point} mend " + THEN),
-            ("", "Here {steps:step} on {shots:point} spoil " + THEN),
-        ),
-        (("not n_tasks", ""), *zip(("alone_wins", "both_wins", ""), map(WINS.format, NAMES), strict=True)),
-        (("not n_tasks", ""), ("never", NEVER), ("", AHEAD)),
-        (("lost", "Steps after h diverge on {lost} of them."), ("", "")),
+        {
+            "steep": f"{BOTH} **diverges**: {STEEP}",
+            "gone": f"{BOTH} **diverges**, though 0.01 is below 2/λ_max = {{limit:.2g}} at the weights that h writes.",
+            "not shots": "Without a point there are only words; they are {told_error:.2g} away from this wave.",
+            "not steps": "h is told a wave that is {told_error:.2g} away, and takes no step.",
+            "better": "Here {steps:step} on {shots:point} mend " + THEN,
+            "": "Here {steps:step} on {shots:point} spoil " + THEN,
+        },
+        {"not n_tasks": ""} | dict(zip(("alone_wins", "both_wins", ""), map(WINS.format, NAMES), strict=True)),
+        {"not n_tasks": "", "never": NEVER, "": AHEAD},
+        {"lost": "Steps after h diverge on {lost} of them.", "": ""},
     ),
     presets={
         "exact description": {"blur": 0.0},
@@ -300,8 +297,4 @@ EXPLORER = Explorer(
     more="more: the wave, noise of y, what h was trained for",
     height=0.38,
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice, numbers, slider
 from mapping_lib.page.marks import axes, band, drag, line, points, rule, text
 from mapping_lib.page.program import Program, Stage
@@ -30,6 +30,7 @@ VIEWS = {
 EDGE, ROOM = 1.06, 1.3
 """How far the picture goes beyond the first and the last place, and above the highest value."""
 
+WIDTHS = {0.1: "0.1", 1.0: "1, as learned", 10.0: "10"}
 BY_LOT, FIRST = (1.0, -0.81, -0.05), (-1.0, -0.81, -0.62)
 """Three days of chick 6, drawn by lot and from the beginning."""
 
@@ -39,13 +40,7 @@ class State:
     """Who is new, where it is observed (from -1, the first place, to 1, the last), and how wide the prior is."""
 
     seen: tuple[float, ...] = numbers(BY_LOT, -1, 1, least=0, most=MAX_SHOTS, label="observations", large=True)
-    width: float = slider(
-        *(1.0, 0.1, 10.0, "width", "of the prior"),
-        step=0.05,
-        log=True,
-        large=True,
-        marks={0.1: "0.1", 1.0: "1, as learned", 10.0: "10"},
-    )
+    width: float = slider(1.0, 0.1, 10.0, "width", "of the prior", step=0.05, log=True, large=True, marks=WIDTHS)
     who: str = choice("chick 6", list(WHOM), "who", large=True)
 
 
@@ -118,25 +113,12 @@ def views() -> dict[str, torch.Tensor]:
 
 
 DRAWN = ("lines", "line_x", "truth_y", "truth_x", "hidden_y", "place_x", "seen_x", "seen_y", "by_k", "k_now")
-SAID = (
-    "low",
-    "high",
-    "inside",
-    "others",
-    "band",
-    "removed",
-    "as_learned",
-    "k",
-    "nothing",
-    "flat",
-    "other_width",
-    "choices",
-)
+SAID = "low high inside others band removed as_learned k nothing flat other_width choices"
 EACH = tuple(f"{name}_{i}" for name in ("error", "best", "right", "now", "hits") for i in range(len(NAMES)))
 LIMITS = ("y", "y_above", "called", "e", "e_above")
 PROGRAM = Program(
     (*STAGES, Stage(show), Stage(band_of), Stage(numbers_of)),
-    DRAWN + SAID + EACH + LIMITS + tuple(KINDS),
+    (*DRAWN, *SAID.split(), *EACH, *LIMITS, *KINDS),
     Carried(),
     {"seen": ("K",)},
 )
@@ -146,6 +128,13 @@ PROGRAM = Program(
 OTHERS = {
     i: ", ".join(f"[{other}|{other}] {{error_{j}:.3g}}" for j, other in enumerate(NAMES) if j != i)
     for i in range(len(NAMES))
+}
+CLOSEST = {
+    f"best_{i}": f"Closest after {{k:observation}}: [{name}|{name}], error **{{error_{i}:.3g}}**; {OTHERS[i]}."
+    for i, name in enumerate(NAMES)
+} | {
+    f"right_{i}": f"Closest after {{k:observation}}: [{name}|{name}], **{{error_{i}:.0f}} %** wrong; {OTHERS[i]}."
+    for i, name in enumerate(NAMES)
 }
 EXPLORER = Explorer(
     "personalisation",
@@ -170,33 +159,17 @@ EXPLORER = Explorer(
         *(points("errors", "k_now", f"now_{i}", name, size=6) for i, name in enumerate(NAMES)),
     ),
     sentence=(
-        tuple(
-            (
-                f"best_{i}",
-                f"Closest after {{k:observation}}: [{name}|{name}], error **{{error_{i}:.3g}}**; {OTHERS[i]}.",
-            )
-            for i, name in enumerate(NAMES)
-        )
-        + tuple(
-            (
-                f"right_{i}",
-                f"Closest after {{k:observation}}: [{name}|{name}], **{{error_{i}:.0f}} %** wrong; {OTHERS[i]}.",
-            )
-            for i, name in enumerate(NAMES)
-        ),
-        (
-            ("nothing", "Nothing is known of {who} yet: each method says what it says of everybody."),
-            ("flat", "Of one point an own fit makes a flat line; mixed effects bend it as others bend."),
-            ("", "The observations have removed {removed:.0%} of what mixed effects did not know."),
-        ),
-        (
-            (
-                "other_width",
-                "Their prior is {width:.2g} times as wide as learned; as learned, their error is {as_learned:.3g}.",
-            ),
-            ("choices", "A dot stands where the choice was forecast rightly."),
-            ("", "Their band holds {inside:.0f} of the {others:.0f} other points."),
-        ),
+        CLOSEST,
+        {
+            "nothing": "Nothing is known of {who} yet: each method says what it says of everybody.",
+            "flat": "Of one point an own fit makes a flat line; mixed effects bend it as others bend.",
+            "": "The observations have removed {removed:.0%} of what mixed effects did not know.",
+        },
+        {
+            "other_width": "Their prior is {width:.2g} times as wide as learned; as learned, their error is {as_learned:.3g}.",
+            "choices": "A dot stands where the choice was forecast rightly.",
+            "": "Their band holds {inside:.0f} of the {others:.0f} other points.",
+        },
     ),
     presets={
         "nothing yet": {"seen": ()},
@@ -211,8 +184,4 @@ EXPLORER = Explorer(
     program=PROGRAM,
     colours=PEOPLE,
 )
-
-
-def explorer(**state) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

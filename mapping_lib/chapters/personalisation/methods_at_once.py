@@ -1,6 +1,7 @@
 """All four forecasts of one individual, after the first 0, 1, 2 ... of any observations at once: stages of a program.
 
-`methods_individual` does the same one after the other, by the learners that the tables judge; the page runs this.
+`methods_individual` does the same for curves one after the other, by the learners that the tables judge; the page runs
+this.
 """
 
 from typing import Any

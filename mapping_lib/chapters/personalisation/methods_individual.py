@@ -23,14 +23,12 @@ NAMES = ("population", "own fit", "MAML", "mixed effects")
 class Outcome(NamedTuple):
     """One individual after one number of observations: each method's forecast at all places, and its error.
 
-    For choices a forecast is the probability of the choice that was made, ``right`` whether it was the highest.
     ``band`` has two rows, ``weight`` is the share of the prior's variance that the observations have removed.
     """
 
     forecasts: dict[str, np.ndarray]
     errors: dict[str, float]
-    right: dict[str, np.ndarray] | None
-    band: np.ndarray | None
+    band: np.ndarray
     weight: float
 
 
@@ -50,7 +48,7 @@ class Individual(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def individual(data: str, i: int, *, draw: int = 0, width: float = 1.0) -> Individual:
-    """Number ``i`` of "chicks", "countries", "sensors" or "customers".
+    """Number ``i`` of "chicks", "countries" or "sensors".
 
     ``draw`` 0 observes from the beginning, 1, 2 ... by lot. ``width`` multiplies the standard deviations of the prior.
 
@@ -58,10 +56,20 @@ def individual(data: str, i: int, *, draw: int = 0, width: float = 1.0) -> Indiv
     >>> chick.name, len(chick.outcomes), int(chick.observed(3).sum()), f"{chick.outcomes[3].weight:.0%}"
     ('chick 6', 7, 3, '99%')
     """
-    return (_customer if data == "customers" else _curve)(data, i, draw, width)
+    study = curves.study(data)
+    values, name = study.curves.values[i], study.curves.names[i]
+    order = observed(values.isfinite() if study.allowed is None else values.isfinite() & study.allowed, draw, i)
+    theta_order = "spread" if draw or data == "sensors" else "first"
+    outcomes = [_curve_outcome(data, i, sorted(order[:k]), theta_order, width) for k in range(MAX_SHOTS + 1)]
+    return Individual(name, study.curves.times.numpy(), values.numpy(), order, tuple(outcomes))
 
 
-def _order(usable: Tensor, draw: int, i: int) -> list[int]:
+def observed(usable: Tensor, draw: int, i: int) -> list[int]:
+    """Which of the ``usable (place,)`` places of individual ``i`` are observed, and in which order.
+
+    >>> observed(torch.tensor([True, False, True]), 0, 5)
+    [0, 2]
+    """
     at = usable.nonzero()[:, 0]
     lots = torch.randperm(len(at), generator=torch.Generator().manual_seed(1000 * draw + i))
     return (at if draw == 0 else at[lots]).tolist()[:MAX_SHOTS]
@@ -99,16 +107,6 @@ class _Posterior(NamedTuple):
     removed: float
 
 
-def _curve(data: str, i: int, draw: int, width: float) -> Individual:
-    study = curves.study(data)
-    values, name = study.curves.values[i], study.curves.names[i]
-    usable = values.isfinite() if study.allowed is None else values.isfinite() & study.allowed
-    order = _order(usable, draw, i)
-    theta_order = "spread" if draw or data == "sensors" else "first"
-    outcomes = [_curve_outcome(data, i, sorted(order[:k]), theta_order, width) for k in range(MAX_SHOTS + 1)]
-    return Individual(name, study.curves.times.numpy(), values.numpy(), order, tuple(outcomes))
-
-
 @torch.no_grad()
 def _curve_outcome(data: str, i: int, at: list[int], order: str, width: float) -> Outcome:
     study, part = curves.study(data), int(curves.study(data).part[i])
@@ -126,7 +124,7 @@ def _curve_outcome(data: str, i: int, at: list[int], order: str, width: float) -
     errors = {name: float((f - values)[rest].square().nanmean().sqrt()) for name, f in forecasts.items()}
     half = 1.96 * scale * posterior.total.sqrt()
     band = torch.stack([forecasts["mixed effects"] - half, forecasts["mixed effects"] + half]).numpy()
-    return Outcome({name: f.numpy() for name, f in forecasts.items()}, errors, None, band, posterior.removed)
+    return Outcome({name: f.numpy() for name, f in forecasts.items()}, errors, band, posterior.removed)
 
 
 def _adapted(case: _Case) -> Tensor:
@@ -147,42 +145,14 @@ def _posterior(case: _Case, width: float) -> _Posterior:
 # Choices --------------------------------------------------------------------------------------------------
 
 
-def _customer(data: str, i: int, draw: int, width: float) -> Individual:
-    offers, chosen = (part[i] for part in (customers.everyone()[0].offers, customers.everyone()[0].choices))
-    order, answers = _order(chosen >= 0, draw, i), (chosen >= 0).float().numpy()
-    outcomes = _choice_outcomes(i, offers, chosen, order, width)
-    return Individual(f"customer {i + 1}", np.arange(1, 13), np.where(answers > 0, 1.0, np.nan), order, outcomes)
-
-
-@torch.no_grad()
-def _choice_outcomes(i: int, offers: Tensor, chosen: Tensor, order: list[int], width: float) -> tuple[Outcome, ...]:
-    """All numbers of answers at once."""
-    part = int(customers.everyone()[1][i])
-    weights, removed = weights_by_answers(part, Batch(offers[order], chosen[order]), width)
-    choices = {name: torch.einsum("qaf,kf->kqa", offers, w).softmax(-1) for name, w in weights.items()}
-    return tuple(
-        _choice_outcome({name: p[k] for name, p in choices.items()}, chosen, order[:k], float(removed[k]))
-        for k in range(MAX_SHOTS + 1)
-    )
-
-
-def weights_by_answers(part: int, answers: Batch, width: float = 1.0) -> tuple[dict[str, Tensor], Tensor]:
-    """Each method's weights ``(k, feature)`` after the first k = 0 ... of a customer's answers, and what they removed.
-
-    ``answers`` as a support of a customer held out in ``part``. ``removed (k,)``: of the prior's variance, a share.
-    """
-    n = len(answers.x) + 1
-    answered = torch.ones(n, n - 1, dtype=torch.float32).tril(-1).bool()  # row k: the first k
-    thetas = {name: of_part(customers.theta_of(name), part) for name in ("population", "MAML", "mixed effects")}
-    return weights_of(thetas, customers.tuned_widths()[part, :n], answers, answered, width)
-
-
 def weights_of(
     thetas: dict[str, Params], widths: Tensor, answers: Batch, answered: Tensor, width: float | Tensor
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """`weights_by_answers` of given theta, after several sets of answers, ``answered (set, answer)``.
+    """Each method's weights ``(set, feature)`` after several sets of a customer's answers, and what they removed.
 
-    ``widths (set,)`` are those of the own fit's prior for as many answers.
+    ``thetas`` are of the part that the customer is held out in, ``answers`` as a support, ``answered (set, answer)``
+    says which belong to a set; ``widths (set,)`` are those of the own fit's prior for as many answers. ``removed
+    (set,)``: of the prior's variance, a share.
     """
     n, prior = len(answered), _wider(thetas["mixed effects"], width)
     flat = customers.around_zero(widths)
@@ -198,13 +168,3 @@ def weights_of(
     }
     left = covariance(prior["factor"], curvature[n:]).diagonal(dim1=1, dim2=2).sum(-1)
     return weights, 1 - left / prior["factor"].square().sum()
-
-
-def _choice_outcome(choices: dict[str, Tensor], chosen: Tensor, seen: list[int], removed: float) -> Outcome:
-    rest = chosen >= 0
-    rest[seen] = False
-    given = {name: p.gather(-1, chosen.clamp(min=0)[:, None])[:, 0] for name, p in choices.items()}
-    right = {name: (p.argmax(-1) == chosen) & rest for name, p in choices.items()}
-    errors = {name: 1 - int(r.sum()) / int(rest.sum()) for name, r in right.items()}
-    forecasts = {name: torch.where(rest, g, torch.nan).numpy() for name, g in given.items()}
-    return Outcome(forecasts, errors, {name: r.numpy() for name, r in right.items()}, None, removed)

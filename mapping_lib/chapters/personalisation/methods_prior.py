@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor, nn
 
-from mapping_lib.checks import check_batch, check_count, check_tasks, check_theta
+from mapping_lib.checks import check_batch, check_count, check_labels, check_tasks, check_theta
 from mapping_lib.inner_loop import mean_squared_error
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.many_tasks import through_adaptation
@@ -122,14 +122,14 @@ def choice_prior(n_features: int, *, newton_steps: int = 8) -> MetaLearner:
 
     def adapt(theta: Params, support: Batch, *, description=None, steps: int | None = None) -> Params:
         check_batch("support", support, dtype=check_theta(theta, shapes))
-        _check_choices("support", support, ndim=1)
+        check_labels("support", support, ndim=1)
         z = highest_point(theta, support, newton_steps=newton_steps)
         return {"weight": theta["mean"] + theta["factor"] @ z}
 
     def meta_grad(theta: Params, tasks: Task) -> tuple[Tensor, Params]:
         check_tasks(tasks, dtype=check_theta(theta, shapes))
         for name, batch in (("tasks.support", tasks.support), ("tasks.query", tasks.query)):
-            _check_choices(name, batch, ndim=2)
+            check_labels(name, batch, ndim=2)
         return through_adaptation(adapt, choice_logits, torch.nn.functional.cross_entropy, theta, tasks)
 
     return MetaLearner(lambda *, generator: wide_prior(n_features), adapt, choice_logits, meta_grad, "exact")
@@ -217,9 +217,3 @@ def wide_prior(n_features: int) -> Params:
     """
     single = {"dtype": torch.float32}
     return {"mean": torch.zeros(n_features, **single), "factor": torch.eye(n_features, **single)}
-
-
-def _check_choices(name: str, batch: Batch, *, ndim: int) -> None:
-    if batch.y.ndim != ndim or batch.y.is_floating_point():
-        what = f"shape {tuple(batch.y.shape)} and dtype {batch.y.dtype}"
-        raise ValueError(f"{name}.y has {what}; allowed: one whole number a choice, the alternative taken")

@@ -39,11 +39,8 @@ def whom() -> dict[str, tuple[str, int]]:
             judged = np.arange(customers.N_CUSTOMERS)
         else:
             study = curves.study(data)
-            judged = (
-                (study.judged & torch.isin(study.part, torch.tensor(PARTS[data], dtype=torch.int64)))
-                .nonzero()[:, 0]
-                .numpy()
-            )
+            here = torch.isin(study.part, torch.tensor(PARTS[data], dtype=torch.int64))
+            judged = (study.judged & here).nonzero()[:, 0].numpy()
         places = np.linspace(0, len(judged) - 1, min(N_WHO, len(judged))).round().astype(int)
         found |= {called(data, int(i)): (data, int(i)) for i in judged[places]}
     return found
@@ -66,12 +63,9 @@ WHOM = whom()
 def places_of(data: str, i: int) -> dict[str, Any]:
     """One individual's places, padded with its last one, and what is known there."""
     if data == "customers":
-        there = customers.everyone()[0].choices[i] >= 0
-        values, opened, x = (
-            torch.zeros(QUESTIONS, dtype=torch.float32),
-            there,
-            torch.linspace(-1, 1, QUESTIONS, dtype=torch.float32),
-        )
+        there = opened = customers.everyone()[0].choices[i] >= 0
+        values = torch.zeros(QUESTIONS, dtype=torch.float32)
+        x = torch.linspace(-1, 1, QUESTIONS, dtype=torch.float32)
     else:
         study = curves.study(data)
         values, there, x = study.curves.values[i], study.curves.values[i].isfinite(), curves.Growth(study.curves).x

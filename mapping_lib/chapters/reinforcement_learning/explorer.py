@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from mapping_lib.networks import functional
-from mapping_lib.page.explorer import Explorer, Frame, Panel
+from mapping_lib.page.explorer import Explorer, Frame
 from mapping_lib.page.fields import choice, slider
 from mapping_lib.page.marks import Mark, axes, band, drag, line, points, rule, text
 from mapping_lib.worlds.goals import Rollouts
@@ -27,6 +27,7 @@ HOVERS, STANDS, WIDE, BEYOND = 0.15, 0.12, 0.4, 1.3
 """Distances for words: about the goal, about the start, all over; and how many times the goal's distance is too far."""
 
 STEPS = range(UPDATES + 1)
+ALPHAS = {0.01: "0.01", 0.1: "0.1, as in training", 0.5: "0.5", 2.0: "2"}
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,7 @@ class State:
     trajectories: int = slider(
         *(20, 2, MAX_TRIES, "tries", "for each update"), large=True, marks={2: "2", 10: "10", 20: "20, as in training"}
     )
-    alpha: float = slider(
-        *(0.1, 0.01, 2.0, "α", "then half of it"),
-        step=0.05,
-        log=True,
-        large=True,
-        marks={0.01: "0.01", 0.1: "0.1, as in training", 0.5: "0.5", 2.0: "2"},
-    )
+    alpha: float = slider(0.1, 0.01, 2.0, "α", "then half of it", step=0.05, log=True, large=True, marks=ALPHAS)
     method: str = choice("MAML", POLICIES, "method")
     luck: int = slider(1, 1, 100, "luck")
 
@@ -89,10 +84,8 @@ def compute(state: State) -> Frame:
         "outside": float(np.abs(goal).max() > FAMILY.half + 1e-9),
     }
     for step, rollouts in enumerate(tries):
-        frame |= drawn(step, rollouts) | {
-            f"does_{step}": doing(rollouts, goal),
-            f"arrived_{step}": float(arrived[step]),
-        }
+        frame |= drawn(step, rollouts)
+        frame |= {f"does_{step}": doing(rollouts, goal), f"arrived_{step}": float(arrived[step])}
         frame[f"says_{step}"] = f"{means[step]:.1f}".replace("-", "−") if np.isfinite(means[step]) else "no number"
         frame[f"role_{step}"] = "after" if arrived[step] >= state.trajectories / 2 else "rival"
     return frame
@@ -194,6 +187,7 @@ def map_of(step: int) -> list[Mark]:
     return [square, *named, *ways, *ends, start, goal, words]
 
 
+ROLES, SAYS = ([f"{{{word}_{i}}}" for i in STEPS] for word in ("role", "says"))
 TITLES = ("before any update", "after 1 update", "after 2 updates", "after 3 updates")
 MAP = {"square": True, "bare": True, "press": ("x", "y")}
 RETURNS = {"place": (0, 0.735, 1, 0.265), "bare": True}
@@ -211,56 +205,28 @@ EXPLORER = Explorer(
         rule("returns", "grid", y=0.0, dash=[]),
         line("returns", PAPER, "truth", name="MAML in the paper, a mean over goals", width=1.5, dash=[5, 4]),
         line("returns", "returns", "{method}", width=2.4),
-        points(
-            "returns",
-            [*STEPS],
-            "returns",
-            [f"{{role_{i}}}" for i in STEPS],
-            size=6,
-            name=[f"{{says_{i}}}" for i in STEPS],
-        ),
+        points("returns", [*STEPS], "returns", ROLES, size=6, name=SAYS),
     ),
     sentence=(
-        (
-            (
-                "told",
-                "The [hypernetwork|hypernetwork] is told the goal and writes a policy without a try: it "
-                "{best_does}, return **{before:.1f}**. It has no update: four times the same.",
-            ),
-            (
-                "gone",
-                "[{method}|{method}]: update {gone_at} with α = {alpha} is so long that its weights are **no "
-                "numbers any more**. Best is a return of **{best_return:.1f}**, after {best:update}.",
-            ),
-            (
-                "helps",
-                "[{method}|{method}] is best after **{best:update}**: it {best_does}, {best_arrived} of "
-                "{trajectories} tries arrive, return **{best_return:.1f}** against {before:.1f} before.",
-            ),
-            (
-                "",
-                "**No update helps** [{method}|{method}]: the best return, **{before:.1f}**, is that before any; "
-                "after 1 update it {does_1} ({first:.1f}).",
-            ),
-        ),
-        (
-            ("told", ""),
-            (
-                "too_long",
-                "**The first step is too long**: with half of α it would come to {other:.1f} instead of {first:.1f}.",
-            ),
-            (
-                "too_short",
-                "**The first step is short**: with twice α it would come to {other:.1f} instead of {first:.1f}.",
-            ),
-            (
-                "astray",
-                "**The first step leads astray**, {before:.1f} to {first:.1f}, and so would half of it ({other:.1f}).",
-            ),
-            ("last_worse", "The updates after that lose again: the last map has {last:.1f}."),
-            ("", "Nobody tells it the goal: each update makes likelier what brought more than expected."),
-        ),
-        (("outside", "**This goal lies outside of the square** of the goals in training."), ("", "")),
+        {
+            "told": "The [hypernetwork|hypernetwork] is told the goal and writes a policy without a try: it "
+            "{best_does}, return **{before:.1f}**. It has no update: four times the same.",
+            "gone": "[{method}|{method}]: update {gone_at} with α = {alpha} is so long that its weights are **no "
+            "numbers any more**. Best is a return of **{best_return:.1f}**, after {best:update}.",
+            "helps": "[{method}|{method}] is best after **{best:update}**: it {best_does}, {best_arrived} of "
+            "{trajectories} tries arrive, return **{best_return:.1f}** against {before:.1f} before.",
+            "": "**No update helps** [{method}|{method}]: the best return, **{before:.1f}**, is that before any; "
+            "after 1 update it {does_1} ({first:.1f}).",
+        },
+        {
+            "told": "",
+            "too_long": "**The first step is too long**: with half of α it would come to {other:.1f} instead of {first:.1f}.",
+            "too_short": "**The first step is short**: with twice α it would come to {other:.1f} instead of {first:.1f}.",
+            "astray": "**The first step leads astray**, {before:.1f} to {first:.1f}, and so would half of it ({other:.1f}).",
+            "last_worse": "The updates after that lose again: the last map has {last:.1f}.",
+            "": "Nobody tells it the goal: each update makes likelier what brought more than expected.",
+        },
+        {"outside": "**This goal lies outside of the square** of the goals in training.", "": ""},
     ),
     presets={
         "near": {"x": 0.1, "y": -0.05},
@@ -279,8 +245,4 @@ EXPLORER = Explorer(
     actions=(("new luck", "luck", "next"),),
     colours=COLOUR_OF,
 )
-
-
-def explorer(**state) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

@@ -1,14 +1,13 @@
 """Policies and what they learn from: log-probabilities, advantages, and the loss whose gradient is REINFORCE's."""
 
 import itertools
-import math
 
 import torch
 from torch import Tensor, nn
 
 from mapping_lib.checks import check_count, check_number
 from mapping_lib.task import Batch
-from mapping_lib.worlds.goals import Rollouts
+from mapping_lib.worlds.goals import Rollouts, log_probability
 
 RIDGE = 1e-5
 """How much the least squares of the baseline are held back, as in the released code of Finn et al. 2017."""
@@ -52,16 +51,6 @@ class _Glorot(nn.Linear):
     def reset_parameters(self) -> None:
         nn.init.xavier_uniform_(self.weight)
         nn.init.zeros_(self.bias)
-
-
-def log_probability(y_hat: Tensor, actions: Tensor) -> Tensor:
-    """log π(a | s) of a Gaussian policy: ``y_hat (..., 2 n)`` is its mean and log std, ``actions (..., n)``.
-
-    >>> log_probability(torch.zeros(1, 2), torch.zeros(1, 1))  # - log sqrt(2 π)
-    tensor([-0.9189])
-    """
-    mean, log_std = y_hat.chunk(2, -1)
-    return (-0.5 * ((actions - mean) / log_std.exp()).square() - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
 
 
 def surrogate(y_hat: Tensor, y: Tensor) -> Tensor:

@@ -18,10 +18,10 @@ from mapping_lib.networks import functional
 from mapping_lib.params import as_params, flat
 from mapping_lib.task import Params, Task
 from mapping_lib.twice import check_norms
-from mapping_lib.worlds.goals import Navigation
+from mapping_lib.worlds.goals import Navigation, log_probability
 
 from .methods import Alphas, Updates, live, policy_maml, rollouts
-from .methods_policies import experience, log_probability, surrogate_with_score
+from .methods_policies import experience, surrogate_with_score
 
 DAMPING, CG_STEPS = 1e-5, 10
 SHRINK, TRIES = 0.8, 15

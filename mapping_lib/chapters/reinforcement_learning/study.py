@@ -21,7 +21,7 @@ from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.many_tasks import one_each
 from mapping_lib.meta_training import Progress
 from mapping_lib.study import Recipe, Table, Tolerance, shipped_theta
-from mapping_lib.study.training import Training
+from mapping_lib.study.training import TOLD, Training
 from mapping_lib.task import Batch, Params, Task
 from mapping_lib.worlds.goals import Navigation, on_the_rim
 
@@ -61,10 +61,6 @@ def _policy_maml(**settings) -> Callable:
     return lambda policy, family, alphas: policy_maml(policy, family, alpha=alphas, **settings)
 
 
-def _written_each(theta: Params, goals: Tensor) -> Params:
-    return torch.func.vmap(partial(written, theta))(goals)
-
-
 _MAML = Method(lambda policy, family, alphas: trust_region_maml(policy, family, alpha=alphas), "navigation_maml", 0.1)
 _PRETRAINED = Method(_policy_maml(steps=0), "navigation_pretrained", 0.5)
 
@@ -78,7 +74,10 @@ METHODS = {
     "pretrained, not tuned": _PRETRAINED._replace(alpha=0.1),
     "random": _PRETRAINED._replace(file=None, alpha=2.0),
     "hypernetwork": Method(
-        lambda policy, family, _: writing(policy, family), "navigation_hypernetwork", sizes=SMALL, of_goal=_written_each
+        lambda policy, family, _: writing(policy, family),
+        "navigation_hypernetwork",
+        sizes=SMALL,
+        of_goal=lambda theta, goals: torch.func.vmap(partial(written, theta))(goals),
     ),
     "oracle": _PRETRAINED._replace(
         file="navigation_oracle",
@@ -166,10 +165,14 @@ def score(method: str, setting: str, n: int, generator: Generator) -> Tensor:
     """The return of ``n`` goals after as many updates as the setting says."""
     k_shot = UPDATES * METHODS[method].trajectories
     tasks = FAMILY.sample(n, k_shot, TRAJECTORIES, generator=generator)  # goals are drawn first: all meet the same
+    return _returns_after(SETTINGS[setting]["updates"], method, tasks)
+
+
+def _returns_after(updates: int, method: str, tasks: Task) -> Tensor:
     key = method, tasks.description.numpy().tobytes()  # equal goals were drawn with equal luck
     if key not in _SCORES:  # all settings are columns of one adaptation: it is done once
         _SCORES[key] = returns(method, theta_of(method), tasks)
-    return _SCORES[key][SETTINGS[setting]["updates"]]
+    return _SCORES[key][updates]
 
 
 _SCORES: dict[tuple[str, bytes], Tensor] = {}
@@ -180,20 +183,14 @@ def far_score(method: str, setting: str, n: int, generator: Generator) -> Tensor
     tasks = FAMILY.sample(n, UPDATES * TRAJECTORIES, TRAJECTORIES, generator=generator)
     goals = on_the_rim(tasks.description, FAR)
     support, query = (Batch(b.x, goals[:, None].expand_as(b.y)) for b in (tasks.support, tasks.query))
-    tasks, key = Task(support, query, goals), (method, goals.numpy().tobytes())
-    if key not in _SCORES:
-        _SCORES[key] = returns(method, theta_of(method), tasks)
-    return _SCORES[key][SETTINGS[setting]["updates"]]
+    return _returns_after(SETTINGS[setting]["updates"], method, Task(support, query, goals))
 
 
 # Recipes, and the table -------------------------------------------------------------------------------
 
 
-def _recipe(method: str, *names: str, remarks: dict | None = None, **given) -> Recipe:
-    """The recipe of a method's theta; fields of its training that are called ``names`` are stored, too."""
-    training = Training(partial(learner, method), METHODS[method].family, n_query=20, tasks_per_step=20, **given)
-    settings = training.settings("beta", "outer_steps", "k_shot", "n_query", "tasks_per_step", *names)
-    return Recipe(partial(training.theta, SEED), {"method": method, "seed": SEED, **(remarks or {}), **settings})
+def _training(method: str, **given) -> Training:
+    return Training(partial(learner, method), METHODS[method].family, n_query=20, tasks_per_step=20, **given)
 
 
 def _best_on_validation(stream: Iterator[Progress]) -> Params:
@@ -203,12 +200,12 @@ def _best_on_validation(stream: Iterator[Progress]) -> Params:
 
 def _by_trust_region(method: str, **given) -> Recipe:
     step = {"beta": 1.0, "optimiser": "sgd", "schedule": "constant"}  # the direction is a whole step
-    remarks = {"limit": 0.01, "kept": "the best on validation"}
-    return _recipe(method, "optimiser", remarks=remarks, keep=_best_on_validation, **step, **given)
+    training = _training(method, keep=_best_on_validation, **step, **given)
+    return training.recipe(*TOLD, "optimiser", seed=SEED, method=method, limit=0.01, kept="the best on validation")
 
 
 def _by_adam(method: str, **given) -> Recipe:
-    return _recipe(method, "schedule", **given)
+    return _training(method, **given).recipe(*TOLD, "schedule", seed=SEED, method=method)
 
 
 _RECIPE_OF = {

@@ -6,9 +6,8 @@ transformers the panel and its front end have 560 kB, compressed, 410 more than 
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from mapping_lib.page.explorer import Explorer, Panel
+from mapping_lib.page.explorer import Explorer
 from mapping_lib.page.fields import choice, numbers, slider
 from mapping_lib.page.marks import axes, band, drag, line, points, rule
 from mapping_lib.study.sinusoids import points_and_noise
@@ -46,7 +45,8 @@ class State:
 # What is drawn and said -----------------------------------------------------------------------------------
 
 MOVES_WAVE = drag("phase", "amplitude", about="about")
-BAND = {"x": "grid", "fade": 0.16}
+BAND, ANSWER = {"x": "grid", "fade": 0.16}, {"x": "grid", "width": 3}
+CHART = {"xlabel": "examples K", "log": "y"}
 TYPICAL = {"x": "tried", "dots": "all"}
 ONE, TWO, STEPS = "[{first}|{first}]", "[{second}|{second}]", "[test-time steps|test-time steps]"
 WHO = f"On {{waves}} such waves with K = {{tried_k}}: {ONE} {{first_here:.2g}}, {TWO} {{second_here:.2g}} (medians)"
@@ -60,40 +60,15 @@ EXPLORER = Explorer(
     "Drag the orange points or the dark one, which is the wave; click to add a point. Then lead it out of the family.",
     axes=(
         axes("wave", (-5, 5), (-6.6, 6.6), "one wave, two answers, each with its error", share=1.45),
-        axes(
-            "chart",
-            (0, MAX_SHOTS + 0.6),
-            (1e-3, 20),
-            "typical error (thin: inside the family)",
-            xlabel="examples K",
-            log="y",
-        ),
+        axes("chart", (0, MAX_SHOTS + 0.6), (1e-3, 20), "typical error (thin: inside the family)", **CHART),
     ),
     marks=(
         band("wave", "first_answer.1", "first_answer.2", "{first}", when="first_now", **BAND),
         band("wave", "second_answer.1", "second_answer.2", "{second}", when="second_now", **BAND),
         line("wave", "truth", "truth", x="grid", name="the wave", dash=[6, 5], width=1.8),
-        line(
-            "wave", "first_answer.0", "{first}", x="grid", name="{first} {first_error:.2g}", width=3, when="first_now"
-        ),
-        line(
-            "wave",
-            "second_answer.0",
-            "{second}",
-            x="grid",
-            name="{second} {second_error:.2g}",
-            width=3,
-            when="second_now",
-        ),
-        line(
-            "wave",
-            "mended",
-            NAMES[STEPPING],
-            x="grid",
-            name="test-time steps {mended_error:.2g}",
-            width=3,
-            when="mending",
-        ),
+        line("wave", "first_answer.0", "{first}", name="{first} {first_error:.2g}", when="first_now", **ANSWER),
+        line("wave", "second_answer.0", "{second}", name="{second} {second_error:.2g}", when="second_now", **ANSWER),
+        line("wave", "mended", NAMES[STEPPING], name="test-time steps {mended_error:.2g}", when="mending", **ANSWER),
         points("wave", "x", "y", "support", drag=drag("x", "lift", ("grid", "truth")), adds=True, size=7),
         points("wave", "low_x", "low_y", "truth", size=6, drag=MOVES_WAVE),
         rule("chart", "grid", x="k", width=9, dash=[]),
@@ -104,46 +79,37 @@ EXPLORER = Explorer(
         line("chart", "second_line", "{second}", name="{second}", width=2.6, **TYPICAL),
     ),
     sentence=(
-        (
-            ("same", "Twice the same method: choose another one to compare it with."),
-            ("first_gone", f"{ONE} **diverges** on this wave."),
-            ("second_gone", f"{TWO} **diverges** on this wave."),
-            ("alike", f"{WHO}: about alike."),
-            ("ahead", f"{WHO}: {ONE} {TIMES}"),
-            ("", f"{WHO}: {TWO} {TIMES}"),
-        ),
-        (
-            ("not asks_in_context", ""),
-            (
-                "stays",
-                "In context no weight changes: the answer is **nearest to a wave of the family**, which this is not.",
-            ),
-            ("out_of_it", "This wave lies outside the family; in context, the answer follows it some way."),
-            ("", ""),
-        ),
-        (
-            ("not asks_prior", ""),
-            (
-                "prior_stays",
-                "[prior-fitted|prior-fitted] changes no weight: its answer is **nearest to a wave of the family**.",
-            ),
-            ("", ""),
-        ),
-        (
-            ("not mends", ""),
-            ("not steps", f"{CAPITAL}: none is taken yet."),
-            (
-                "mended_all",
-                f"Each of {{steps}} {STEPS} asks for every point from the others, and moves all weights: {FROM}",
-            ),
-            ("spoiled_all", f"{CAPITAL} **spoil** here: {FROM}"),
-            ("", f"{CAPITAL} change little here: {FROM}"),
-        ),
+        {
+            "same": "Twice the same method: choose another one to compare it with.",
+            "first_gone": f"{ONE} **diverges** on this wave.",
+            "second_gone": f"{TWO} **diverges** on this wave.",
+            "alike": f"{WHO}: about alike.",
+            "ahead": f"{WHO}: {ONE} {TIMES}",
+            "": f"{WHO}: {TWO} {TIMES}",
+        },
+        {
+            "not asks_in_context": "",
+            "stays": "In context no weight changes: the answer is **nearest to a wave of the family**, which this is not.",
+            "out_of_it": "This wave lies outside the family; in context, the answer follows it some way.",
+            "": "",
+        },
+        {
+            "not asks_prior": "",
+            "prior_stays": "[prior-fitted|prior-fitted] changes no weight: its answer is **nearest to a wave of the family**.",
+            "": "",
+        },
+        {
+            "not mends": "",
+            "not steps": f"{CAPITAL}: none is taken yet.",
+            "mended_all": f"Each of {{steps}} {STEPS} asks for every point from the others, and moves all weights: {FROM}",
+            "spoiled_all": f"{CAPITAL} **spoil** here: {FROM}",
+            "": f"{CAPITAL} change little here: {FROM}",
+        },
         *(
-            ((f"asks_{key}", f"[{name}|{name}]: {count(name)} numbers are a task's own, the network's 1,761 stay."),)
+            {f"asks_{key}": f"[{name}|{name}]: {count(name)} numbers are a task's own, the network's 1,761 stay."}
             for key, name in FEW.items()
         ),
-        (("beyond", "**K = {k} is beyond training**: 3b's transformer and the neural process saw 10 points at most."),),
+        {"beyond": "**K = {k} is beyond training**: 3b's transformer and the neural process saw 10 points at most."},
     ),
     presets={
         "inside": {"away": 0.0},
@@ -158,8 +124,4 @@ EXPLORER = Explorer(
     height=0.3,
     colours=COLOUR_OF_METHODS,
 )
-
-
-def explorer(**state: Any) -> Panel:
-    """Open the panel: the last line of a notebook cell. ``state`` says where it begins, `State` what that can be."""
-    return EXPLORER.open(**state)
+explorer = EXPLORER.open

@@ -35,7 +35,6 @@ FEW = {"few": "context parameters", "lora": "LoRA, rank 1"}
 TRANSFORMER = functional(ContextTransformer(width=48, heads=4, layers=4))
 """Chapter 3b's, as its recipe has it."""
 
-
 POINT = Batch(torch.ones(1, 1, dtype=torch.float32), torch.ones(1, 1, dtype=torch.float32))
 
 

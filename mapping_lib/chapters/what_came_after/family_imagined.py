@@ -13,8 +13,8 @@ import torch
 from torch import Generator, Tensor
 
 from mapping_lib.checks import check_number
-from mapping_lib.families.drawing import check_draw
-from mapping_lib.task import Batch, Task
+from mapping_lib.families.drawing import check_draw, split
+from mapping_lib.task import Task
 
 COSINES = 5
 GRAMS = (120.0, 70.0)
@@ -53,7 +53,7 @@ class Imagined:
         y = level + slope * x + bend * (3 * x.square() - 1) / 2
         y = y + _upto(self.wiggle, n_tasks, generator) * wiggles(x, generator=generator)
         y = y + _upto(self.noise, n_tasks, generator) * torch.randn(x.shape, generator=generator, dtype=torch.float32)
-        return _task(x, y, k_shot, numbers)
+        return split(x, y, k_shot, numbers)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class ImaginedChicks:
         uneven = _upto(0.05, n_tasks, generator) * u * wiggles(x, generator=generator)
         grams = first[:, None, None] * ((last / first).log()[:, None, None] * path + uneven).exp()
         grams = grams + torch.randn(x.shape, generator=generator, dtype=torch.float32)
-        return _task(x, (grams - GRAMS[0]) / GRAMS[1], k_shot, torch.stack([first, last, slowing], -1))
+        return split(x, (grams - GRAMS[0]) / GRAMS[1], k_shot, torch.stack([first, last, slowing], -1))
 
 
 def places(n_tasks: int, k_shot: int, n_query: int, *, generator: Generator) -> Tensor:
@@ -129,7 +129,3 @@ def wiggles(x: Tensor, *, generator: Generator) -> Tensor:
 
 def _upto(most: float, n: int, generator: Generator) -> Tensor:
     return most * torch.rand((n, 1, 1), generator=generator, dtype=torch.float32)
-
-
-def _task(x: Tensor, y: Tensor, k_shot: int, numbers: Tensor) -> Task:
-    return Task(Batch(x[:, :k_shot], y[:, :k_shot]), Batch(x[:, k_shot:], y[:, k_shot:]), numbers)

@@ -17,23 +17,11 @@ COLOUR = COLOUR_OF_METHODS["prior-fitted"]
 COLOUR_OF_CURVES = COLOUR_OF_METHODS | {"own fit": "#D55E00", "mixed effects": "#8C1D62", "best possible": "#000000"}
 """Chapter 4b's methods keep their colours; where two are near each other, the label beside the dot says who it is."""
 
-SHARES = (0.95, 0.8, 0.5)
-FAINT = (0.15, 0.25, 0.4)
-
 
 def plot_curves(ax: Axes, x: Tensor, curves: Tensor, title: str, colour: str = COLOURS["before"]) -> Axes:
     """Curves ``(curve, place)`` at ``x (place,)``, thin: imagined ones, or real ones with gaps where y is nan."""
     ax.plot(x, curves.T, color=colour, lw=0.9, alpha=0.6)
     ax.set_title(title)
-    return ax
-
-
-def plot_said(ax: Axes, x: Tensor, said: Said, center: float = 0.0, scale: float = 1.0, colour: str = COLOUR) -> Axes:
-    """What is said of one curve at ``x (place,)``: mean, and the middle intervals of 50, 80 and 95 %."""
-    for share, alpha in zip(SHARES, FAINT, strict=True):
-        low, high = (center + scale * said.quantile(p)[..., 0] for p in ((1 - share) / 2, (1 + share) / 2))
-        ax.fill_between(x, low, high, color=colour, alpha=alpha, lw=0)
-    ax.plot(x, center + scale * said.mean[..., 0], color=colour, lw=2)
     return ax
 
 

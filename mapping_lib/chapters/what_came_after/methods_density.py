@@ -144,16 +144,6 @@ class Bars:
             raise ValueError("edges do not rise; allowed: (bar + 1,), at least 4 rising numbers")
         self.edges, self.n_out = edges, len(edges) - 1
 
-    @classmethod
-    def of(cls, y: Tensor, n_bars: int) -> "Bars":
-        """Bars that are equally probable under the prior: their edges are quantiles of its draws ``y``, of any shape.
-
-        >>> Bars.of(torch.linspace(0, 1, 101, dtype=torch.float32), 4).edges
-        tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
-        """
-        p = torch.linspace(0, 1, n_bars + 1, dtype=y.dtype)
-        return cls(torch.quantile(check_tensor("y", y).flatten(), p))
-
     def mean(self, raw: Tensor) -> Tensor:
         """The mean of y ``(..., 1)``: that of the bars' means."""
         return (self.probability(raw) * self._moments(raw)[0]).sum(-1, keepdim=True)

@@ -10,14 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from mapping_lib.batched_mlp import is_relu_mlp
-from mapping_lib.checks import (
-    check_batch,
-    check_count,
-    check_number,
-    check_tasks,
-    check_tensor,
-    check_theta,
-)
+from mapping_lib.checks import check_batch, check_count, check_number, check_tasks, check_tensor, check_theta
 from mapping_lib.inner_loop import Loss, inner_step, mean_squared_error, strict, support_objective
 from mapping_lib.learners import MetaLearner
 from mapping_lib.learners.many_tasks import learner_by_steps, through_writing

@@ -11,7 +11,7 @@ from mapping_lib.checks import check_count, check_theta
 from mapping_lib.learners import MetaLearner
 from mapping_lib.networks import FunctionalNetwork, functional
 from mapping_lib.task import Batch, Params, Task, join
-from mapping_lib.worlds.goals import Navigation
+from mapping_lib.worlds.goals import Navigation, log_probability
 
 from .methods_trials import LAST, TOLD, Memory, Trial, advantages, trial
 
@@ -63,16 +63,6 @@ class _Head(nn.Linear):
 # Training ---------------------------------------------------------------------------------------------
 
 
-def log_probability(said: Tensor, actions: Tensor) -> Tensor:
-    """log π(a | what was told) of what the policy ``said (..., 4 or more)``, for ``actions (..., 2)``.
-
-    >>> log_probability(torch.zeros(1, 4), torch.zeros(1, 2))  # - log 2 π
-    tensor([-1.8379])
-    """
-    mean, log_std = said[..., :2], said[..., 2:4]
-    return (-0.5 * ((actions - mean) / log_std.exp()).square() - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
-
-
 def surrogate(said: Tensor, actions: Tensor, weights: Tensor, alive: Tensor) -> Tensor:
     """A loss whose gradient is minus the policy gradient (Williams 1992): the mean of -log π * weight.
 
@@ -81,7 +71,7 @@ def surrogate(said: Tensor, actions: Tensor, weights: Tensor, alive: Tensor) -> 
     >>> surrogate(torch.zeros(1, 2, 4), torch.zeros(1, 2, 2), torch.ones(1, 2), torch.ones(1, 2))
     tensor(1.8379)
     """
-    return -(log_probability(said, actions) * weights * alive).sum() / alive.sum()
+    return -(log_probability(said[..., :4], actions) * weights * alive).sum() / alive.sum()
 
 
 class Costs(NamedTuple):

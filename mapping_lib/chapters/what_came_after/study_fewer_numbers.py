@@ -16,7 +16,7 @@ from mapping_lib.learners import MetaLearner
 from mapping_lib.networks import functional, mlp
 from mapping_lib.study import Recipe, Tolerance, widened_theta
 from mapping_lib.study.sinusoids import SEEDS, SIZES, shipped
-from mapping_lib.study.training import Training, rounded
+from mapping_lib.study.training import TOLD, Training, rounded
 from mapping_lib.task import Params
 
 from .methods_fewer_numbers import few_numbers, written_numbers
@@ -102,14 +102,10 @@ def file_of(name: str, seed: int = 0) -> str:
     return f"after_{name.lower().replace(',', '').replace(' ', '_')}_{seed}"
 
 
-def _recipe(training: Training, seed: int) -> Recipe:
-    names = ("label", "type", "beta", "outer_steps", "k_shot", "n_query", "tasks_per_step")
-    settings = training.settings(*names) | {**training.inner, "stored": "16 bits", "seed": seed}
-    return Recipe(lambda: training.theta(seed), settings)
-
-
 RECIPES: dict[str, Recipe] = {
-    file_of(name, seed): _recipe(training, seed) for name, training in TRAINING.items() for seed in SEEDS_OF[name]
+    file_of(name, seed): training.recipe("label", "type", *TOLD, seed=seed, stored="16 bits")
+    for name, training in TRAINING.items()
+    for seed in SEEDS_OF[name]
 }
 
 
@@ -139,7 +135,6 @@ CONTESTANTS: dict[str, Contestant] = {part: _contestant(part) for part in TUNED}
 
 WHERE_STEPS_DIVERGE = Tolerance(1e-3, "most scores")
 """Where ten steps nearly diverge, rounding decides a few errors."""
-
 
 _ROWS = table_of(CONTESTANTS)
 TABLES = {"after_fewer_numbers": _ROWS._replace(rough=dict.fromkeys(_ROWS.methods, WHERE_STEPS_DIVERGE))}

@@ -15,7 +15,7 @@ from mapping_lib.learners.gradient import maml
 from mapping_lib.networks import mlp
 from mapping_lib.study import Recipe, Table, shipped_theta
 from mapping_lib.study.sinusoids import SEEDS, SIZES
-from mapping_lib.study.training import Training
+from mapping_lib.study.training import TOLD, Training
 from mapping_lib.task import Params
 
 from .methods_implicit import implicit_maml
@@ -38,15 +38,10 @@ TRAININGS = {
 }
 """Implicit MAML; the same with two inner steps, its problem far from solved; and MAML, through its path."""
 
-
-def _recipe(training: Training, seed: int) -> Recipe:
-    names = ("label", "type", "beta", "outer_steps", "k_shot", "n_query", "tasks_per_step")
-    settings = {"make": training.make.func.__name__, **training.inner, **training.settings(*names), "seed": seed}
-    return Recipe(partial(training.theta, seed), settings)
-
-
 RECIPES: dict[str, Recipe] = {
-    f"after_{name}_{seed}": _recipe(training, seed) for name, training in TRAININGS.items() for seed in SEEDS
+    f"after_{name}_{seed}": training.recipe("label", "type", *TOLD, seed=seed, make=training.make.func.__name__)
+    for name, training in TRAININGS.items()
+    for seed in SEEDS
 }
 
 

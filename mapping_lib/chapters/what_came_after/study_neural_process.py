@@ -13,7 +13,7 @@ from mapping_lib.networks import mlp
 from mapping_lib.set_networks import ContextTransformer
 from mapping_lib.study import Recipe, Table, widened_theta
 from mapping_lib.study.sinusoids import ANY_SHOTS
-from mapping_lib.study.training import Training, rounded
+from mapping_lib.study.training import TOLD, Training, rounded
 from mapping_lib.task import Params
 from mapping_lib.worlds.derived import VaryingShots
 from mapping_lib.worlds.linear import LinearFunctions
@@ -84,15 +84,9 @@ def ready(name: str) -> tuple[Forecaster, Params]:
     return READINGS[name].make(), widened_theta(file_of(name))
 
 
-def _recipe(name: str) -> Recipe:
-    training = READINGS[name].training()
-    settings = training.settings("beta", "outer_steps", "k_shot", "n_query", "tasks_per_step")
-    about = {"reader": name, "family": repr(training.family), "seed": 0, "kept": "half precision"}
-    return Recipe(lambda: training.theta(), {**settings, **about})
-
-
-CONTESTANTS = {
-    "neural process": Contestant(lambda seed: (by_mean().learner, ready("mean")[1]), "S ↦ φ", "48", "tasks"),
+CONTESTANTS = {"neural process": Contestant(lambda seed: (by_mean().learner, ready("mean")[1]), "S ↦ φ", "48", "tasks")}
+RECIPES: dict[str, Recipe] = {
+    file_of(name): one.training().recipe(*TOLD, reader=name, family=repr(one.family), kept="half precision")
+    for name, one in READINGS.items()
 }
-RECIPES: dict[str, Recipe] = {file_of(name): _recipe(name) for name in READINGS}
 TABLES: dict[str, Table] = {"after_neural_process": table_of(CONTESTANTS)}

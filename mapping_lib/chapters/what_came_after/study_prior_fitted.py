@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.set_networks import ContextTransformer
 from mapping_lib.study import Recipe, Table, Tolerance, widened_theta
-from mapping_lib.study.training import Training, rounded
+from mapping_lib.study.training import TOLD, Training, rounded
 from mapping_lib.task import Batch, Params, Task, TaskFamily
 from mapping_lib.worlds import held_out
 from mapping_lib.worlds.derived import VaryingShots
@@ -76,15 +76,12 @@ def shipped(name: str, *, most: int | None = None) -> tuple[Forecaster, Params]:
     return PRIORS[name].make(most=most), widened_theta(f"after_prior_{name}")
 
 
-def _recipe(prior: Prior) -> Recipe:
-    training = prior.training()
-    settings = training.settings("beta", "outer_steps", "k_shot", "n_query", "tasks_per_step", "schedule")
-    return Recipe(
-        training.theta, {"prior": repr(prior.family), **prior.size, "n_out": prior.kind.n_out, **settings, "seed": 0}
+RECIPES: dict[str, Recipe] = {
+    f"after_prior_{name}": prior.training().recipe(
+        *TOLD, "schedule", prior=repr(prior.family), n_out=prior.kind.n_out, **prior.size
     )
-
-
-RECIPES: dict[str, Recipe] = {f"after_prior_{name}": _recipe(prior) for name, prior in PRIORS.items()}
+    for name, prior in PRIORS.items()
+}
 
 
 # Real curves --------------------------------------------------------------------------------------------
@@ -171,11 +168,7 @@ CONTESTANTS = {"prior-fitted": Contestant(_of_waves, "(S, x) ↦ p(y)", "0", "a 
 TOLERANCE = {"chicks": Tolerance(0.5), "countries": Tolerance(2e-3), "sensors": Tolerance(1e-4)}
 TABLES: dict[str, Table] = {f"after_{data}": _table_of_curves(data) for data in OF} | {
     "after_lines": Table(
-        "-log p(y) of a task's queries",
-        LINE_METHODS,
-        LINE_SETTINGS,
-        _line_score,
-        {"n_query": N_LINE_QUERIES},
+        "-log p(y) of a task's queries", LINE_METHODS, LINE_SETTINGS, _line_score, {"n_query": N_LINE_QUERIES}
     ),
     "after_prior_fitted": table_of(CONTESTANTS),
 }

@@ -17,7 +17,6 @@ import torch
 from torch import Generator, Tensor
 
 from mapping_lib.checks import check_choice
-from mapping_lib.learners import MetaLearner
 from mapping_lib.networks import functional
 from mapping_lib.study import Recipe, Table, Tolerance, shipped_theta
 from mapping_lib.study.training import Training
@@ -83,15 +82,6 @@ CONTESTANTS: dict = {}
 """None: there are returns here, no errors on the waves."""
 
 
-def learner() -> MetaLearner:
-    """The learner of the shipped theta, on the family of chapter 4d.
-
-    >>> sum(p.numel() for p in learner().init(generator=torch.Generator().manual_seed(0)).values())
-    5965
-    """
-    return recurrent_policy(POLICY, FAMILY)
-
-
 @cache
 def theta_of(seed: int = 0) -> Params:
     """The shipped theta of a training with this seed."""
@@ -132,10 +122,6 @@ def _returns_changed(change: Callable[[int, Memory], Memory], luck: Batch) -> Te
     return torch.cat([one.rollouts.returns for one in by_episodes(theta_of(), luck, change)], 1)
 
 
-def _returns(seed: int, luck: Batch) -> Tensor:
-    return remembering(theta_of(seed), luck).rollouts.returns
-
-
 def named(seed: int) -> str:
     """The table's name of the policy that was trained with this seed.
 
@@ -146,7 +132,7 @@ def named(seed: int) -> str:
 
 
 METHODS: dict[str, Callable[[Batch], Tensor]] = {
-    **{named(seed): partial(_returns, seed) for seed in SEEDS},
+    **{named(seed): lambda luck, seed=seed: remembering(theta_of(seed), luck).rollouts.returns for seed in SEEDS},
     "memory wiped": partial(_returns_changed, wiped),
     "memory swapped": partial(_returns_changed, swapped),
     "a search by hand": lambda luck: trial(searcher(FAMILY), FAMILY, luck, empty(luck.x)).rollouts.returns,

@@ -1,15 +1,14 @@
 """The typical errors that the explorer of chapter 4g draws: medians over waves, by K and how far outside they lie."""
 
-import json
 import math
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from mapping_lib.checks import check_choice
+from mapping_lib.study.theta import load_theta, save_numbers
 from mapping_lib.task import Task
 
 from . import study_fewer_numbers as fewer
@@ -64,13 +63,11 @@ def measured(method: str, away: float, k_shot: int, n: int = N) -> Tensor:
 
 def save_typical() -> Path:
     """Measure all methods in all settings and write it, with the settings; 5 minutes on one core."""
-    arrays = {}
+    numbers = {}
     for method in METHODS:
         rows = [torch.stack([measured(method, away, k) for k in SHOTS], -1) for away in AWAY]
-        arrays[method] = torch.stack(rows, -2).numpy()
-    FILE.parent.mkdir(exist_ok=True)
-    np.savez_compressed(FILE, **arrays, settings=np.array(json.dumps(SETTINGS)))
-    return FILE
+        numbers[method] = torch.stack(rows, -2)
+    return save_numbers(FILE, numbers, SETTINGS)
 
 
 @cache
@@ -80,5 +77,4 @@ def read_typical() -> dict[str, Tensor]:
     >>> {name: [*median.shape] for name, median in read_typical().items()}["test-time steps"]
     [11, 5, 8]
     """
-    with np.load(FILE, allow_pickle=False) as file:
-        return {name: torch.from_numpy(file[name]) for name in file.files if name != "settings"}
+    return load_theta(FILE)

@@ -5,7 +5,6 @@ import re
 from base64 import b64encode
 from collections.abc import Sequence
 from functools import cache
-from html import escape
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -107,23 +106,11 @@ def page(title: str, explorers: Sequence[tuple[dict, bytes]], theme: str = "") -
         for spec, arrays in explorers
     )
     bytes_of = "const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;"
-    return _page(title, style(), places, f"{module()}\n{bytes_of}\n{mounts}", theme)
+    return html(title, style(), places, f"{module()}\n{bytes_of}\n{mounts}", theme)
 
 
-def page_of_predictions(specifications: Sequence[dict], theme: str = "") -> str:
-    """A page of HTML with predictions and their answers, in this order; each place holds its specification."""
-    places = [
-        f"<div data-prediction='{escape(json.dumps(spec, ensure_ascii=False))}'></div>" for spec in specifications
-    ]
-    mount = (
-        'for (const place of document.querySelectorAll("[data-prediction]"))'
-        " mount(place, JSON.parse(place.dataset.prediction));"
-    )
-    parts = "\n".join(places), f"{module_of_predictions()}\n{mount}"
-    return _page("Predictions", style_of_predictions(), *parts, theme)
-
-
-def _page(title: str, style: str, places: str, script: str, theme: str) -> str:
+def html(title: str, style: str, places: str, script: str, theme: str = "") -> str:
+    """A page of HTML: its style sheet, the places in it, and the script that fills them."""
     return f"""<!doctype html>
 <html lang="en" data-theme="{theme}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><style>html {{ color-scheme: {theme or "light dark"}; }}\n{style}</style>

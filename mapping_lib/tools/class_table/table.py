@@ -52,9 +52,8 @@ def details(exercises: list[dict[str, Any]], rows: list[Row]) -> Iterator[str]:
 
 def write_csv(path: Path, exercises: list[dict[str, Any]], rows: list[Row]) -> None:
     """Write a line a student, the state of each exercise and what is wrong with files; raises OSError."""
-    with path.open(
-        "w", encoding="utf-8-sig", errors=PLAIN, newline=""
-    ) as file:  # utf-8-sig: spreadsheets see the letters
+    # utf-8-sig: spreadsheets see the letters
+    with path.open("w", encoding="utf-8-sig", errors=PLAIN, newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["student", *map(_name, exercises), "passing", "files"])
         for row in rows:

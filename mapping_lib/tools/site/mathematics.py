@@ -41,7 +41,6 @@ ITALIC = {
 TAG = re.compile(r"<[^>]*>")
 FORMULA = re.compile(r"<math\b.*?</math>", re.DOTALL)
 
-
 subset.log.setLevel(logging.WARNING)  # it tells of every table
 
 

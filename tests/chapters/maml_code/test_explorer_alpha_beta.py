@@ -8,14 +8,13 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
-from front import chromium, moves, opened, settle, show
+from front import any_state, chromium, moves, opened, settle, show
 
 from mapping_lib.chapters.maml_code import study_map
 from mapping_lib.chapters.maml_code.explorer import EXPLORER, GRID, State
 from mapping_lib.families.sinusoid import Sinusoids
 from mapping_lib.learners.gradient import maml
 from mapping_lib.networks import mlp
-from mapping_lib.page.fields import any_state
 from mapping_lib.page.sentence import plain
 from mapping_lib.task import Batch
 

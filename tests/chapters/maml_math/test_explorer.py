@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mapping_lib.chapters.maml_math.explorer import EXPLORER, OUTER_STEPS, TASKS, State
-from mapping_lib.worlds.landscapes import METHODS, adapted_path, curvatures, direction, directions, meta_loss
+from mapping_lib.worlds.landscapes import METHODS, adapted, curvatures, direction, meta_loss
 
 STATES = [
     State(outer=12),
@@ -52,12 +52,12 @@ def test_trails_and_their_errors_are_those_of_a_plain_loop(state: State):
 def test_arrows_inner_paths_and_the_next_step_are_the_librarys(state: State):
     frame, landscape = EXPLORER.compute(state), TASKS[state.tasks]()
     here = torch.tensor([frame["here_x"][0], frame["here_y"][0]])
-    path = adapted_path(landscape, here, **settings(state)).numpy()
+    path = torch.stack([adapted(landscape, here, alpha=state.alpha, steps=m) for m in range(state.steps + 1)]).numpy()
     assert np.stack([frame["inner_x"], frame["inner_y"]], -1)[:, : state.steps + 1].swapaxes(0, 1) == pytest.approx(
         path, abs=1e-5
     )
     assert np.stack([frame["phi_x"], frame["phi_y"]], -1) == pytest.approx(path[-1], abs=1e-5)
-    slopes = directions(landscape, here, **settings(state))
+    slopes = {method: direction(landscape, here, method, **settings(state)) for method in METHODS}
     arrows = torch.tensor(np.stack([frame["arrow_x"], frame["arrow_y"]], -1)[::-1].copy())
     for arrow, slope in zip(arrows, slopes.values(), strict=True):
         assert torch.cosine_similarity(arrow, -slope, dim=0) > 1 - 1e-4 or not arrow.any()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from one_customer import customer
 
 from mapping_lib.chapters.personalisation.explorer import BY_LOT, EXPLORER, FIRST, NAMES, State
 from mapping_lib.chapters.personalisation.methods_individual import Individual, individual
@@ -13,7 +14,7 @@ ONE_OF_EACH = [[name for name, (data, _) in WHOM.items() if data == kind][7] for
 
 def one(name: str, draw: int, width: float = 1.0) -> Individual:
     data, i = WHOM[name]
-    return individual(data, i, draw=draw, width=width)
+    return customer(i, draw, width) if data == "customers" else individual(data, i, draw=draw, width=width)
 
 
 def seen(person: Individual, k_shot: int) -> tuple[float, ...]:

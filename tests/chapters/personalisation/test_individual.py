@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from one_customer import customer, weights_by_answers
 from oracles import seeded
 
 from mapping_lib.chapters.personalisation import methods_curves as curves
 from mapping_lib.chapters.personalisation import methods_customers as customers
-from mapping_lib.chapters.personalisation.methods_individual import NAMES, individual, weights_by_answers
+from mapping_lib.chapters.personalisation.methods_individual import NAMES, individual
 from mapping_lib.task import Batch, Task
 from mapping_lib.worlds.curves import Growth
 from mapping_lib.worlds.held_out import REPEAT
@@ -34,7 +35,7 @@ def test_forecasts_and_errors_are_those_of_the_learners(data: str, draw: int, k_
 
 @pytest.mark.parametrize("k_shot", [0, 1, 3, 6])
 def test_choices_are_those_of_the_learners(k_shot: int):
-    now, i = individual("customers", 100).outcomes[k_shot], 100
+    now, i = customer(100).outcomes[k_shot], 100
     task = customers.judged("first", k_shot, generator=seeded(0))
     one = Task(*(Batch(batch.x[i : i + 1], batch.y[i : i + 1]) for batch in task[:2]), torch.tensor([[float(i)]]))
     answered = one.query.y[0] >= 0

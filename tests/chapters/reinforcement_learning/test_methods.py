@@ -14,7 +14,6 @@ from mapping_lib.chapters.reinforcement_learning.methods_policies import (
     GaussianPolicy,
     advantages,
     experience,
-    log_probability,
     rewards_to_go,
     surrogate,
     surrogate_with_score,
@@ -25,7 +24,7 @@ from mapping_lib.meta_training import meta_train
 from mapping_lib.networks import functional
 from mapping_lib.params import flat
 from mapping_lib.task import Batch
-from mapping_lib.worlds.goals import Navigation
+from mapping_lib.worlds.goals import Navigation, log_probability
 
 SHORT = Navigation(horizon=12)
 POLICY = GaussianPolicy((2, 8, 2))

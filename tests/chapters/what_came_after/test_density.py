@@ -64,13 +64,6 @@ def test_a_density_can_be_mapped_over_tasks(density):
     torch.testing.assert_close(mapped, density.log_density(raw, y))
 
 
-def test_equally_probable_bars_have_equal_shares():
-    y = torch.randn(4000, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
-    edges = Bars.of(y, 8).edges
-    inside = (y[:, None] >= edges[:-1]) & (y[:, None] < edges[1:])
-    assert ((inside.sum(0) - 500).abs() <= 1).all()
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
