@@ -36,19 +36,19 @@ def check(roles: Mapping[str, str]) -> None:
 
 
 def make(roles: Mapping[str, str]) -> dict[str, str]:
-    """Make the accounts that a class lacks, and give their passwords; those that exist stay as they are.
+    """Make the accounts that a class lacks, and give their passwords; those that exist keep theirs.
 
-    Raises ValueError for an account that was not made here, PermissionError for who is not root.
+    Who is a teacher is as ``roles`` says, also of accounts that exist. Raises ValueError for an account that was not
+    made here, PermissionError for who is not root.
     """
     check(roles)
     for group in (GROUP, TEACHERS):
         _run("groupadd", "--force", group)
-    made = {}
-    for name in sorted(roles.keys() - set(ours())):
-        groups = f"{GROUP},{TEACHERS}" if roles[name] == "teacher" else GROUP
-        _run("useradd", "--create-home", "--key", "HOME_MODE=0700", "--groups", groups, "--shell", "/bin/bash", name)
-        made[name] = password()
-        _run("chpasswd", text=f"{name}:{made[name]}\n")
+    made = {name: password() for name in sorted(roles.keys() - set(ours()))}
+    for name in made:
+        _run("useradd", "--create-home", "--key", "HOME_MODE=0700", "--groups", GROUP, "--shell", "/bin/bash", name)
+    _run("chpasswd", text="".join(f"{name}:{word}\n" for name, word in made.items()))
+    _run("gpasswd", "--members", ",".join(name for name, role in roles.items() if role == "teacher"), TEACHERS)
     return made
 
 
