@@ -7,6 +7,7 @@ import pwd
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -202,7 +203,7 @@ class Kernel:
         text = ""
         self.socket.settimeout(seconds)
         while True:
-            got = json.loads(self.socket.recv())
+            got = message(self.socket.recv())
             if got["parent_header"].get("msg_id") == number:
                 text += got["content"].get("text", "") + got["content"].get("ename", "") * (got["msg_type"] == "error")
                 if got["content"].get("execution_state") == "idle":
@@ -214,6 +215,14 @@ class Kernel:
     def again(self) -> "Kernel":
         """Another connection to the same kernel."""
         return Kernel(self.reader, self.number)
+
+
+def message(frame: str | bytes) -> dict:
+    """A message of a kernel; one with buffers begins with where its parts begin."""
+    if isinstance(frame, bytes):
+        begin, end = struct.unpack("!2I", frame[4:12])
+        frame = frame[begin:end]
+    return json.loads(frame)
 
 
 class Classroom:
