@@ -78,8 +78,8 @@ def of(process: psutil.Process) -> Held | None:
         held = share + unnamed(process.pid)
     except (psutil.Error, OSError):
         return None
-    what = f"process {process.pid}, {' '.join(command)[:60]}"
-    return Held(what, held, process.kill, "jupyterhub.singleuser" in command)
+    words = " ".join(command)
+    return Held(f"process {process.pid}, {words[:60]}", held, process.kill, "jupyterhub.singleuser" in words)
 
 
 def look(users: Mapping[int, str], allowed: int) -> Iterator[tuple[str, int, Held]]:
