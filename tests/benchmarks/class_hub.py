@@ -27,7 +27,7 @@ from house import ROOT
 from mapping_lib.tools.class_hub import config
 
 CHAPTER = "03_maml_code.ipynb"
-ARGUMENTS = [f"--Spawner.args={[*config.server(), '--LabApp.expose_app_in_browser=True']}"]
+ARGUMENTS = [f"--Spawner.args={[*config.kernels(), '--LabApp.expose_app_in_browser=True']}"]
 BROWSERS = 2
 LOOP = "import os\nfor _ in range(3): os.fork()\nwhile True: pass"
 
@@ -90,6 +90,7 @@ class Client:
         return time.monotonic()
 
     def sit(self, seconds: float) -> None:
+        self.kernel = self.kernel.again()  # one that is not read from, as while others start, is closed
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             for what in ("kernels", "sessions", "terminals"):
@@ -223,7 +224,7 @@ def harming(clients: list[Client], room: Classroom, seconds: float) -> None:
     loop.begin(LOOP)
     print(f"  while one student runs 8 endless loops: {told(latencies(others, seconds))}")
     greedy.reader.ask("DELETE", f"kernels/{loop.number}")
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(1) as pool:
         measured = pool.submit(latencies, others, seconds)
         said = greedy.kernel.run("b = bytearray(5 * 1000**3)")
         more = [greedy.reader.kernel() for _ in range(3)]
@@ -262,6 +263,7 @@ def main() -> None:
     parser.add_argument("--students", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=20)
     options = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)
     names = [f"bench-{number:02}" for number in range(options.students)]
     with classroom(dict.fromkeys(names, "student"), ARGUMENTS, editions) as room, ExitStack() as stack:
         browsers = [Browser(room, name) for name in names[:BROWSERS]]

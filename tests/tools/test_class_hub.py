@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import classroom
 import commands
@@ -21,7 +22,7 @@ import requests
 import websocket
 
 from mapping_lib.tools.class_hub import __main__ as hub_command
-from mapping_lib.tools.class_hub import accounts, class_list, config, start, watch
+from mapping_lib.tools.class_hub import accounts, config, start, watch
 
 # The list ---------------------------------------------------------------------------------------------
 
@@ -43,7 +44,7 @@ def test_a_list_that_cannot_be_used_is_named(text: str, words: str, tmp_path: Pa
     path = tmp_path / "class.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"class\.csv") as error:
-        class_list.read(path)
+        accounts.read(path)
     assert words in str(error.value)
 
 
@@ -125,8 +126,14 @@ def test_a_deleted_file_comes_again_and_a_spoilt_note_loses_nothing(folders):
 
 
 def test_settings_where_systemd_runs_leave_memory_to_it():
-    assert config.settings({"ada": "student"}, {}, Path("/x"), systemd=True)["Spawner"]["mem_limit"] == config.MEMORY
-    assert config.command(Path("/x"), "student", systemd=True)[6] == "0"
+    there, elsewhere = (
+        config.settings({"ada": "student"}, {"student": "/x"}, Path("/y"), systemd=s) for s in (True, False)
+    )
+    assert (there["Spawner"]["mem_limit"], "mem_limit" in elsewhere["Spawner"]) == (config.MEMORY, False)
+    assert [len(one["JupyterHub"]["services"]) for one in (there, elsewhere)] == [1, 2]
+    for settings, space in ((there, "0"), (elsewhere, str(config.SPACE))):
+        settings["Spawner"]["pre_spawn_hook"](spawner := SimpleNamespace(user=SimpleNamespace(name="ada")))
+        assert spawner.cmd[4:7] == ["/x", "~/student", space]
 
 
 def test_the_command_names_what_is_missing(tmp_path: Path):
@@ -192,15 +199,15 @@ def test_a_look_finds_who_holds_too_much_and_ends_nothing_itself():
 TERM = secrets.token_hex(2)
 NAMES = ADA, BOB, CLEO, EMMY = [f"hub-{TERM}-{name}" for name in ("ada", "bob", "cleo", "emmy")]
 ROLES = dict.fromkeys(NAMES, "student") | {EMMY: "teacher"}
-QUICK = 15
+QUICK = 25
 """Seconds after which an idle kernel ends here."""
 
-ARGUMENTS = [f"--Spawner.args={config.server(QUICK)}", "--JupyterHub.concurrent_spawn_limit=2"]
+ARGUMENTS = [f"--Spawner.args={config.kernels(QUICK)}", "--JupyterHub.concurrent_spawn_limit=2"]
 OWN = "own.txt"
 
 
 def editions(folder: Path, words: str = "") -> None:
-    for role in class_list.ROLES:
+    for role in accounts.ROLES:
         (folder / role).mkdir(mode=0o755, exist_ok=True)
         cells = [{"cell_type": "markdown", "id": "one", "metadata": {}, "source": f"For the {role}{words}"}]
         text = json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
@@ -213,6 +220,15 @@ def room():
         pytest.fail(f"REQUIRE_BROWSER is set, and {why}") if os.environ.get("REQUIRE_BROWSER") else pytest.skip(why)
     with classroom.classroom(ROLES, ARGUMENTS, editions) as room:
         yield room
+
+
+@pytest.fixture(scope="module")
+def left(room) -> str:
+    """A kernel that nobody is connected to, asked for early: ``QUICK`` seconds are not waited for, then."""
+    kernel = room[CLEO].kernel()
+    kernel.run("seen = True")
+    kernel.close()
+    return kernel.number
 
 
 @pytest.mark.browser
@@ -232,12 +248,9 @@ def test_who_waits_sees_a_page_that_goes_on_by_itself(room, tmp_path: Path):
         answers = [one.result() for one in entering]
     assert sum(429 in one for one in answers) == 1
     room.inside = {reader.name: reader for reader in readers}
-    left = room[CLEO].kernel()
-    left.run("seen = True")
-    left.close()
-    room.left = left.number
 
 
+@pytest.mark.usefixtures("left")
 def test_nobody_else_comes_in(room):
     wrong = [classroom.Reader(room.hub, name, "wrong") for name in (ADA, "root", "nobody")]
     assert classroom.at_once(*(reader.login for reader in wrong)) == [403] * 3
@@ -298,13 +311,13 @@ def test_a_file_in_memory_counts(room):
     assert kernel.run("print(6 * 7)") == "42"
 
 
-def test_an_idle_kernel_ends_and_one_that_is_shown_does_not(room):
+def test_an_idle_kernel_ends_and_one_that_is_shown_does_not(room, left):
     shown = room[CLEO].kernel()
 
     def there() -> set[str]:
         return {kernel["id"] for kernel in room[CLEO].ask("GET", "kernels").json()}
 
-    classroom.wait(lambda: room.left not in there(), 3 * QUICK)
+    classroom.wait(lambda: left not in there(), 2 * QUICK)
     assert there() == {shown.number}
 
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mapping_lib.console import command
-from mapping_lib.tools.class_hub import accounts, class_list, config
+from mapping_lib.tools.class_hub import accounts, config
 
 
 def check_installed() -> None:
@@ -43,7 +43,7 @@ def check_editions(editions: dict[str, Path]) -> None:
 
 
 def run(roles: dict[str, str], editions: dict[str, Path], state: Path, rest: list[str]) -> None:
-    """Become the hub; ``rest`` is for JupyterHub itself. It works in ``state`` and puts Python first on ``PATH``."""
+    """Become the hub, which works in ``state``; ``os.environ`` gets this Python first, ``rest`` is for JupyterHub."""
     from jupyterhub.app import JupyterHub
     from traitlets.config import Config
 
@@ -65,7 +65,7 @@ def main() -> None:
     parser.epilog = "What else follows is for JupyterHub itself, as --JupyterHub.bind_url=http://:80"
     options, rest = parser.parse_known_args()
     try:
-        roles = class_list.read(options.list)
+        roles = accounts.read(options.list)
         if os.geteuid():
             raise PermissionError("this makes accounts and starts servers of others: run it as root")
         if options.act == "accounts":

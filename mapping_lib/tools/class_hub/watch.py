@@ -5,9 +5,7 @@ by its path, as root: ``python -P -s watch.py GROUP BYTES``. It counts each proc
 files in /dev/shm, and those in memory that have no name but are open; a file that is mapped counts twice.
 """
 
-import grp
 import os
-import pwd
 import stat
 import sys
 import time
@@ -103,6 +101,9 @@ def look(users: Mapping[int, str], allowed: int) -> Iterator[tuple[str, int, Hel
 
 def main() -> None:
     """Look every second, for good; a line on stderr says what was ended."""
+    import grp  # Unix alone
+    import pwd
+
     group, allowed = sys.argv[1], int(sys.argv[2])
     while True:
         members = grp.getgrnam(group).gr_mem
