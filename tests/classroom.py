@@ -13,11 +13,13 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import requests
 import websocket
 from house import ROOT
@@ -257,29 +259,28 @@ def classroom(
         yield Classroom(hub, passwords)
     finally:
         hub.stop()
-        for name in roles.keys() & set(accounts.ours()):
-            remove(name)
+        remove(roles.keys() & set(accounts.ours()))
         for group in {accounts.GROUP, accounts.TEACHERS} - before:
             subprocess.run(["groupdel", group], check=False)
         shutil.rmtree(folder)
 
 
-def remove(name: str) -> None:
-    """End all that an account runs, and remove it with all its files."""
-    user = pwd.getpwnam(name).pw_uid
-    wait(lambda: not list(map(end, processes(user))), 20)
+def remove(names: Set[str]) -> None:
+    """End all that accounts run, and remove them with all their files."""
+    users = {pwd.getpwnam(name).pw_uid for name in names}
+    wait(lambda: not list(map(end, processes(users))), 20)
     for path in [path for place in (SHARED, tempfile.gettempdir(), "/tmp") for path in Path(place).iterdir()]:
         with suppress(OSError):
-            if path.lstat().st_uid == user:
+            if path.lstat().st_uid in users:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-    subprocess.run(["userdel", "--remove", name], check=False, capture_output=True)
+    for name in names:
+        subprocess.run(["userdel", "--remove", name], check=False, capture_output=True)
 
 
-def processes(user: int) -> list[int]:
-    """The processes of a user."""
-    import psutil
-
-    return [one.pid for one in psutil.process_iter(["uids"]) if one.info["uids"] and one.info["uids"].real == user]
+def processes(users: Set[int]) -> list[int]:
+    """The processes of users."""
+    every = psutil.process_iter(["uids"])
+    return [one.pid for one in every if one.info["uids"] and one.info["uids"].real in users]
 
 
 def end(process: int) -> None:
@@ -289,7 +290,5 @@ def end(process: int) -> None:
 
 def at_once(*calls: Callable[[], object]) -> list[object]:
     """What calls give that run at the same time."""
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(len(calls)) as pool:
         return [one.result() for one in [pool.submit(call) for call in calls]]

@@ -41,7 +41,7 @@ def editions(folder: Path) -> None:
 
 def mapped(names: Iterable[str]) -> dict[str, list[psutil.Process]]:
     """What each account runs."""
-    return {name: [psutil.Process(number) for number in processes(pwd.getpwnam(name).pw_uid)] for name in names}
+    return {name: [psutil.Process(number) for number in processes({pwd.getpwnam(name).pw_uid})] for name in names}
 
 
 def cpu(names: Iterable[str]) -> dict[str, float]:

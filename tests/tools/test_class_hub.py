@@ -260,8 +260,8 @@ def test_nobody_else_comes_in(room):
 def test_each_sees_the_edition_of_a_role_and_nobody_else_s_files(room):
     assert "For the student" in str(room[ADA].files()[config.FIRST])
     assert "For the teacher" in str(room[EMMY].files()[config.FIRST])
-    assert room[ADA].session.get(f"{room.hub.address}/user/{BOB}/api/contents").status_code == 403
     assert room[BOB].save(OWN, "mine") == 201
+    assert room[ADA].session.get(f"{room.hub.address}/user/{BOB}/api/contents").status_code == 403
     kernel, folder = room[ADA].kernel(), room.hub.folder
     for closed in (f"/home/{BOB}", f"/home/{BOB}/student/{OWN}", folder / "teacher" / config.FIRST, folder / "state"):
         assert kernel.run(f"import os; os.listdir({str(closed)!r})") == "PermissionError"
