@@ -43,11 +43,10 @@ def check_editions(editions: dict[str, Path]) -> None:
 
 
 def run(roles: dict[str, str], editions: dict[str, Path], state: Path, rest: list[str]) -> None:
-    """Become the hub, which works in ``state``; ``os.environ`` gets this Python first, ``rest`` is for JupyterHub."""
+    """Become the hub, with this Python first in ``os.environ``; ``rest`` is for JupyterHub itself."""
     from jupyterhub.app import JupyterHub
     from traitlets.config import Config
 
-    os.chdir(state)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     systemd = Path("/run/systemd/system").is_dir()
     JupyterHub.instance(config=Config(config.settings(roles, editions, state, systemd)))
