@@ -21,8 +21,9 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import lab
-from classroom import Classroom, Kernel, classroom, processes, wait
+from classroom import Classroom, classroom, processes
 from house import ROOT
+from readers import Kernel, wait
 
 from mapping_lib.tools.class_hub import config
 
@@ -63,13 +64,31 @@ def memory(names: Iterable[str]) -> dict[str, float]:
     }
 
 
-def browsers_cpu() -> float:
-    """Seconds that the processors have spent on browsers started here."""
-    total = 0.0
-    for process in psutil.Process().children(recursive=True):
+def others_cpu(room: Classroom) -> tuple[float, float]:
+    """Seconds that the processors have spent on the hub with its proxy and services, and on the browsers here."""
+    hub = browsers = 0.0
+    root = psutil.Process(room.hub.process.pid)
+    for process in [root, *psutil.Process().children(recursive=True)]:
         with suppress(psutil.Error):
-            total += sum(process.cpu_times()[:2]) * ("chrom" in process.name())
-    return total
+            spent = sum(process.cpu_times()[:2]) * (process.uids().real == 0)
+            browsers += spent * ("chrom" in process.name())
+            hub += spent * (process == root or process.parent() == root)
+    return hub, browsers
+
+
+def spent(room: Classroom, names: list[str]) -> dict[str, float]:
+    """Seconds of the processors until now: of each account, and of all else that takes part."""
+    hub, browsers = others_cpu(room)
+    return cpu(names) | {"the hub": hub, "browsers": browsers, "clients": time.process_time()}
+
+
+def since(before: dict[str, float], now: dict[str, float], students: list) -> str:
+    """What was spent in between, in words."""
+    took = {name: now[name] - before[name] for name in now}
+    all_theirs = sum(took[one.name] for one in students)
+    at_browsers = " and ".join(f"{took[one.name]:.2f}" for one in students if isinstance(one, Browser))
+    rest = ", ".join(f"{name} {took[name]:.1f}" for name in ("the hub", "browsers", "clients"))
+    return f"seconds of processor: servers and kernels {all_theirs:.1f} (of those at browsers {at_browsers}), {rest}"
 
 
 class Client:
@@ -181,39 +200,30 @@ def told(times: list[float]) -> str:
     return f"median {statistics.median(times):.0f} ms, longest {max(times):.0f} ms, of {len(times)}"
 
 
-def starting(students: list) -> None:
-    begun, own, shown = time.monotonic(), time.process_time(), browsers_cpu()
+def starting(students: list, room: Classroom) -> None:
+    names = [one.name for one in students]
+    begun, before = time.monotonic(), spent(room, names)
     done = sorted(at - begun for at in together(students, lambda one: one.begin()))
     print(f"first ready after {done[0]:.0f} s, half {done[len(done) // 2]:.0f} s, all {done[-1]:.0f} s (goal 120)")
+    print(f"  {since(before, spent(room, names), students)}")
     print(f"  saw the waiting page: {sum(one.waited > 0 for one in students if isinstance(one, Client))} clients")
-    names = [one.name for one in students]
-    print(f"  processor: servers and kernels {sum(cpu(names).values()):.0f} s, the clients here", end=" ")
-    print(f"{time.process_time() - own:.0f} s, browsers {browsers_cpu() - shown:.0f} s")
 
 
 def holding(students: list) -> None:
     held = memory([one.name for one in students])
     clients = [held[one.name] for one in students if isinstance(one, Client)]
     print(
-        f"memory: median {statistics.median(held.values()):.0f} MB a student, {max(held.values()):.0f} the most, ",
-        end="",
+        f"memory: median {statistics.median(held.values()):.0f} MB a student, most {max(held.values()):.0f},", end=" "
     )
     print(f"{sum(held.values()) / 1000:.1f} GB in all ({statistics.median(clients):.0f} MB without a browser)")
 
 
-def dragging(students: list, seconds: float) -> None:
+def dragging(students: list, room: Classroom, seconds: float) -> None:
     names = [one.name for one in students]
     for word in ("sit", "drag"):
-        begun, own, shown = cpu(names), time.process_time(), browsers_cpu()
+        before = spent(room, names)
         together(students, lambda one, word=word: getattr(one, word)(seconds))
-        spent = {name: now - begun[name] for name, now in cpu(names).items()}
-        at_browsers = [f"{spent[one.name]:.2f}" for one in students if isinstance(one, Browser)]
-        print(
-            f"all {word} for {seconds:.0f} s: servers and kernels {sum(spent.values()):.1f} s of the processor,",
-            end=" ",
-        )
-        print(f"those of the browsers {' and '.join(at_browsers)} s;", end=" ")
-        print(f"the clients here {time.process_time() - own:.1f} s, browsers {browsers_cpu() - shown:.1f} s")
+        print(f"all {word} for {seconds:.0f} s\n  {since(before, spent(room, names), students)}")
     print(f"  moves of the mouse: {[one.moves for one in students if isinstance(one, Browser)]}")
 
 
@@ -222,7 +232,7 @@ def harming(clients: list[Client], room: Classroom, seconds: float) -> None:
     print(f"others' answers, quiet: {told(latencies(others, seconds))}")
     loop = greedy.reader.kernel()
     loop.begin(LOOP)
-    print(f"  while one student runs 8 endless loops: {told(latencies(others, seconds))}")
+    print(f"  while one runs 8 endless loops: {told(latencies(others, seconds))}")
     greedy.reader.ask("DELETE", f"kernels/{loop.number}")
     with ThreadPoolExecutor(1) as pool:
         measured = pool.submit(latencies, others, seconds)
@@ -271,9 +281,9 @@ def main() -> None:
         for browser in browsers:
             stack.callback(browser.close)
         students = [*browsers, *clients]
-        starting(students)
+        starting(students, room)
         holding(students)
-        dragging(students, options.seconds)
+        dragging(students, room, options.seconds)
         harming(clients, room, options.seconds)
         killing(clients, room)
 

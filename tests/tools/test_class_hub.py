@@ -20,6 +20,7 @@ import lab
 import pytest
 import requests
 import websocket
+from readers import Kernel, wait
 
 from mapping_lib.tools.class_hub import __main__ as hub_command
 from mapping_lib.tools.class_hub import accounts, config, start, watch
@@ -240,7 +241,7 @@ def test_who_waits_sees_a_page_that_goes_on_by_itself(room, tmp_path: Path):
         page.fill("#username_input", EMMY)
         page.fill("#password_input", room.passwords[EMMY])
         entering = [pool.submit(reader.enter) for reader in readers]
-        classroom.wait(lambda: "pending spawns, throttling" in room.hub.log())
+        wait(lambda: "pending spawns, throttling" in room.hub.log())
         page.click("#login_submit")
         page.get_by_role("heading", name="Others are starting before you").wait_for()
         page.wait_for_url(f"{room.hub.address}/user/{EMMY}/lab**", timeout=60_000)
@@ -252,7 +253,7 @@ def test_who_waits_sees_a_page_that_goes_on_by_itself(room, tmp_path: Path):
 
 @pytest.mark.usefixtures("left")
 def test_nobody_else_comes_in(room):
-    wrong = [classroom.Reader(room.hub, name, "wrong") for name in (ADA, "root", "nobody")]
+    wrong = [room.hub.reader(name, "wrong") for name in (ADA, "root", "nobody")]
     assert classroom.at_once(*(reader.login for reader in wrong)) == [403] * 3
     assert requests.get(f"{room.hub.address}/hub/signup").status_code == 404
 
@@ -289,13 +290,13 @@ def test_a_student_s_kernels_together_stay_within_the_limit(room):
     kernels[0].run("x = b'x' * 1_500_000_000")
     assert kernels[0].run("print(len(x))") == "1500000000"
     kernels[1].begin("x = b'x' * 1_500_000_000")
-    classroom.wait(lambda: f"{ADA} holds" in room.hub.log(), 30)
-    classroom.wait(lambda: set(map(has_it, kernels)) == {True, False}, 30, room.hub.log)
+    wait(lambda: f"{ADA} holds" in room.hub.log(), 30)
+    wait(lambda: set(map(has_it, kernels)) == {True, False}, 30, room.hub.log)
     assert other.run("print(6 * 7)") == "42"
     assert requests.get(room[ADA].at).ok
 
 
-def has_it(kernel: "classroom.Kernel") -> bool | None:
+def has_it(kernel: Kernel) -> bool | None:
     """Whether a kernel, perhaps begun again, has what it was to hold."""
     try:
         return kernel.again().run("print('x' in globals())", 3) == "True"
@@ -306,7 +307,7 @@ def has_it(kernel: "classroom.Kernel") -> bool | None:
 def test_a_file_in_memory_counts(room):
     kernel = room[ADA].kernel()
     kernel.run(f"with open('/dev/shm/{TERM}', 'wb') as file: [file.write(bytes(250_000_000)) for _ in range(9)]")
-    classroom.wait(lambda: f"/dev/shm/{TERM} ends" in room.hub.log(), 30, room.hub.log)
+    wait(lambda: f"/dev/shm/{TERM} ends" in room.hub.log(), 30, room.hub.log)
     assert not Path("/dev/shm", TERM).exists()
     assert kernel.run("print(6 * 7)") == "42"
 
@@ -317,7 +318,7 @@ def test_an_idle_kernel_ends_and_one_that_is_shown_does_not(room, left):
     def there() -> set[str]:
         return {kernel["id"] for kernel in room[CLEO].ask("GET", "kernels").json()}
 
-    classroom.wait(lambda: left not in there(), 2 * QUICK)
+    wait(lambda: left not in there(), 2 * QUICK)
     assert there() == {shown.number}
 
 
@@ -332,7 +333,7 @@ def test_a_killed_hub_comes_back_with_all_work_there(room):
     editions(hub.folder, ", second edition")
     del hub.roles[BOB]
     hub.start()
-    classroom.wait(lambda: ada.ask("GET", "kernels").ok)
+    wait(lambda: ada.ask("GET", "kernels").ok)
     assert kernel.again().run("print(x)") == "42"
     assert room.reader(BOB).login() == 403  # taken off the list
     again = room.reader(ADA)
