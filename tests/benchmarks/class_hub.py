@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import lab
-from classroom import Classroom, classroom, processes
+from classroom import Classroom, at_once, classroom, processes
 from house import ROOT
 from readers import Kernel, wait
 
@@ -177,8 +178,7 @@ class Browser:
 
 
 def together(students: list, what: Callable[[object], object]) -> list:
-    with ThreadPoolExecutor(len(students)) as pool:
-        return [one.result() for one in [pool.submit(what, student) for student in students]]
+    return at_once(*(partial(what, student) for student in students))
 
 
 def latencies(kernels: list[Kernel], seconds: float) -> list[float]:
