@@ -21,7 +21,7 @@ from house import ROOT
 from readers import Reader, wait
 
 from mapping_lib.tools.class_hub import accounts
-from mapping_lib.tools.class_hub.watch import SHARED
+from mapping_lib.tools.class_hub.watch import in_memory
 
 BIND = (
     'mount --bind "$1" "$2" && mount -t tmpfs -o mode=755,size=1m none "$3" && mkdir -p "$1" && mount --bind "$2" "$1"'
@@ -153,7 +153,7 @@ def remove(names: Set[str]) -> None:
     """End all that accounts run, and remove them with all their files."""
     users = {pwd.getpwnam(name).pw_uid for name in names}
     wait(lambda: not list(map(end, processes(users))), 20)
-    for path in [path for place in (SHARED, tempfile.gettempdir(), "/tmp") for path in Path(place).iterdir()]:
+    for path in [path for place in {*in_memory(), tempfile.gettempdir(), "/tmp"} for path in Path(place).iterdir()]:
         with suppress(OSError):
             if path.lstat().st_uid in users:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

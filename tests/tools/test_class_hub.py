@@ -137,6 +137,19 @@ def test_settings_where_systemd_runs_leave_memory_to_it():
         assert spawner.cmd[4:7] == ["/x", "~/student", space]
 
 
+@pytest.mark.skipif(not find_spec("systemdspawner"), reason="the extra hub is not installed")
+def test_every_setting_is_one_that_jupyterhub_has():
+    from jupyterhub.app import JupyterHub
+    from jupyterhub.auth import PAMAuthenticator
+    from jupyterhub.proxy import ConfigurableHTTPProxy
+    from systemdspawner import SystemdSpawner
+
+    names = {"Authenticator": PAMAuthenticator, "Spawner": SystemdSpawner, "SystemdSpawner": SystemdSpawner}
+    classes = names | {"JupyterHub": JupyterHub, "ConfigurableHTTPProxy": ConfigurableHTTPProxy}
+    for name, values in config.settings({}, {}, Path("/x"), systemd=True).items():
+        assert values.keys() <= set(classes[name].class_trait_names(config=True))
+
+
 def test_the_command_names_what_is_missing(tmp_path: Path):
     run = partial(commands.run, hub_command.main, cwd=tmp_path)
     (tmp_path / "class.csv").write_text("ada")
@@ -169,16 +182,19 @@ def test_files_in_memory_count_with_a_name_and_without(tmp_path: Path):
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "mine").write_bytes(bytes(50_000))
     (tmp_path / "link").symlink_to("/dev/null")
-    found = list(watch.files(tmp_path, os.getuid()))
+    found = list(watch.files([str(tmp_path)], os.getuid()))
     assert [Path(one.what).name for one in found] == ["mine"]
     assert 50_000 <= found[0].size < 60_000
-    assert not list(watch.files(tmp_path, os.getuid() + 1))
+    assert not list(watch.files([str(tmp_path)], os.getuid() + 1))
     found[0].end()
     assert not (tmp_path / "deep" / "mine").exists()
-    without = os.memfd_create("no name")
-    os.write(without, bytes(100_000))
-    assert 100_000 <= watch.unnamed(os.getpid()) < 110_000
-    os.close(without)
+    with open(tmp_path / "gone", "wb") as gone, open(os.memfd_create("no name"), "wb") as without:
+        for file in (gone, without):
+            file.write(bytes(100_000))
+            file.flush()
+        assert 100_000 <= watch.unnamed(os.getpid(), [str(tmp_path)]) < 110_000
+        (tmp_path / "gone").unlink()
+        assert 200_000 <= watch.unnamed(os.getpid(), [str(tmp_path)]) < 220_000
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes of others")
@@ -188,8 +204,8 @@ def test_a_look_finds_who_holds_too_much_and_ends_nothing_itself():
     command = [sys.executable, "-S", "-c", become]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as large:
         large.stdout.readline()
-        assert list(watch.look({user: "ada"}, 200_000_000)) == []
-        [(name, total, one)] = watch.look({user: "ada"}, 100_000_000)
+        assert list(watch.look({user: "ada"}, [], 200_000_000)) == []
+        [(name, total, one)] = watch.look({user: "ada"}, [], 100_000_000)
         assert (name, total > 150_000_000, large.poll()) == ("ada", True, None)
         one.end()
     assert large.returncode == -signal.SIGKILL

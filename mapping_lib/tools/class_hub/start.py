@@ -66,7 +66,7 @@ def limit(size: int, processes: int) -> None:
     import resource
 
     os.umask(0o077)
-    os.nice(5)
+    os.nice(5)  # a kernel of Linux that shares processors by session (autogroup) heeds it within one session alone
     Path("/proc/self/oom_score_adj").write_text("500")  # should the machine's memory end, the hub's does not
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))

@@ -2,21 +2,20 @@
 
 A limit of a process says nothing of the others; where systemd does not run, nobody else adds them up. The hub starts it
 by its path, as root: ``python -P -s watch.py GROUP BYTES``. It counts each process's share of the pages that it uses,
-files in /dev/shm, and those in memory that have no name but are open; a file that is mapped counts twice.
+and files in memory, as in /dev/shm, also those that are open and have no name; a file that is mapped counts twice.
 """
 
 import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
-SHARED = Path("/dev/shm")
 EVERY = 1.0
 """Seconds from one look to the next."""
 
@@ -46,41 +45,46 @@ def too_much(held: Iterable[Held], allowed: int) -> list[Held]:
     return ended
 
 
-def files(folder: Path, user: int) -> Iterator[Held]:
-    """A user's files in ``folder``, however deep."""
-    for place, _, names in os.walk(folder):
-        for path in (Path(place, name) for name in names):
-            with suppress(OSError):  # gone by now
-                if (at := path.lstat()).st_uid == user and stat.S_ISREG(at.st_mode):
-                    yield Held(str(path), 512 * at.st_blocks, path.unlink)
+def in_memory() -> list[str]:
+    """The folders that lie in memory and that everybody may write to.
 
-
-def unnamed(process: int) -> int:
-    """Bytes of files in memory without a name that a process has open.
-
-    >>> unnamed(os.getpid())
-    0
+    >>> "/home" in in_memory()
+    False
     """
-    sizes = {}
+    places = {part.mountpoint for part in psutil.disk_partitions(all=True) if part.fstype == "tmpfs"}
+    return sorted(place for place in places if Path(place).is_dir() and Path(place).stat().st_mode & stat.S_IWOTH)
+
+
+def files(folders: Iterable[str], user: int) -> Iterator[Held]:
+    """A user's files in ``folders``, however deep."""
+    for path in (Path(place, name) for folder in folders for place, _, names in os.walk(folder) for name in names):
+        with suppress(OSError):  # gone by now
+            if (at := path.lstat()).st_uid == user and stat.S_ISREG(at.st_mode):
+                yield Held(str(path), 512 * at.st_blocks, path.unlink)
+
+
+def unnamed(process: int, folders: Iterable[str] = ()) -> int:
+    """Bytes of files in memory, once in ``folders`` or never anywhere, that a process has open and that have no name."""
+    sizes, places = {}, ("/memfd:", *(f"{folder}/" for folder in folders))
     for link in Path(f"/proc/{process}/fd").iterdir():
         with suppress(OSError):  # closed by now
-            if os.readlink(link).startswith(("/memfd:", f"{SHARED}/")) and not (at := link.stat()).st_nlink:
+            if os.readlink(link).startswith(places) and not (at := link.stat()).st_nlink:
                 sizes[at.st_ino] = 512 * at.st_blocks
     return sum(sizes.values())
 
 
-def of(process: psutil.Process) -> Held | None:
+def of(process: psutil.Process, folders: Iterable[str]) -> Held | None:
     """What a process holds, and nothing if it has ended."""
     try:
         command, share = process.cmdline(), process.memory_full_info().pss
-        held = share + unnamed(process.pid)
+        held = share + unnamed(process.pid, folders)
     except (psutil.Error, OSError):
         return None
     words = " ".join(command)
     return Held(f"process {process.pid}, {words[:60]}", held, process.kill, "jupyterhub.singleuser" in words)
 
 
-def look(users: Mapping[int, str], allowed: int) -> Iterator[tuple[str, int, Held]]:
+def look(users: Mapping[int, str], folders: Sequence[str], allowed: int) -> Iterator[tuple[str, int, Held]]:
     """What must end now: whose it is, how much that account holds in all, and what it is.
 
     Shares of pages take long to ask: only of those whose pages together, shared or not, may be too many.
@@ -91,10 +95,10 @@ def look(users: Mapping[int, str], allowed: int) -> Iterator[tuple[str, int, Hel
             processes.get(process.info["uids"].real, []).append(process)
     hidden = psutil.virtual_memory().shared > allowed  # only then may files without a name be too large
     for user, theirs in processes.items():
-        held = list(files(SHARED, user))
+        held = list(files(folders, user))
         most = sum(one.size for one in held) + sum(process.info["memory_info"].rss for process in theirs)
         if most > allowed or hidden:
-            held += filter(None, map(of, theirs))
+            held += filter(None, (of(process, folders) for process in theirs))
             total = sum(one.size for one in held)
             yield from ((users[user], total, one) for one in too_much(held, allowed))
 
@@ -104,11 +108,11 @@ def main() -> None:
     import grp  # Unix alone
     import pwd
 
-    group, allowed = sys.argv[1], int(sys.argv[2])
+    group, allowed, folders = sys.argv[1], int(sys.argv[2]), in_memory()
     while True:
         members = grp.getgrnam(group).gr_mem
         users = {account.pw_uid: account.pw_name for account in pwd.getpwall() if account.pw_name in members}
-        for name, total, one in look(users, allowed):
+        for name, total, one in look(users, folders, allowed):
             print(f"{name} holds {total / 1e9:.2f} GB, allowed {allowed / 1e9:.2f}: {one.what} ends", file=sys.stderr)
             with suppress(psutil.Error, OSError):  # it has ended by itself
                 one.end()
