@@ -64,7 +64,7 @@ def files(folders: Iterable[str], user: int) -> Iterator[Held]:
 
 
 def unnamed(process: int, folders: Iterable[str] = ()) -> int:
-    """Bytes of files in memory, once in ``folders`` or never anywhere, that a process has open and that have no name."""
+    """Bytes of files in memory without a name, once in ``folders`` or never anywhere, that a process has open."""
     sizes, places = {}, ("/memfd:", *(f"{folder}/" for folder in folders))
     for link in Path(f"/proc/{process}/fd").iterdir():
         with suppress(OSError):  # closed by now
