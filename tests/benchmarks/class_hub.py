@@ -126,6 +126,7 @@ class Browser:
     def __init__(self, room: Classroom, name: str):
         self.room, self.name, self.waited = room, name, 0
         self.stack, self.pool = ExitStack(), ThreadPoolExecutor(1)
+        self.sent: list[object] = []  # requests to the hub, and messages to the kernel
 
     def begin(self) -> float:
         return self.pool.submit(self._begin).result()
@@ -144,6 +145,8 @@ class Browser:
         private = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
         self.page = page = self.stack.enter_context(lab.browser(private))
         page.set_default_timeout(600_000)
+        page.on("request", lambda request: self.sent.append(request.url))
+        page.on("websocket", lambda socket: socket.on("framesent", lambda frame: self.sent.append(frame)))
         page.goto(f"{self.room.hub.address}/hub/login")
         page.fill("#username_input", self.name)
         page.fill("#password_input", self.room.passwords[self.name])
@@ -166,13 +169,14 @@ class Browser:
         before, y = slider.input_value(), box["y"] + box["height"] / 2
         self.page.mouse.move(box["x"] + box["width"] / 2, y)
         self.page.mouse.down()
-        seen = {before}
+        seen, sent = {before}, len(self.sent)
         while time.monotonic() < end:
             share = abs(self.moves % 40 - 20) / 20
             self.page.mouse.move(box["x"] + (0.05 + 0.9 * share) * box["width"], y)
             self.page.wait_for_timeout(30)
             self.moves += 1
             seen.add(slider.input_value())
+        self.asked = len(self.sent) - sent
         self.page.mouse.up()
         assert len(seen) > 10, f"the slider did not move: {seen}"
 
@@ -224,7 +228,8 @@ def dragging(students: list, room: Classroom, seconds: float) -> None:
         before = spent(room, names)
         together(students, lambda one, word=word: getattr(one, word)(seconds))
         print(f"all {word} for {seconds:.0f} s\n  {since(before, spent(room, names), students)}")
-    print(f"  moves of the mouse: {[one.moves for one in students if isinstance(one, Browser)]}")
+    moves = [f"{one.moves} moves of the mouse, {one.asked} messages" for one in students if isinstance(one, Browser)]
+    print(f"  at the browsers: {'; '.join(moves)}")
 
 
 def harming(clients: list[Client], room: Classroom, seconds: float) -> None:
