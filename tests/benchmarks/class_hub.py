@@ -22,7 +22,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import lab
-from classroom import Classroom, at_once, classroom, processes
+from classroom import Classroom, at_once, classroom, processes, reason
 from house import ROOT
 from readers import Kernel, wait
 
@@ -278,6 +278,8 @@ def main() -> None:
     parser.add_argument("--students", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=20)
     options = parser.parse_args()
+    if why := reason():
+        parser.error(why)
     sys.stdout.reconfigure(line_buffering=True)
     names = [f"bench-{number:02}" for number in range(options.students)]
     with classroom(dict.fromkeys(names, "student"), ARGUMENTS, editions) as room, ExitStack() as stack:

@@ -290,6 +290,7 @@ def test_each_sees_the_edition_of_a_role_and_nobody_else_s_files(room):
 def test_what_one_student_does_harms_no_other(room):
     greedy, other = room[ADA].kernel(), room[BOB].kernel()
     assert greedy.run("import os; print(os.environ['OMP_NUM_THREADS'], os.getuid() > 0)") == "1 True"
+    assert greedy.run("print(open('/proc/self/oom_score_adj').read())") == "500"
     assert greedy.run("import resource; resource.setrlimit(resource.RLIMIT_AS, (-1, -1))") == "ValueError"
     assert greedy.run("b = bytearray(5 * 1000**3)") == "MemoryError"
     greedy.begin("import os\nfor _ in range(3): os.fork()\nwhile True: pass")
