@@ -329,16 +329,6 @@ def test_a_file_in_memory_counts(room):
     assert kernel.run("print(6 * 7)") == "42"
 
 
-def test_an_idle_kernel_ends_and_one_that_is_shown_does_not(room, left):
-    shown = room[CLEO].kernel()
-
-    def there() -> set[str]:
-        return {kernel["id"] for kernel in room[CLEO].ask("GET", "kernels").json()}
-
-    wait(lambda: left not in there(), 2 * QUICK)
-    assert there() == {shown.number}
-
-
 def test_a_killed_hub_comes_back_with_all_work_there(room):
     hub, ada = room.hub, room[ADA]
     kernel = ada.kernel()
@@ -360,3 +350,13 @@ def test_a_killed_hub_comes_back_with_all_work_there(room):
     files = again.files()
     assert (files[OWN], files[config.FIRST]) == ("while it was dead", "my work")
     assert any("second edition" in str(text) for name, text in files.items() if ".new-" in name)
+
+
+def test_an_idle_kernel_ends_and_one_that_is_shown_does_not(room, left):
+    shown = room[CLEO].kernel()
+
+    def there() -> set[str]:
+        return {kernel["id"] for kernel in room[CLEO].ask("GET", "kernels").json()}
+
+    wait(lambda: left not in there(), 2 * QUICK)
+    assert there() == {shown.number}
