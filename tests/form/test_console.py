@@ -142,7 +142,10 @@ def test_every_command_is_here():
         path for path in (ROOT / "mapping_lib").rglob("*.py") if '__name__ == "__main__"' in path.read_text("utf-8")
     ]
     names = {path.relative_to(ROOT / "mapping_lib").with_suffix("").as_posix().replace("/", ".") for path in mains}
-    started_by_the_hub = {"tools.class_hub.start"}  # by its path, with what else it needs: nobody types it
+    started_by_the_hub = {
+        "tools.class_hub.start",
+        "tools.class_hub.watch",
+    }  # by its path, with what else it needs: nobody types it
     assert {name.removesuffix(".__main__") for name in names} - started_by_the_hub == COMMANDS.keys()
 
 

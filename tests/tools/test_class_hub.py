@@ -1,24 +1,29 @@
 """The hub for a class: its list, what an update leaves alone, and a real hub with three students, as root."""
 
+import hashlib
 import json
 import os
-import shutil
+import secrets
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-import uuid
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
+import classroom
 import commands
+import lab
 import pytest
-from house import ROOT
+import requests
+import websocket
+from readers import Kernel, wait
 
 from mapping_lib.tools.class_hub import __main__ as hub_command
-from mapping_lib.tools.class_hub import accounts, class_list, config, start
+from mapping_lib.tools.class_hub import accounts, config, start, watch
 
 # The list ---------------------------------------------------------------------------------------------
 
@@ -40,7 +45,7 @@ def test_a_list_that_cannot_be_used_is_named(text: str, words: str, tmp_path: Pa
     path = tmp_path / "class.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"class\.csv") as error:
-        class_list.read(path)
+        accounts.read(path)
     assert words in str(error.value)
 
 
@@ -63,6 +68,9 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     return source, mine
 
 
+FIRST, NEW = (f"new-{hashlib.sha256(text).hexdigest()[:6]}" for text in (b"first", b"second"))
+
+
 def texts(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.iterdir() if path.name != start.GIVEN}
 
@@ -75,8 +83,8 @@ def test_an_update_changes_what_the_student_left_and_nothing_else(folders):
         (source / name).write_text("second")
     start.bring(source, mine)
     assert texts(mine) == {
-        **{"01.ipynb": "second", "02.ipynb": "my work", "02.new.ipynb": "second"},
-        **{"own.ipynb": "mine", "own.new.ipynb": "second"},
+        **{"01.ipynb": "second", "02.ipynb": "my work", f"02.{NEW}.ipynb": "second"},
+        **{"own.ipynb": "mine", f"own.{NEW}.ipynb": "second"},
     }
     assert start.bring(source, mine) == []
 
@@ -87,9 +95,9 @@ def test_a_version_beside_is_kept_once_it_was_written_in(folders):
         (mine / "01.ipynb").write_text("my work")
         (source / "01.ipynb").write_text(version)
         start.bring(source, mine)
-        (mine / "01.new.ipynb").write_text("more work") if version == "second" else None
+        (mine / f"01.{NEW}.ipynb").write_text("more work") if version == "second" else None
     kept = texts(mine)
-    assert (kept["01.ipynb"], kept["01.new.ipynb"]) == ("my work", "more work")
+    assert (kept["01.ipynb"], kept[f"01.{NEW}.ipynb"]) == ("my work", "more work")
     assert "third" in kept.values()
 
 
@@ -97,8 +105,8 @@ def test_a_version_beside_that_was_thrown_away_stays_away(folders):
     source, mine = folders
     (mine / "01.ipynb").write_text("my work")
     (source / "01.ipynb").write_text("second")
-    assert start.bring(source, mine) == ["01.new.ipynb"]
-    (mine / "01.new.ipynb").unlink()
+    assert start.bring(source, mine) == [f"01.{NEW}.ipynb"]
+    (mine / f"01.{NEW}.ipynb").unlink()
     assert start.bring(source, mine) == []
 
 
@@ -106,7 +114,7 @@ def test_a_folder_in_a_file_s_place_is_left_alone(folders):
     source, mine = folders
     (mine / "01.ipynb").unlink()
     (mine / "01.ipynb").mkdir()
-    assert start.bring(source, mine) == ["01.new.ipynb"]
+    assert start.bring(source, mine) == [f"01.{FIRST}.ipynb"]
 
 
 def test_a_deleted_file_comes_again_and_a_spoilt_note_loses_nothing(folders):
@@ -115,12 +123,31 @@ def test_a_deleted_file_comes_again_and_a_spoilt_note_loses_nothing(folders):
     (mine / "02.ipynb").write_text("my work")
     (mine / start.GIVEN).write_text("[not json")
     start.bring(source, mine)
-    assert texts(mine) == {"01.ipynb": "first", "02.ipynb": "my work", "02.new.ipynb": "first"}
+    assert texts(mine) == {"01.ipynb": "first", "02.ipynb": "my work", f"02.{FIRST}.ipynb": "first"}
 
 
 def test_settings_where_systemd_runs_leave_memory_to_it():
-    assert config.settings({"ada": "student"}, {}, Path("/x"), systemd=True)["Spawner"]["mem_limit"] == config.MEMORY
-    assert config.command(Path("/x"), "student", systemd=True)[6] == "0"
+    there, elsewhere = (
+        config.settings({"ada": "student"}, {"student": "/x"}, Path("/y"), systemd=s) for s in (True, False)
+    )
+    assert (there["Spawner"]["mem_limit"], "mem_limit" in elsewhere["Spawner"]) == (config.MEMORY, False)
+    assert [len(one["JupyterHub"]["services"]) for one in (there, elsewhere)] == [1, 2]
+    for settings, space in ((there, "0"), (elsewhere, str(config.SPACE))):
+        settings["Spawner"]["pre_spawn_hook"](spawner := SimpleNamespace(user=SimpleNamespace(name="ada")))
+        assert spawner.cmd[4:7] == ["/x", "~/student", space]
+
+
+@pytest.mark.skipif(not find_spec("systemdspawner"), reason="the extra hub is not installed")
+def test_every_setting_is_one_that_jupyterhub_has():
+    from jupyterhub.app import JupyterHub
+    from jupyterhub.auth import PAMAuthenticator
+    from jupyterhub.proxy import ConfigurableHTTPProxy
+    from systemdspawner import SystemdSpawner
+
+    names = {"Authenticator": PAMAuthenticator, "Spawner": SystemdSpawner, "SystemdSpawner": SystemdSpawner}
+    classes = names | {"JupyterHub": JupyterHub, "ConfigurableHTTPProxy": ConfigurableHTTPProxy}
+    for name, values in config.settings({}, {}, Path("/x"), systemd=True).items():
+        assert values.keys() <= set(classes[name].class_trait_names(config=True))
 
 
 def test_the_command_names_what_is_missing(tmp_path: Path):
@@ -131,161 +158,205 @@ def test_the_command_names_what_is_missing(tmp_path: Path):
         assert "student is 'student', no folder; allowed: an edition" in run("run", "class.csv").stderr
 
 
+# Memory -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kernels", "ended"),
+    [
+        ([1, 1], []),
+        ([1.5, 1.5], [1.5]),
+        ([0.1, 1.9, 0.3], [1.9]),
+        ([3, 3, 3], [3, 3, 3]),
+        ([5, 0.5], [5]),
+    ],
+    ids=str,
+)
+def test_the_largest_end_until_the_rest_is_within_the_limit_and_a_server_last(kernels: list[float], ended: list[float]):
+    held = [watch.Held("server", 0.2, server=True), *(watch.Held("kernel", size) for size in kernels)]
+    assert [one.size for one in watch.too_much(held, 2.3)] == ended
+    assert watch.too_much([watch.Held("server", 3, server=True)], 2)
+
+
+def test_files_in_memory_count_with_a_name_and_without(tmp_path: Path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "mine").write_bytes(bytes(50_000))
+    (tmp_path / "link").symlink_to("/dev/null")
+    found = list(watch.files([str(tmp_path)], os.getuid()))
+    assert [Path(one.what).name for one in found] == ["mine"]
+    assert 50_000 <= found[0].size < 60_000
+    assert not list(watch.files([str(tmp_path)], os.getuid() + 1))
+    found[0].end()
+    assert not (tmp_path / "deep" / "mine").exists()
+    with open(tmp_path / "gone", "wb") as gone, open(os.memfd_create("no name"), "wb") as without:
+        for file in (gone, without):
+            file.write(bytes(100_000))
+            file.flush()
+        assert 100_000 <= watch.unnamed(os.getpid(), [str(tmp_path)]) < 110_000
+        (tmp_path / "gone").unlink()
+        assert 200_000 <= watch.unnamed(os.getpid(), [str(tmp_path)]) < 220_000
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes of others")
+def test_a_look_finds_who_holds_too_much_and_ends_nothing_itself():
+    user = 54321  # nobody's
+    become = f"import os; os.setuid({user}); data = b'x' * 150_000_000; print(flush=True); input()"
+    command = [sys.executable, "-S", "-c", become]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as large:
+        large.stdout.readline()
+        assert list(watch.look({user: "ada"}, [], 200_000_000)) == []
+        [(name, total, one)] = watch.look({user: "ada"}, [], 100_000_000)
+        assert (name, total > 150_000_000, large.poll()) == ("ada", True, None)
+        one.end()
+    assert large.returncode == -signal.SIGKILL
+
+
 # A real hub -------------------------------------------------------------------------------------------
 
-NAMES = {f"hub-test-{name}": role for name, role in [("ada", "student"), ("bob", "student"), ("emmy", "teacher")]}
-PORT = 18300
+TERM = secrets.token_hex(2)
+NAMES = ADA, BOB, CLEO, EMMY = [f"hub-{TERM}-{name}" for name in ("ada", "bob", "cleo", "emmy")]
+ROLES = dict.fromkeys(NAMES, "student") | {EMMY: "teacher"}
+QUICK = 30
+"""Seconds after which an idle kernel ends here."""
+
+ARGUMENTS = [f"--Spawner.args={config.kernels(QUICK)}", "--JupyterHub.concurrent_spawn_limit=2"]
+OWN = "own.txt"
 
 
-def reason() -> str:
-    """Why there can be no hub here, or nothing."""
-    if missing := [name for name in ("jupyterhub", "jupyterhub_idle_culler", "jupyterlab") if not find_spec(name)]:
-        return f"{missing[0]} is not installed"
-    if missing := [name for name in ("configurable-http-proxy", "useradd", "chpasswd") if not shutil.which(name)]:
-        return f"{missing[0]} is not installed"
-    if os.geteuid():
-        return "only root makes accounts"
-    try:
-        hub_command.check_open(Path(sys.executable), Path(sys.prefix), ROOT)
-    except PermissionError as error:
-        return str(error)
-    return ""
-
-
-class Hub:
-    """A hub on ports of its own, and sessions of those who use it."""
-
-    def __init__(self, folder: Path, passwords: dict[str, str]):
-        self.folder, self.passwords, self.address = folder, passwords, f"http://127.0.0.1:{PORT}"
-
-    def start(self) -> None:
-        ports = ["bind_url=" + self.address, f"hub_port={PORT + 1}"]
-        rest = [f"--JupyterHub.{one}" for one in ports] + [
-            f"--ConfigurableHTTPProxy.api_url=http://127.0.0.1:{PORT + 2}"
-        ]
-        command = [sys.executable, "-m", "mapping_lib.tools.class_hub", "run", "class.csv", "--state", "state", *rest]
-        with (self.folder / "log").open("a") as log:
-            environment = os.environ | {"PYTHONPATH": str(ROOT)}
-            self.process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
-        self.wait(lambda: self.new().get(f"{self.address}/hub/login", timeout=5).status_code == 200)
-
-    def wait(self, true, seconds: float = 120):
-        import requests
-
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and self.process.poll() is None:
-            try:
-                if value := true():
-                    return value
-            except requests.ConnectionError:
-                pass
-            time.sleep(0.5)
-        raise AssertionError((self.folder / "log").read_text()[-3000:])
-
-    @staticmethod
-    def new():
-        import requests
-
-        return requests.Session()
-
-    def login(self, name: str, password: str | None = None):
-        session = self.new()
-        session.get(f"{self.address}/hub/login")
-        token = session.cookies.get("_xsrf", path="/hub/")
-        form = {"username": name, "password": password or self.passwords[name], "_xsrf": token}
-        session.answer = session.post(f"{self.address}/hub/login", data=form, allow_redirects=False)
-        return session
-
-    def enter(self, name: str):
-        """The session of somebody whose server runs."""
-        session = self.login(name)
-        self.wait(lambda: session.get(f"{self.address}/hub/spawn").url.startswith(f"{self.address}/user/{name}/lab"))
-        return session
-
-    def ask(self, session, name: str, method: str, path: str, **more):
-        token = session.cookies.get("_xsrf", path=f"/user/{name}/")
-        return session.request(method, f"{self.address}/user/{name}/api/{path}", headers={"X-XSRFToken": token}, **more)
-
-    def run(self, session, name: str, kernel: str, code: str) -> str:
-        """What a kernel prints, or the name of the error that it ends with."""
-        import websocket
-
-        cookie = "; ".join(f"{c.name}={c.value}" for c in session.cookies if c.path in ("/", f"/user/{name}/"))
-        url = f"{self.address.replace('http', 'ws')}/user/{name}/api/kernels/{kernel}/channels"
-        socket, number, text = websocket.create_connection(url, cookie=cookie, timeout=60), uuid.uuid4().hex, ""
-        header = {"msg_id": number, "username": "", "session": number, "msg_type": "execute_request", "version": "5.3"}
-        content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
-        message = {"header": header, "parent_header": {}, "metadata": {}, "channel": "shell", "content": content}
-        socket.send(json.dumps(message))
-        while True:
-            got = json.loads(socket.recv())
-            if got["parent_header"].get("msg_id") == number:
-                text += got["content"].get("text", "") + got["content"].get("ename", "") * (got["msg_type"] == "error")
-                if got["content"].get("execution_state") == "idle":
-                    socket.close()
-                    return text.strip()
+def editions(folder: Path, words: str = "") -> None:
+    for role in accounts.ROLES:
+        (folder / role).mkdir(mode=0o755, exist_ok=True)
+        cells = [{"cell_type": "markdown", "id": "one", "metadata": {}, "source": f"For the {role}{words}"}]
+        text = json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+        (folder / role / config.FIRST).write_text(text)
 
 
 @pytest.fixture(scope="module")
-def hub():
-    if why := reason():
-        pytest.skip(why)
-    folder = Path(tempfile.mkdtemp(prefix="class-hub-"))
-    folder.chmod(0o711)
-    hub = None
+def room():
+    if why := "jupyterhub is not installed" if not find_spec("jupyterhub") else classroom.reason():
+        pytest.fail(f"REQUIRE_BROWSER is set, and {why}") if os.environ.get("REQUIRE_BROWSER") else pytest.skip(why)
+    with classroom.classroom(ROLES, ARGUMENTS, editions) as room:
+        yield room
+
+
+@pytest.fixture(scope="module")
+def left(room) -> str:
+    """A kernel that nobody is connected to, asked for early: ``QUICK`` seconds are not waited for, then."""
+    kernel = room[CLEO].kernel()
+    kernel.run("seen = True")
+    kernel.close()
+    return kernel.number
+
+
+@pytest.mark.browser
+def test_who_waits_sees_a_page_that_goes_on_by_itself(room, tmp_path: Path):
+    assert config.settings(ROLES, {}, Path("/x"), systemd=False)["JupyterHub"]["concurrent_spawn_limit"] == 4
+    readers = [room.reader(name) for name in (ADA, BOB, CLEO)]
+    with lab.browser(tmp_path) as page, ThreadPoolExecutor() as pool:
+        page.goto(f"{room.hub.address}/hub/login")
+        page.fill("#username_input", EMMY)
+        page.fill("#password_input", room.passwords[EMMY])
+        entering = [pool.submit(reader.enter) for reader in readers]
+        wait(lambda: "pending spawns, throttling" in room.hub.log())
+        page.click("#login_submit")
+        page.get_by_role("heading", name="Others are starting before you").wait_for()
+        page.wait_for_url(f"{room.hub.address}/user/{EMMY}/lab**", timeout=60_000)
+        page.locator(".jp-Notebook", has_text="For the teacher").wait_for(timeout=60_000)
+        answers = [one.result() for one in entering]
+    assert sum(429 in one for one in answers) == 1
+    room.inside = {reader.name: reader for reader in readers}
+
+
+@pytest.mark.usefixtures("left")
+def test_nobody_else_comes_in(room):
+    wrong = [room.hub.reader(name, "wrong") for name in (ADA, "root", "nobody")]
+    assert classroom.at_once(*(reader.login for reader in wrong)) == [403] * 3
+    assert requests.get(f"{room.hub.address}/hub/signup").status_code == 404
+
+
+def test_each_sees_the_edition_of_a_role_and_nobody_else_s_files(room):
+    assert "For the student" in str(room[ADA].files()[config.FIRST])
+    assert "For the teacher" in str(room[EMMY].files()[config.FIRST])
+    assert room[BOB].save(OWN, "mine") == 201
+    assert room[ADA].session.get(f"{room.hub.address}/user/{BOB}/api/contents").status_code == 403
+    kernel, folder = room[ADA].kernel(), room.hub.folder
+    for closed in (f"/home/{BOB}", f"/home/{BOB}/student/{OWN}", folder / "teacher" / config.FIRST, folder / "state"):
+        assert kernel.run(f"import os; os.listdir({str(closed)!r})") == "PermissionError"
+        assert kernel.run(f"open({str(closed)!r})") == "PermissionError"
+    kernel = room[EMMY].kernel()
+    assert "For the teacher" in kernel.run(f"print(open({str(folder / 'teacher' / config.FIRST)!r}).read())")
+
+
+def test_what_one_student_does_harms_no_other(room):
+    greedy, other = room[ADA].kernel(), room[BOB].kernel()
+    assert greedy.run("import os; print(os.environ['OMP_NUM_THREADS'], os.getuid() > 0)") == "1 True"
+    assert greedy.run("print(open('/proc/self/oom_score_adj').read())") == "500"
+    assert greedy.run("import resource; resource.setrlimit(resource.RLIMIT_AS, (-1, -1))") == "ValueError"
+    assert greedy.run("b = bytearray(5 * 1000**3)") == "MemoryError"
+    greedy.begin("import os\nfor _ in range(3): os.fork()\nwhile True: pass")
+    begun = time.monotonic()
+    assert [other.run(f"print({n})") for n in range(5)] == list("01234")
+    assert room[BOB].save("other.txt", "saved") == 201
+    assert time.monotonic() - begun < 10
+    assert room[ADA].ask("DELETE", f"kernels/{greedy.number}").status_code == 204
+
+
+def test_a_student_s_kernels_together_stay_within_the_limit(room):
+    kernels = [room[ADA].kernel() for _ in range(2)]
+    other = room[BOB].kernel()
+    kernels[0].run("x = b'x' * 1_500_000_000")
+    assert kernels[0].run("print(len(x))") == "1500000000"
+    kernels[1].begin("x = b'x' * 1_500_000_000")
+    wait(lambda: f"{ADA} holds" in room.hub.log(), 30)
+    wait(lambda: set(map(has_it, kernels)) == {True, False}, 30, room.hub.log)
+    assert other.run("print(6 * 7)") == "42"
+    assert requests.get(room[ADA].at).ok
+
+
+def has_it(kernel: Kernel) -> bool | None:
+    """Whether a kernel, perhaps begun again, has what it was to hold."""
     try:
-        for edition in ("student", "teacher"):
-            (folder / edition).mkdir(mode=0o755)
-            (folder / edition / config.FIRST).write_text(
-                '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
-            )
-        (folder / "class.csv").write_text("\n".join(f"{name},{role}" for name, role in NAMES.items()))
-        hub = Hub(folder, accounts.make(NAMES))
-        hub.start()
-        yield hub
-    finally:
-        if hub and hasattr(hub, "process"):
-            hub.process.terminate()
-            hub.process.wait(timeout=30)
-        for name in NAMES.keys() & set(accounts.ours()):
-            for number in subprocess.run(
-                ["ps", "-u", name, "-o", "pid="], capture_output=True, text=True
-            ).stdout.split():
-                os.kill(int(number), signal.SIGKILL)
-            time.sleep(0.3)
-            subprocess.run(["userdel", "--remove", name], check=False, capture_output=True)
-        shutil.rmtree(folder)
+        return kernel.again().run("print('x' in globals())", 3) == "True"
+    except websocket.WebSocketException:
+        return None
 
 
-def test_a_class_works_each_alone_within_limits_and_a_killed_hub_loses_nothing(hub: Hub):
-    ada, bob, emmy = NAMES
-    assert hub.login(ada, "wrong").answer.status_code == 403
-    assert hub.login("root", "x").answer.status_code == 403
-    assert hub.new().get(f"{hub.address}/hub/signup").status_code == 404
-    sessions = {name: hub.enter(name) for name in NAMES}
-    for name in NAMES:
-        assert {entry["name"] for entry in hub.ask(sessions[name], name, "GET", "contents").json()["content"]} == {
-            config.FIRST
-        }
-    assert sessions[ada].get(f"{hub.address}/user/{bob}/api/contents").status_code == 403
+def test_a_file_in_memory_counts(room):
+    kernel = room[ADA].kernel()
+    kernel.run(f"with open('/dev/shm/{TERM}', 'wb') as file: [file.write(bytes(250_000_000)) for _ in range(9)]")
+    wait(lambda: f"/dev/shm/{TERM} ends" in room.hub.log(), 30, room.hub.log)
+    assert not Path("/dev/shm", TERM).exists()
+    assert kernel.run("print(6 * 7)") == "42"
 
-    kernel = hub.ask(sessions[ada], ada, "POST", "kernels", json={"name": "python3"}).json()["id"]
-    ask = partial(hub.run, sessions[ada], ada, kernel)
-    assert ask("import os; print(os.environ['OMP_NUM_THREADS'], os.getuid() > 0)") == "1 True"
-    assert ask("b = bytearray(5 * 1000**3)") == "MemoryError"
-    for closed in (f"/home/{bob}", hub.folder / "teacher", hub.folder / "state"):
-        assert ask(f"os.listdir({str(closed)!r})") == "PermissionError"
-    assert ask("import resource; resource.setrlimit(resource.RLIMIT_AS, (-1, -1))") == "ValueError"
 
-    ask("x = 42")
-    hub.process.send_signal(signal.SIGKILL)
-    hub.process.wait()
-    assert ask("print(x)") == "42"
-    saved = {"type": "file", "format": "text", "content": "saved"}
-    assert hub.ask(sessions[ada], ada, "PUT", "contents/mine.txt", json=saved).status_code == 201
-    (hub.folder / "class.csv").write_text(f"{ada}\n{emmy},teacher")
+def test_a_killed_hub_comes_back_with_all_work_there(room):
+    hub, ada = room.hub, room[ADA]
+    kernel = ada.kernel()
+    kernel.run("x = 42")
+    hub.kill()
+    assert kernel.run("print(x)") == "42"
+    assert ada.save(OWN, "while it was dead") == 201
+    assert ada.save(config.FIRST, "my work") == 200
+    editions(hub.folder, ", second edition")
+    del hub.roles[BOB]
     hub.start()
-    assert hub.login(bob).answer.status_code == 403  # taken off the list
-    again = hub.enter(ada)
-    assert hub.run(again, ada, kernel, "print(x)") == "42"
-    assert Path(f"/home/{ada}/student/mine.txt").read_text() == "saved"
+    wait(lambda: ada.ask("GET", "kernels").ok)
+    assert kernel.again().run("print(x)") == "42"
+    assert room.reader(BOB).login() == 403  # taken off the list
+    again = room.reader(ADA)
+    again.enter()
+    again.stop()
+    again.enter()
+    files = again.files()
+    assert (files[OWN], files[config.FIRST]) == ("while it was dead", "my work")
+    assert any("second edition" in str(text) for name, text in files.items() if ".new-" in name)
+
+
+def test_an_idle_kernel_ends_and_one_that_is_shown_does_not(room, left):
+    shown = room[CLEO].kernel()
+
+    def there() -> set[str]:
+        return {kernel["id"] for kernel in room[CLEO].ask("GET", "kernels").json()}
+
+    wait(lambda: left not in there(), 2 * QUICK)
+    assert there() == {shown.number}

@@ -1,11 +1,22 @@
 """The commands: accounts for a class list, and the hub; as root, on a machine of the class's own."""
 
 import os
+import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from mapping_lib.console import command
-from mapping_lib.tools.class_hub import accounts, class_list
+from mapping_lib.tools.class_hub import accounts, config
+
+
+def check_installed() -> None:
+    """Raise FileNotFoundError where what this builds on is not installed."""
+    missing = [name for name in ("jupyterlab", "jupyterhub", "jupyterhub_idle_culler") if not find_spec(name)]
+    if missing:
+        raise FileNotFoundError(f"{missing[0]} is not installed; this installs it: pip install jupyterlab '.[hub]'")
+    if not shutil.which("configurable-http-proxy"):
+        raise FileNotFoundError("the proxy is not on PATH; this installs it: npm install -g configurable-http-proxy")
 
 
 def check_open(*paths: Path) -> None:
@@ -19,25 +30,31 @@ def check_open(*paths: Path) -> None:
                 raise PermissionError(f"students cannot reach {path}: {part} is closed to them; allowed: 755, or 711")
 
 
-def environment(listed: Path, student: Path, teacher: Path, state: Path) -> dict[str, str]:
-    """What `config` is told, by the names of variables.
+def check_editions(editions: dict[str, Path]) -> None:
+    """Raise FileNotFoundError for an edition that is not there.
 
-    Raises FileNotFoundError for an edition that is not there.
-
-    >>> environment(Path("a.csv"), Path("."), Path("."), Path("/srv"))["CLASS_HUB_STATE"]
-    '/srv'
+    >>> check_editions({"student": Path("/")})
     """
-    for name, folder in (("student", student), ("teacher", teacher)):
+    for name, folder in editions.items():
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"{name} is {str(folder)!r}, no folder; allowed: an edition, as tools.editions writes it"
             )
-    values = {"LIST": listed, "STUDENT": student, "TEACHER": teacher, "STATE": state}
-    return {f"CLASS_HUB_{name}": str(path.resolve()) for name, path in values.items()}
+
+
+def run(roles: dict[str, str], editions: dict[str, Path], state: Path, rest: list[str]) -> None:
+    """Become the hub, with this Python first in ``os.environ``; ``rest`` is for JupyterHub itself."""
+    from jupyterhub.app import JupyterHub
+    from traitlets.config import Config
+
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    systemd = Path("/run/systemd/system").is_dir()
+    JupyterHub.instance(config=Config(config.settings(roles, editions, state, systemd)))
+    JupyterHub.launch_instance(rest)
 
 
 def main() -> None:
-    """Make accounts, or become the hub, with ``os.environ`` and what `environment` adds to it."""
+    """Make accounts, or become the hub."""
     parser = command("mapping_lib.tools.class_hub", "A JupyterHub for a class on one machine.")
     parser.add_argument("act", choices=["accounts", "run"])
     parser.add_argument("list", type=Path, help="lines of account,role; the role is student or teacher")
@@ -47,24 +64,22 @@ def main() -> None:
     parser.epilog = "What else follows is for JupyterHub itself, as --JupyterHub.bind_url=http://:80"
     options, rest = parser.parse_known_args()
     try:
-        roles = class_list.read(options.list)
+        roles = accounts.read(options.list)
         if os.geteuid():
             raise PermissionError("this makes accounts and starts servers of others: run it as root")
         if options.act == "accounts":
             for name, word in accounts.make(roles).items():
                 print(f"{name}\t{word}")
             return
-        told = environment(options.list, options.student, options.teacher, options.state)
+        check_editions({"student": options.student, "teacher": options.teacher})
+        check_installed()
         check_open(Path(sys.executable), Path(sys.prefix), Path(__file__).parent, options.student)
-        config = Path(__file__).with_name("config.py")
         accounts.close(options.teacher)
         options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    arguments = [sys.executable, "-m", "jupyterhub", "-f", str(config), *rest]
-    os.chdir(options.state)
-    os.execve(arguments[0], arguments, os.environ | told | {"PATH": path})
+    editions = {"student": options.student.resolve(), "teacher": options.teacher.resolve()}
+    run(roles, editions, options.state.resolve(), rest)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,45 +15,22 @@ GIVEN = ".given.json"
 """The file beside a student's notebooks that says what was given: digests by name."""
 
 
-def digest(data: bytes) -> str:
-    """A name for the content of a file.
+def digest(path: Path) -> str:
+    """A name for what a file holds; "" where there is none.
 
-    >>> digest(b"")[:8]
-    'e3b0c442'
+    >>> digest(Path("no_file"))
+    ''
     """
-    return hashlib.sha256(data).hexdigest()
-
-
-def place(name: str, new: str, given: dict[str, str], mine: Callable[[str], str]) -> str:
-    """Where a new file goes: itself, where it is new or as it was given; else beside it; "" where it is already.
-
-    All contents are digests: ``new``, what was ``given`` by name, and what ``mine`` finds in the student's folder. What
-    was deleted comes again, as with nbgitpuller, but for a version beside, which comes once.
-
-    >>> place("a.txt", "2", {"a.txt": "1"}, {"a.txt": "1"}.get), place("a.txt", "2", {"a.txt": "1"}, {"a.txt": "x"}.get)
-    ('a.txt', 'a.new.txt')
-    """
-    path = Path(name)
-    for at in (name, f"{path.stem}.new{path.suffix}", f"{path.stem}.{new[:6]}{path.suffix}"):
-        have = mine(at) or ""
-        if have == new or (not have and at != name and given.get(at) == new):
-            given[at] = new
-            return ""
-        if not have or have == given.get(at):
-            return at
-    return ""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def bring(source: Path, folder: Path) -> list[str]:
     """Bring the edition in ``source`` into a student's ``folder``, and name what was written; no work is changed.
 
-    Raises OSError where a file cannot be read or written; each is written whole or not at all.
+    A file that is as it was given is replaced, and one that is not there comes (again). Beside one that was changed the
+    new version is laid, once, as ``NAME.new-DIGEST``. Raises OSError where a file cannot be read or written; each is
+    written whole or not at all.
     """
-
-    def mine(name: str) -> str:
-        path = folder / name
-        return digest(path.read_bytes()) if path.is_file() else "no file" if path.exists() else ""
-
     folder.mkdir(exist_ok=True)
     try:
         given = dict(json.loads((folder / GIVEN).read_text(encoding="utf-8")))
@@ -62,11 +38,15 @@ def bring(source: Path, folder: Path) -> list[str]:
         given = {}
     written = []
     for path in sorted(path for path in source.iterdir() if path.is_file()):
-        data = path.read_bytes()
-        if at := place(path.name, digest(data), given, mine):
-            _replace(folder / at, data)
-            given[at] = digest(data)
-            written.append(at)
+        name, new = path.name, digest(path)
+        if (folder / name).exists() and digest(folder / name) not in (new, given.get(name)):
+            name = f"{path.stem}.new-{new[:6]}{path.suffix}"
+            if name in given or (folder / name).exists():
+                continue
+        if digest(folder / name) != new:
+            _replace(folder / name, path.read_bytes())
+            written.append(name)
+        given[name] = new
     _replace(folder / GIVEN, json.dumps(given, indent=1).encode())
     return written
 
@@ -86,7 +66,8 @@ def limit(size: int, processes: int) -> None:
     import resource
 
     os.umask(0o077)
-    os.nice(5)
+    os.nice(5)  # a kernel of Linux that shares processors by session (autogroup) heeds it within one session alone
+    Path("/proc/self/oom_score_adj").write_text("500")  # should the machine's memory end, the hub's does not
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
     if size:
