@@ -59,8 +59,8 @@ def pages() -> dict[str, int]:
     from mapping_lib.page.explorer import explorers
 
     made = {explorer.name: explorer.page() for explorer in explorers()}
-    made |= {"site": front.script_of_site(), "predictions": front.module_of_predictions()}
-    made["style of predictions"] = front.style_of_predictions()
+    predictions = front.style_of_predictions() + front.module_of_predictions()
+    made |= {"site": front.script_of_site(), "predictions": predictions}
     return {name: len(page) for name, page in made.items()}
 
 
