@@ -187,7 +187,8 @@ def draw_parameters(network: nn.Module, generator: Generator) -> Params:
     torch.Size([1])
     """
     seed = int(torch.randint(2**62, (1,), generator=check_generator(generator)))
-    fresh = copy.deepcopy(network).cpu()
+    fresh = copy.deepcopy(network)
+    fresh = fresh if any(p.is_meta for p in fresh.parameters()) else fresh.cpu()
     with _DrawFrom(Generator().manual_seed(seed)), torch.no_grad():
         for module in fresh.modules():
             _reset_parametrised(module) if is_parametrized(module) else _reset(module)

@@ -81,7 +81,8 @@ class Hub:
         hub, proxy = self.others
         rest = [f"--JupyterHub.bind_url={self.address}", f"--JupyterHub.hub_port={hub}"]
         rest += [f"--ConfigurableHTTPProxy.api_url=http://127.0.0.1:{proxy}", *self.arguments]
-        command = [*open_python(self.folder / "python"), sys.executable, "-m", "mapping_lib.tools.class_hub"]
+        with_us = ["setpriv", "--pdeathsig", "TERM"]  # ends with these tests, also with such as are killed
+        command = [*with_us, *open_python(self.folder / "python"), sys.executable, "-m", "mapping_lib.tools.class_hub"]
         with (self.folder / "log").open("a") as log:
             how = {"env": os.environ | {"PYTHONPATH": str(ROOT)}, "stdout": log, "stderr": log}
             command += ["run", "class.csv", "--state", "state", *rest]
@@ -106,7 +107,9 @@ class Hub:
         self.opened.close()
         if self.process:
             self.process.terminate()
-            self.process.wait(timeout=30)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=30)
+            self.kill()
         with suppress(OSError):  # the proxy of one that was killed
             end(int((self.folder / "state" / "proxy.pid").read_text()))
 
@@ -138,15 +141,22 @@ def classroom(
     hub = Hub(folder, roles, arguments)
     try:
         editions(folder)
-        passwords = accounts.make(roles)
+        passwords = dict(accounts.make(roles))
         hub.start()
         yield Classroom(hub, passwords)
     finally:
-        hub.stop()
-        remove(roles.keys() & set(accounts.ours()))
-        for group in {accounts.GROUP, accounts.TEACHERS} - before:
-            subprocess.run(["groupdel", group], check=False)
-        shutil.rmtree(folder)
+        with ExitStack() as last:  # each step, also where one before it fails
+            last.callback(shutil.rmtree, folder)
+            last.callback(forget, {accounts.GROUP, accounts.TEACHERS} - before)
+            last.callback(lambda: remove(roles.keys() & set(accounts.ours())))
+            last.callback(hub.stop)
+
+
+def forget(groups: Set[str]) -> None:
+    """Remove groups that nobody is in: another run may have members there."""
+    for group in grp.getgrall():
+        if group.gr_name in groups and not group.gr_mem:
+            subprocess.run(["groupdel", group.gr_name], check=False)
 
 
 def remove(names: Set[str]) -> None:

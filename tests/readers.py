@@ -15,7 +15,7 @@ def wait(true: Callable[[], object], seconds: float = 60, what: Callable[[], str
     """What ``true`` gives once it is true; a server that does not answer yet is not."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        with suppress(requests.ConnectionError):
+        with suppress(requests.ConnectionError, requests.Timeout):
             if value := true():
                 return value
         time.sleep(0.2)

@@ -179,7 +179,7 @@ def distances(letters: Sequence[str]) -> Tensor:
 def code_points(face: str) -> frozenset[int]:
     """The code points that a face has; of Computer Modern, whose other places hold other signs, A-Z and a-z.
 
-    None where this matplotlib does not bring the face.
+    It has none where this matplotlib does not bring the face.
 
     >>> ord("Ж") in code_points("DejaVuSans"), ord("Ж") in code_points("cmr10")
     (True, False)

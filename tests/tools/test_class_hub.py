@@ -182,19 +182,44 @@ def test_files_in_memory_count_with_a_name_and_without(tmp_path: Path):
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "mine").write_bytes(bytes(50_000))
     (tmp_path / "link").symlink_to("/dev/null")
-    found = list(watch.files([str(tmp_path)], os.getuid()))
-    assert [Path(one.what).name for one in found] == ["mine"]
-    assert 50_000 <= found[0].size < 60_000
-    assert not list(watch.files([str(tmp_path)], os.getuid() + 1))
-    found[0].end()
-    assert not (tmp_path / "deep" / "mine").exists()
+    found = watch.files([str(tmp_path)], [os.getuid(), os.getuid() + 1])
+    [mine] = found[os.getuid()]
+    assert (Path(mine.what).name, found[os.getuid() + 1]) == ("mine", [])
+    assert 50_000 <= mine.size < 200_000
+    mine.end()
+    assert (tmp_path / "deep" / "mine").read_bytes() == b""
     with open(tmp_path / "gone", "wb") as gone, open(os.memfd_create("no name"), "wb") as without:
         for file in (gone, without):
             file.write(bytes(100_000))
             file.flush()
-        assert 100_000 <= watch.unnamed(os.getpid(), [str(tmp_path)]) < 110_000
+        without_name = watch.unnamed(os.getpid(), [str(tmp_path)])
         (tmp_path / "gone").unlink()
-        assert 200_000 <= watch.unnamed(os.getpid(), [str(tmp_path)]) < 220_000
+        assert 100_000 <= without_name <= watch.unnamed(os.getpid(), [str(tmp_path)]) - 100_000
+
+
+def test_nobody_leads_root_to_another_s_file(tmp_path: Path):
+    own, other = tmp_path / "own", tmp_path / "other"
+    for folder in (own, other):
+        folder.mkdir()
+        (folder / "file").write_text(folder.name)
+    [held] = [one for one in watch.files([str(tmp_path)], [os.getuid()])[os.getuid()] if "own" in one.what]
+    (own / "file").rename(tmp_path / "file")
+    own.rmdir()
+    own.symlink_to(other)
+    held.end()
+    assert [(folder / "file").read_text() for folder in (tmp_path, other)] == ["own", "other"]
+    own.unlink()
+    own.mkdir()
+    (own / "file").symlink_to(other / "file")
+    held.end()
+    assert (other / "file").read_text() == "other"
+
+
+def test_a_file_counts_however_deep_it_lies(tmp_path: Path):
+    deep = "mkdir -p $(printf 'd%.0s/' $(seq 100)) && cd $(printf 'd%.0s/' $(seq 100))"
+    subprocess.run(["sh", "-c", "; ".join([deep] * 30) + "; head -c 50000 /dev/zero >file"], cwd=tmp_path, check=True)
+    assert len(watch.files([str(tmp_path)], [os.getuid()])[os.getuid()]) == 1
+    subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes of others")
@@ -253,12 +278,14 @@ def test_who_waits_sees_a_page_that_goes_on_by_itself(room, tmp_path: Path):
     assert config.settings(ROLES, {}, Path("/x"), systemd=False)["JupyterHub"]["concurrent_spawn_limit"] == 4
     readers = [room.reader(name) for name in (ADA, BOB, CLEO)]
     with lab.browser(tmp_path) as page, ThreadPoolExecutor() as pool:
-        page.goto(f"{room.hub.address}/hub/login")
+        page.goto(f"{room.hub.address}/hub/login?next=%2Fhub%2Fhome")
         page.fill("#username_input", EMMY)
         page.fill("#password_input", room.passwords[EMMY])
-        entering = [pool.submit(reader.enter) for reader in readers]
-        wait(lambda: "pending spawns, throttling" in room.hub.log())
         page.click("#login_submit")
+        page.wait_for_url("**/hub/home")
+        entering = [pool.submit(reader.enter) for reader in readers]
+        wait(lambda: "pending spawns, throttling" in room.hub.log(), what=room.hub.log)
+        page.goto(f"{room.hub.address}/hub/spawn")
         page.get_by_role("heading", name="Others are starting before you").wait_for()
         page.wait_for_url(f"{room.hub.address}/user/{EMMY}/lab**", timeout=60_000)
         page.locator(".jp-Notebook", has_text="For the teacher").wait_for(timeout=60_000)
@@ -297,7 +324,7 @@ def test_what_one_student_does_harms_no_other(room):
     begun = time.monotonic()
     assert [other.run(f"print({n})") for n in range(5)] == list("01234")
     assert room[BOB].save("other.txt", "saved") == 201
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
     assert room[ADA].ask("DELETE", f"kernels/{greedy.number}").status_code == 204
 
 
@@ -317,15 +344,18 @@ def has_it(kernel: Kernel) -> bool | None:
     """Whether a kernel, perhaps begun again, has what it was to hold."""
     try:
         return kernel.again().run("print('x' in globals())", 3) == "True"
-    except websocket.WebSocketException:
+    except (websocket.WebSocketException, OSError):
         return None
 
 
 def test_a_file_in_memory_counts(room):
     kernel = room[ADA].kernel()
-    kernel.run(f"with open('/dev/shm/{TERM}', 'wb') as file: [file.write(bytes(250_000_000)) for _ in range(9)]")
-    wait(lambda: f"/dev/shm/{TERM} ends" in room.hub.log(), 30, room.hub.log)
-    assert not Path("/dev/shm", TERM).exists()
+    if (room_there := os.statvfs("/dev/shm").f_bavail * os.statvfs("/dev/shm").f_frsize) < 3e9:
+        pytest.skip(f"/dev/shm has room for {room_there} bytes")
+    write = f"with open('/dev/shm/{TERM}', 'wb') as file: _ = [file.write(bytes(250_000_000)) for _ in range(9)]"
+    assert kernel.run(write) == ""
+    wait(lambda: f"'/dev/shm/{TERM}' ends" in room.hub.log(), 30, room.hub.log)
+    wait(lambda: Path("/dev/shm", TERM).stat().st_blocks * 512 < 1e9, 30, room.hub.log)
     assert kernel.run("print(6 * 7)") == "42"
 
 

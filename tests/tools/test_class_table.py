@@ -131,6 +131,7 @@ def rows(way) -> Iterator[dict[str, table.Row]]:
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("TEACHERS_SECRET", "swordfish")
         save(folder / "solved" / "renamed folder" / "my copy.ipynb", list(SOLVED.values()))
+        save(folder / "solved" / "renamed folder" / "my copy.new-1a2b3c.ipynb", list(STUBS.values()))  # hides nothing
         save(folder / "stubs" / "all.ipynb", list(STUBS.values()), ["exercise"])
         save(folder / "mallory" / "all.ipynb", hostile(folder, server.getsockname()[1]))
         broken(folder / "untidy")

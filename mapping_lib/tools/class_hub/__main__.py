@@ -42,6 +42,30 @@ def check_editions(editions: dict[str, Path]) -> None:
             )
 
 
+def check_apart(teacher: Path, *others: Path) -> None:
+    """Raise ValueError where the teacher's folder, which is closed to students, holds what they need.
+
+    >>> check_apart(Path("/srv/teacher"), Path("/srv/student"))
+    """
+    for other in others:
+        if other.resolve().is_relative_to(teacher.resolve()):
+            raise ValueError(f"teacher is {str(teacher)!r}, which holds {other}; allowed: a folder with nothing else")
+
+
+def check_made(roles: dict[str, str]) -> None:
+    """Raise ValueError for an account that was not made here: nothing would limit it."""
+    if missing := sorted(roles.keys() - set(accounts.ours())):
+        raise ValueError(f"the account {missing[0]!r} was not made here; allowed: those that `accounts` has made")
+
+
+def closed_state(folder: Path) -> None:
+    """Make the folder of what the hub remembers, for root alone; PermissionError for one that is somebody else's."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_uid:
+        raise PermissionError(f"state is {str(folder)!r}, which is not root's; allowed: a folder of root's")
+    folder.chmod(0o700)
+
+
 def run(roles: dict[str, str], editions: dict[str, Path], state: Path, rest: list[str]) -> None:
     """Become the hub, with this Python first in ``os.environ``; ``rest`` is for JupyterHub itself."""
     from jupyterhub.app import JupyterHub
@@ -68,14 +92,17 @@ def main() -> None:
         if os.geteuid():
             raise PermissionError("this makes accounts and starts servers of others: run it as root")
         if options.act == "accounts":
-            for name, word in accounts.make(roles).items():
-                print(f"{name}\t{word}")
+            for name, word in accounts.make(roles):
+                print(f"{name}\t{word}", flush=True)
             return
         check_editions({"student": options.student, "teacher": options.teacher})
         check_installed()
-        check_open(Path(sys.executable), Path(sys.prefix), Path(__file__).parent, options.student)
+        theirs = Path(sys.executable), Path(sys.prefix), Path(__file__).parent, options.student
+        check_open(*theirs)
+        check_apart(options.teacher, *theirs)
+        check_made(roles)
         accounts.close(options.teacher)
-        options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        closed_state(options.state)
     except (OSError, ValueError) as error:
         parser.error(str(error))
     editions = {"student": options.student.resolve(), "teacher": options.teacher.resolve()}

@@ -3,7 +3,7 @@
 import re
 import secrets
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 GROUP, TEACHERS = "mapping-class", "mapping-teachers"
@@ -66,34 +66,34 @@ def password(letters: int = 12) -> str:
 
 
 def check(roles: Mapping[str, str]) -> None:
-    """Raise ValueError for an account that this machine has, and that was not made here.
+    """Raise ValueError for an account, or a group of its name, that this machine has, and that was not made here.
 
     >>> check({"root": "student"})
     Traceback (most recent call last):
     ValueError: the account is 'root', which this machine has already; allowed: another name
     """
-    import pwd  # Unix alone
+    import grp  # Unix alone
+    import pwd
 
-    existing = {entry.pw_name for entry in pwd.getpwall()}
+    existing = {entry.pw_name for entry in pwd.getpwall()} | {entry.gr_name for entry in grp.getgrall()}
     if taken := sorted((roles.keys() & existing) - set(ours())):
         raise ValueError(f"the account is {taken[0]!r}, which this machine has already; allowed: another name")
 
 
-def make(roles: Mapping[str, str]) -> dict[str, str]:
-    """Make the accounts that a class lacks, each with a home that nobody else reads, and give their passwords.
+def make(roles: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Make the accounts that a class lacks, each with a home that nobody else reads; yield each with its password.
 
     Those that exist keep theirs; who is a teacher is as ``roles`` says, of them too. Raises ValueError for an account
-    that was not made here, PermissionError for who is not root.
+    that was not made here, OSError where a command fails.
     """
     check(roles)
     for group in (GROUP, TEACHERS):
         _run("groupadd", "--force", group)
-    made = {name: password() for name in sorted(roles.keys() - set(ours()))}
-    for name in made:
+    for name in sorted(roles.keys() - set(ours())):
         _run("useradd", "--create-home", "--key", "HOME_MODE=0700", "--groups", GROUP, "--shell", "/bin/bash", name)
-    _run("chpasswd", text="".join(f"{name}:{word}\n" for name, word in made.items()))
+        _run("chpasswd", text=f"{name}:{(word := password())}\n")
+        yield name, word
     _run("gpasswd", "--members", ",".join(name for name, role in roles.items() if role == "teacher"), TEACHERS)
-    return made
 
 
 def close(folder: Path) -> None:
@@ -112,4 +112,4 @@ def ours() -> list[str]:
 def _run(*command: str, text: str = "") -> None:
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise PermissionError(f"{command[0]} says: {done.stderr.strip()}")
+        raise OSError(f"{' '.join(command)} says: {done.stderr.strip()}")

@@ -2,15 +2,19 @@
 
 A limit of a process says nothing of the others; where systemd does not run, nobody else adds them up. The hub starts it
 by its path, as root: ``python -P -s watch.py GROUP BYTES``. It counts each process's share of the pages that it uses,
-and files in memory, as in /dev/shm, also those that are open and have no name; a file that is mapped counts twice.
+and files in memory, as in /dev/shm, also those that are open and have no name; a file that is mapped counts twice. It
+is against accidents: segments of System V that nobody has attached, and what is mounted in a namespace of one's own,
+are not counted.
 """
 
 import os
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,12 +59,30 @@ def in_memory() -> list[str]:
     return sorted(place for place in places if Path(place).is_dir() and Path(place).stat().st_mode & stat.S_IWOTH)
 
 
-def files(folders: Iterable[str], user: int) -> Iterator[Held]:
-    """A user's files in ``folders``, however deep."""
-    for path in (Path(place, name) for folder in folders for place, _, names in os.walk(folder) for name in names):
-        with suppress(OSError):  # gone by now
-            if (at := path.lstat()).st_uid == user and stat.S_ISREG(at.st_mode):
-                yield Held(str(path), 512 * at.st_blocks, path.unlink)
+def files(folders: Sequence[str], users: Iterable[int]) -> dict[int, list[Held]]:
+    """The files of users in ``folders``, by user; `find` goes deeper than a path is long."""
+    found: dict[int, list[Held]] = {user: [] for user in users}
+    command = ["find", *folders, "-xdev", "-type", "f", "-printf", r"%U %b %D %i %p\0"]
+    listed = (
+        subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False) if folders else None
+    )
+    for entry in listed.stdout.split(b"\0")[:-1] if listed else []:
+        *numbers, path = entry.split(b" ", 4)
+        user, blocks, device, inode = map(int, numbers)
+        if blocks and user in found:
+            found[user].append(Held(os.fsdecode(path), 512 * blocks, partial(empty, path, (user, device, inode))))
+    return found
+
+
+def empty(path: bytes, file: tuple[int, int, int]) -> None:
+    """Empty the file at ``path`` if it is still this one, by user, device and number: root is led to no other's."""
+    handle = os.open(path, os.O_PATH | os.O_NOFOLLOW)
+    try:
+        at = os.fstat(handle)
+        if (at.st_uid, at.st_dev, at.st_ino) == file and stat.S_ISREG(at.st_mode):
+            os.truncate(f"/proc/self/fd/{handle}", 0)
+    finally:
+        os.close(handle)
 
 
 def unnamed(process: int, folders: Iterable[str] = ()) -> int:
@@ -93,11 +115,11 @@ def look(users: Mapping[int, str], folders: Sequence[str], allowed: int) -> Iter
     for process in psutil.process_iter(["uids", "memory_info"]):
         if process.info["uids"] and process.info["memory_info"]:
             processes.get(process.info["uids"].real, []).append(process)
-    hidden = psutil.virtual_memory().shared > allowed  # only then may files without a name be too large
+    named, hidden = files(folders, users), psutil.virtual_memory().shared  # files without a name are in it, too
     for user, theirs in processes.items():
-        held = list(files(folders, user))
+        held = named[user]
         most = sum(one.size for one in held) + sum(process.info["memory_info"].rss for process in theirs)
-        if most > allowed or hidden:
+        if most + hidden > allowed:
             held += filter(None, (of(process, folders) for process in theirs))
             total = sum(one.size for one in held)
             yield from ((users[user], total, one) for one in too_much(held, allowed))
@@ -113,7 +135,8 @@ def main() -> None:
         members = grp.getgrnam(group).gr_mem
         users = {account.pw_uid: account.pw_name for account in pwd.getpwall() if account.pw_name in members}
         for name, total, one in look(users, folders, allowed):
-            print(f"{name} holds {total / 1e9:.2f} GB, allowed {allowed / 1e9:.2f}: {one.what} ends", file=sys.stderr)
+            much = f"{name} holds {total / 1e9:.2f} GB, allowed {allowed / 1e9:.2f}"
+            print(f"{much}: {one.what!a} ends", file=sys.stderr)  # as ASCII: a file's name may hold a new line
             with suppress(psutil.Error, OSError):  # it has ended by itself
                 one.end()
         time.sleep(EVERY)

@@ -33,7 +33,7 @@ def _exercises(nb: NotebookNode, stem: str) -> list[dict[str, Any]]:
             with suppress(SyntaxError):  # a cell with commands of Jupyter
                 above += definitions(cell.source)
         elif module and (call := CALL.search(cell.source)):
-            place = {"chapter": stem.partition("_")[0], "module": f"{module[1]}.exercises"}
+            place = {"chapter": stem.partition("_")[0], "module": f"{module[1]}.exercises", "stub": cell.source}
             found.append(place | {"check": call[1], "function": call[2], "above": list(above)})
     return found
 
@@ -83,14 +83,19 @@ def _student_s(path: Path) -> NotebookNode:
 def answer(exercise: dict[str, Any], among: list[NotebookNode]) -> str | None:
     """The source of the last cell that calls an exercise's check, or else has its tag and defines its function.
 
+    A cell that is still as it was given counts where there is no other: an untouched copy of a notebook, such as a new
+    version laid beside it, hides no work.
+
     >>> from nbformat.v4 import new_code_cell
-    >>> answer({"check": "check_f", "function": "f"}, [new_code_cell("_ = exercises.check_f(f)")])
-    '_ = exercises.check_f(f)'
+    >>> cells = [new_code_cell(f"{line}exercises.check_f(f)") for line in ("f = abs; ", "", "_ = ")]
+    >>> answer({"check": "check_f", "function": "f", "stub": "_ = exercises.check_f(f)"}, cells[::2])
+    'f = abs; exercises.check_f(f)'
     """
     check, function = re.compile(rf"\b{exercise['check']}\("), re.compile(rf"^def {exercise['function']}\(", re.M)
     called = [cell.source for cell in among if check.search(cell.source)]
     tagged = [cell.source for cell in among if "exercise" in _tags(cell) and function.search(cell.source)]
-    return (called or tagged or [None])[-1]
+    worked_on = [source for source in called if source != exercise["stub"]]
+    return (worked_on or called or tagged or [None])[-1]
 
 
 def _tags(cell: NotebookNode) -> list[str]:
