@@ -117,7 +117,7 @@ def functional(
         init=_init_of(own, own_start=own_start),
         predict=_predictor(own),
         shapes={name: p.shape for name, p in trainable(own).items()},
-        dtype=_dtype(own),
+        dtype=_first(own).dtype,
         reads_tokens=any(isinstance(m, nn.Embedding | nn.EmbeddingBag) for m in own.modules()),
         module=own,
     )
@@ -147,15 +147,15 @@ def _predictor(network: nn.Module) -> Callable[..., Tensor]:
     """``(params, *inputs) -> y_hat`` by a copy of ``network`` for every thread, made at its first call."""
     local = _LocalCopy(network)
     to_look_at, in_steps = [] if is_torchs_own(network) else [network], needs_plain_steps(network)
-    own_dtype, constants = _dtype(network), _constants(network)
+    own, constants = _first(network), _constants(network)
 
     def predict(params: Params, *inputs: Tensor) -> Tensor:
         if to_look_at:
             look_at(network, *inputs)
             to_look_at.clear()
         like = next((t for t in (*params.values(), *inputs) if t.is_floating_point()), None)
-        if constants and like is not None:
-            to = {name: like.dtype if t.dtype == own_dtype else t.dtype for name, t in constants.items()}
+        if constants and like is not None and (like.dtype, like.device) != (own.dtype, own.device):
+            to = {name: like.dtype if t.dtype == own.dtype else t.dtype for name, t in constants.items()}
             params = params | {name: t.to(like.device, to[name]) for name, t in constants.items()}
         with plain_steps() if in_steps else nullcontext():
             return torch.func.functional_call(local.network, params, inputs)
@@ -163,9 +163,9 @@ def _predictor(network: nn.Module) -> Callable[..., Tensor]:
     return predict
 
 
-def _dtype(network: nn.Module) -> torch.dtype:
-    """The dtype of the parameters that learn, or of the frozen ones where none does."""
-    return next(iter((trainable(network) or dict(network.named_parameters())).values())).dtype
+def _first(network: nn.Module) -> Tensor:
+    """The first of the parameters that learn, or of the frozen ones where none does: it has the network's dtype."""
+    return next(iter((trainable(network) or dict(network.named_parameters())).values()))
 
 
 def _constants(network: nn.Module) -> Params:

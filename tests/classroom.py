@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -21,6 +20,7 @@ from house import ROOT
 from readers import Reader, wait
 
 from mapping_lib.tools.class_hub import accounts
+from mapping_lib.tools.class_hub.__main__ import check_installed
 from mapping_lib.tools.class_hub.watch import in_memory
 
 BIND = (
@@ -46,9 +46,11 @@ def open_python(stash: Path) -> list[str]:
 
 def reason() -> str:
     """Why there can be no hub here, or nothing."""
-    if missing := [name for name in ("jupyterhub", "jupyterhub_idle_culler", "jupyterlab") if not find_spec(name)]:
-        return f"{missing[0]} is not installed"
-    if missing := [name for name in ("configurable-http-proxy", "useradd", "setpriv") if not shutil.which(name)]:
+    try:
+        check_installed()
+    except FileNotFoundError as error:
+        return str(error)
+    if missing := [name for name in ("useradd", "setpriv") if not shutil.which(name)]:
         return f"{missing[0]} is not installed"
     if os.geteuid():
         return "only root makes accounts"

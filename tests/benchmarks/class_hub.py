@@ -26,7 +26,7 @@ from classroom import Classroom, at_once, classroom, processes, reason
 from house import ROOT
 from readers import Kernel, wait
 
-from mapping_lib.tools.class_hub import config
+from mapping_lib.tools.class_hub import accounts, config
 
 CHAPTER = "03_maml_code.ipynb"
 ARGUMENTS = [f"--Spawner.args={[*config.kernels(), '--LabApp.expose_app_in_browser=True']}"]
@@ -35,7 +35,7 @@ LOOP = "import os\nfor _ in range(3): os.fork()\nwhile True: pass"
 
 
 def editions(folder: Path) -> None:
-    for role in ("student", "teacher"):
+    for role in accounts.ROLES:
         command = [sys.executable, "-m", "mapping_lib.tools.editions", role, "--to", str(folder / role)]
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
         (folder / role).chmod(0o755)

@@ -258,7 +258,7 @@ def editions(folder: Path, words: str = "") -> None:
 
 @pytest.fixture(scope="module")
 def room():
-    if why := "jupyterhub is not installed" if not find_spec("jupyterhub") else classroom.reason():
+    if why := classroom.reason():
         pytest.fail(f"REQUIRE_BROWSER is set, and {why}") if os.environ.get("REQUIRE_BROWSER") else pytest.skip(why)
     with classroom.classroom(ROLES, ARGUMENTS, editions) as room:
         yield room

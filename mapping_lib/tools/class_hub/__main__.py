@@ -95,7 +95,8 @@ def main() -> None:
             for name, word in accounts.make(roles):
                 print(f"{name}\t{word}", flush=True)
             return
-        check_editions({"student": options.student, "teacher": options.teacher})
+        editions = {role: getattr(options, role) for role in accounts.ROLES}
+        check_editions(editions)
         check_installed()
         theirs = Path(sys.executable), Path(sys.prefix), Path(__file__).parent, options.student
         check_open(*theirs)
@@ -105,8 +106,7 @@ def main() -> None:
         closed_state(options.state)
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    editions = {"student": options.student.resolve(), "teacher": options.teacher.resolve()}
-    run(roles, editions, options.state.resolve(), rest)
+    run(roles, {role: folder.resolve() for role, folder in editions.items()}, options.state.resolve(), rest)
 
 
 if __name__ == "__main__":
